@@ -1,0 +1,121 @@
+"""Async twins: the same calls, awaited, each run in a worker thread.
+
+The store waits on files and not on sockets, so a thread is what an async program needs anyway;
+one implementation cannot drift from another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+
+from swarm_memory.manager import SwarmMemoryManager
+from swarm_memory.swarm import Swarm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from types import TracebackType
+    from typing import Any, Self
+
+    from swarm_memory.model import Event
+
+
+class AsyncTwin:
+    """Awaitable calls of the public methods of `twin`; values that are no methods pass through."""
+
+    def __init__(self, twin: Any) -> None:
+        self.twin = twin
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.twin, name)
+        return _awaitable(value) if callable(value) else value
+
+    def __dir__(self) -> list[str]:
+        return dir(self.twin)
+
+
+def _awaitable(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    async def awaited(*arguments: Any, **options: Any) -> Any:
+        return await asyncio.to_thread(call, *arguments, **options)
+
+    return awaited
+
+
+class _AsyncDoor(AsyncTwin):
+    """An async context manager around something that closes."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class AsyncSwarm(_AsyncDoor):
+    """A `Swarm` whose calls are awaited: `await swarm.records.get(key)`."""
+
+    twin: Swarm
+
+    @classmethod
+    async def open(cls, url: str | None = None, **options: Any) -> Self:
+        """Open a store; arguments as in `Swarm.open`."""
+        return cls(await asyncio.to_thread(functools.partial(Swarm.open, url, **options)))
+
+    @property
+    def records(self) -> AsyncTwin:
+        return AsyncTwin(self.twin.records)
+
+    @property
+    def leases(self) -> AsyncTwin:
+        return AsyncTwin(self.twin.leases)
+
+    @property
+    def messages(self) -> AsyncTwin:
+        return AsyncTwin(self.twin.messages)
+
+    @property
+    def events(self) -> AsyncTwin:
+        return AsyncTwin(self.twin.events)
+
+    @property
+    def outcomes(self) -> AsyncTwin:
+        return AsyncTwin(self.twin.outcomes)
+
+    async def watch(
+        self, prefix: str = "", *, since: int | None = None, timeout_s: float | None = None
+    ) -> AsyncIterator[Event]:
+        """Iterate over changes; see `Swarm.watch`."""
+        events = self.twin.watch(prefix, since=since, timeout_s=timeout_s)
+        while (event := await asyncio.to_thread(next, events, None)) is not None:
+            yield event
+
+
+class AsyncSwarmMemoryManager(_AsyncDoor):
+    """A `SwarmMemoryManager` whose calls are awaited.
+
+    Made like its twin, or by `await AsyncSwarmMemoryManager.create(…)`, which opens the store in
+    a thread too.
+    """
+
+    twin: SwarmMemoryManager
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(SwarmMemoryManager(*arguments, **options))
+
+    @classmethod
+    async def create(cls, *arguments: Any, **options: Any) -> Self:
+        """Open a store in a worker thread."""
+        return await asyncio.to_thread(cls, *arguments, **options)
+
+    @property
+    def swarm(self) -> AsyncSwarm:
+        return AsyncSwarm(self.twin.swarm)
+
+

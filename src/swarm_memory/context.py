@@ -1,0 +1,38 @@
+"""Who acts, where, and by which settings: what every service is given."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.codec import Compressor
+    from swarm_memory.config import Config
+
+
+class Context:
+    """The caller's swarm, agent and session, the configuration and the value compressor."""
+
+    __slots__ = ("agent", "compressor", "config", "session", "swarm")
+
+    def __init__(
+        self, swarm: str, agent: str, session: str | None, config: Config, compressor: Compressor
+    ) -> None:
+        self.swarm = swarm
+        self.agent = agent
+        self.session = session
+        self.config = config
+        self.compressor = compressor
+
+
+_sequence = int.from_bytes(os.urandom(1), "big")
+
+
+def new_id(now_ms: int) -> str:
+    """Return an id that sorts by time, and within one process by the order of the calls.
+
+    13 digits of milliseconds, 5 hex digits that count up, 8 random ones.
+    """
+    global _sequence
+    _sequence = (_sequence + 1) % 2**20
+    return f"{now_ms:013d}-{_sequence:05x}{os.urandom(4).hex()}"

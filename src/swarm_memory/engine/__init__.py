@@ -1,0 +1,107 @@
+"""Engines: what a database must be able to do for the services, and how one is opened.
+
+An engine knows statements and transactions and nothing of agents or memory. A statement is named
+(`engine/sql/*.sql`) and takes named parameters. `Tx` and `Engine` share `one`, `all`, `read` and
+`write`, so a service works the same on an engine (one transaction per call) and inside a
+transaction that somebody else began.
+"""
+
+from __future__ import annotations
+
+from swarm_memory.errors import InvalidArgumentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Protocol, TypeVar
+
+    Row = tuple[Any, ...]
+    T = TypeVar("T")
+
+    class Reader(Protocol):
+        """Where single statements can be read; outside a transaction each is its own snapshot."""
+
+        @property
+        def now_ms(self) -> int:
+            """The time by the store's clock; one value per transaction."""
+
+        def one(self, statement: str, /, **parameters: Any) -> Row | None:
+            """Return the first row of a reading statement, or None."""
+
+        def all(self, statement: str, /, **parameters: Any) -> list[Row]:
+            """Return all rows of a reading statement."""
+
+        def read(self, fn: Callable[[Tx], T], /) -> T:
+            """Run `fn` on one consistent snapshot."""
+
+        def write(self, fn: Callable[[Tx], T], /, *, durability: str | None = None) -> T:
+            """Run `fn` in one transaction that commits when it returns and undoes when it raises.
+
+            `fn` may run again after a conflict, so it must have no other effects.
+            """
+
+    class Tx(Reader, Protocol):
+        """One transaction."""
+
+        def run(self, statement: str, /, **parameters: Any) -> int:
+            """Run a writing statement and return how many rows it changed."""
+
+        def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
+            """Run a writing statement once per row."""
+
+    class Engine(Reader, Protocol):
+        """An open database."""
+
+        url: str
+        durability: str
+
+        def version(self) -> int:
+            """Return a number that differs after any commit, by whatever process."""
+
+        def wait(self, version: int, timeout_s: float) -> int:
+            """Wait until `version` is no longer the current one; return the current one.
+
+            A wake-up may come late or for nothing, never not at all.
+            """
+
+        def usage(self) -> dict[str, int]:
+            """Return file_bytes, wal_bytes, free_bytes and page_bytes of the database."""
+
+        def maintain(self) -> int:
+            """Give free space back and refresh statistics; return the bytes saved."""
+
+        def close(self) -> None:
+            """Close; a second call does nothing."""
+
+
+DURABILITIES = ("full", "relaxed")
+
+
+def open_engine(
+    url: str, *, durability: str = "full", clock: Any = None, busy_timeout_s: float = 30.0
+) -> Engine:
+    """Open the database that `url` names, creating and migrating it as needed.
+
+    `sqlite:///relative.db`, `sqlite:////absolute.db` and `sqlite:///:memory:`.
+
+    Raises:
+        InvalidArgumentError: The URL or the durability is none that is known.
+        SchemaError: The database belongs to somebody else or to newer code.
+        EngineUnavailableError: It cannot be opened.
+    """
+    if durability not in DURABILITIES:
+        raise InvalidArgumentError(f"durability {durability!r}", hint='"full" or "relaxed"')
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme != "sqlite":
+        raise InvalidArgumentError(
+            f"no engine for {scheme}://", hint="use sqlite:///relative.db or sqlite:////absolute.db"
+        )
+    path = rest.removeprefix("/") if separator else url
+    if not path:
+        raise InvalidArgumentError(f"{url!r} names no file", hint="use sqlite:///memory.db")
+    from swarm_memory.clock import SystemClock
+    from swarm_memory.engine.sqlite import SqliteEngine
+
+    return SqliteEngine(
+        path, durability=durability, clock=clock or SystemClock(), busy_timeout_s=busy_timeout_s
+    )

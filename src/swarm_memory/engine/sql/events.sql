@@ -1,0 +1,20 @@
+-- event_list --
+-- The next events of a swarm in order.
+SELECT seq, key, version, op, author, at_ms FROM events
+WHERE seq > :after AND swarm = :swarm AND key >= :low AND key < :high
+ORDER BY seq
+LIMIT :limit
+
+-- event_span --
+-- The oldest and the newest seq of the log.
+SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events
+
+-- event_prune --
+-- Drop old events, but never the newest: seq must keep rising.
+DELETE FROM events
+WHERE seq IN (SELECT seq FROM events WHERE at_ms <= :at_ms
+        AND seq < (SELECT max(seq) FROM events) ORDER BY seq LIMIT :rows)
+
+-- event_newest --
+-- The newest event of one swarm.
+SELECT seq, at_ms FROM events WHERE swarm = :swarm ORDER BY seq DESC LIMIT 1

@@ -1,0 +1,223 @@
+-- record_get --
+-- One point read; the caller decides by its clock whether the row has expired.
+SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM records
+WHERE swarm = :swarm AND key = :key AND value IS NOT NULL
+
+-- record_head --
+-- What a write must know of the row it replaces, tombstone or not.
+SELECT version, expires_ms, scope, category, telemetry, created_ms, length(value)
+FROM records
+WHERE swarm = :swarm AND key = :key
+
+-- record_put --
+-- Insert or replace the current version; the replaced one went to history before.
+INSERT INTO records (swarm, key, version, scope, category, telemetry, author, session, provenance,
+    created_ms, updated_ms, expires_ms, value)
+VALUES (:swarm, :key, :version, :scope, :category, :telemetry, :author, :session, :provenance,
+    :created_ms, :updated_ms, :expires_ms, :value)
+ON CONFLICT (swarm, key) DO UPDATE SET version = excluded.version, scope = excluded.scope,
+    category = excluded.category, telemetry = excluded.telemetry, author = excluded.author,
+    session = excluded.session, provenance = excluded.provenance,
+    created_ms = excluded.created_ms, updated_ms = excluded.updated_ms,
+    expires_ms = excluded.expires_ms, value = excluded.value
+
+-- record_scan --
+-- One page in key order; a range and never LIKE, so the primary key serves it.
+SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM records
+WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
+    AND (expires_ms IS NULL OR expires_ms > :now_ms)
+    AND telemetry <= :telemetry
+ORDER BY key
+LIMIT :limit
+
+-- record_scan_down --
+-- The same page from the end: newest first where keys begin with a time.
+SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM records
+WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
+    AND (expires_ms IS NULL OR expires_ms > :now_ms)
+    AND telemetry <= :telemetry
+ORDER BY key DESC
+LIMIT :limit
+
+-- record_count --
+-- Live records and their stored bytes in a range.
+SELECT count(*), coalesce(sum(length(value)), 0)
+FROM records
+WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
+    AND (expires_ms IS NULL OR expires_ms > :now_ms)
+    AND telemetry <= :telemetry
+
+-- record_bury --
+-- Turn an expired row into a tombstone, only if nobody wrote it since it was seen.
+UPDATE records SET value = NULL, provenance = NULL, updated_ms = :now_ms
+WHERE swarm = :swarm AND key = :key AND version = :version AND expires_ms <= :now_ms
+    AND value IS NOT NULL
+
+-- record_expired --
+-- The next rows of a bounded sweep that have expired, tombstones that have aged among them.
+SELECT key, version, scope, category, telemetry, length(value)
+FROM records
+WHERE swarm = :swarm AND key > :after AND key <= :upto
+    AND ((value IS NOT NULL AND expires_ms <= :now_ms)
+        OR (value IS NULL AND updated_ms <= :tombstone_ms))
+ORDER BY key
+
+-- record_nth --
+-- Where a sweep of at most :rows rows ends.
+SELECT max(key), count(*) FROM (
+    SELECT key FROM records WHERE swarm = :swarm AND key > :after ORDER BY key LIMIT :rows)
+
+-- record_expired_in --
+-- Expired rows of one scope, for a quota that is about to refuse.
+SELECT key, version, scope, category, telemetry, length(value)
+FROM records
+WHERE swarm = :swarm AND (:scope = '' OR scope = :scope) AND value IS NOT NULL
+    AND expires_ms <= :now_ms
+LIMIT :rows
+
+-- record_expired_count --
+-- How many records wait to be swept.
+SELECT count(*) FROM records
+WHERE swarm = :swarm AND value IS NOT NULL AND expires_ms <= :now_ms
+
+-- tombstone_drop --
+-- Forget a key for good; the caller has raised the version floor above it.
+DELETE FROM records
+WHERE swarm = :swarm AND key = :key AND version = :version AND value IS NULL
+
+-- history_push --
+-- Keep the version that is about to be replaced.
+INSERT INTO history (swarm, key, version, author, session, provenance, created_ms, updated_ms,
+    expires_ms, value)
+SELECT swarm, key, version, author, session, provenance, created_ms, updated_ms, expires_ms, value
+FROM records
+WHERE swarm = :swarm AND key = :key
+
+-- history_trim --
+-- Forget the versions beyond the last ones that the category keeps.
+DELETE FROM history
+WHERE swarm = :swarm AND key = :key AND version <= :version
+
+-- history_forget --
+-- Forget what has expired of a key's history.
+DELETE FROM history
+WHERE swarm = :swarm AND key = :key AND expires_ms <= :now_ms
+
+-- history_drop --
+-- Forget the whole history of a key.
+DELETE FROM history WHERE swarm = :swarm AND key = :key
+
+-- history_get --
+-- One kept version.
+SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM history
+WHERE swarm = :swarm AND key = :key AND version = :version
+
+-- history_list --
+-- The kept versions before the current one, newest first.
+SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM history
+WHERE swarm = :swarm AND key = :key AND (expires_ms IS NULL OR expires_ms > :now_ms)
+ORDER BY version DESC
+LIMIT :limit
+
+-- record_current --
+-- The current version whether it is live, deleted or expired, for history.
+SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM records
+WHERE swarm = :swarm AND key = :key
+
+-- event_append --
+-- One line of the change log, in the transaction of the change itself.
+INSERT INTO events (swarm, key, version, op, author, at_ms)
+VALUES (:swarm, :key, :version, :op, :author, :at_ms)
+
+-- usage_add --
+-- Move a scope's counters; the caller checks the limit in the same transaction.
+INSERT INTO usage (swarm, scope, category, telemetry, records, bytes)
+VALUES (:swarm, :scope, :category, :telemetry, :records, :bytes)
+ON CONFLICT (swarm, scope, category) DO UPDATE SET
+    records = usage.records + excluded.records, bytes = usage.bytes + excluded.bytes
+
+-- usage_scope --
+-- What one scope holds.
+SELECT coalesce(sum(bytes), 0) FROM usage
+WHERE swarm = :swarm AND scope = :scope AND telemetry = 0
+
+-- usage_total --
+-- What the whole swarm holds.
+SELECT coalesce(sum(bytes), 0) FROM usage WHERE swarm = :swarm AND telemetry = 0
+
+-- usage_list --
+-- Every counter of a swarm.
+SELECT scope, category, telemetry, records, bytes FROM usage
+WHERE swarm = :swarm AND records > 0
+ORDER BY scope, category
+
+-- usage_agents --
+-- The agents that have a state.
+SELECT scope FROM usage
+WHERE swarm = :swarm AND category = 'agent_state' AND records > 0
+ORDER BY scope
+
+-- op_get --
+-- The first result of a call that may be a retry.
+SELECT args_digest, result FROM ops
+WHERE swarm = :swarm AND agent = :agent AND op_id = :op_id
+
+-- op_put --
+-- Remember a call's result in its own transaction.
+INSERT INTO ops (swarm, agent, op_id, args_digest, result, at_ms)
+VALUES (:swarm, :agent, :op_id, :args_digest, :result, :at_ms)
+
+-- op_touch --
+-- Write before a retry is acknowledged: the first commit may not be on disk yet.
+UPDATE ops SET at_ms = :at_ms
+WHERE swarm = :swarm AND agent = :agent AND op_id = :op_id
+
+-- op_prune --
+-- Forget results past the time for which "applies once" is promised.
+DELETE FROM ops WHERE swarm = :swarm AND at_ms <= :at_ms
+
+-- dictionary_get --
+-- The bytes of one dictionary.
+SELECT bytes FROM dictionaries WHERE swarm = :swarm AND number = :number
+
+-- dictionary_newest --
+-- The number of the newest dictionary.
+SELECT coalesce(max(number), 0) FROM dictionaries WHERE swarm = :swarm
+
+-- dictionary_put --
+-- Keep a new dictionary; the number must be the next one, so one trainer wins.
+INSERT INTO dictionaries (swarm, number, created_ms, bytes)
+VALUES (:swarm, :number, :created_ms, :bytes)
+ON CONFLICT DO NOTHING
+
+-- fact_get --
+-- One fact about the swarm.
+SELECT value FROM facts WHERE swarm = :swarm AND name = :name
+
+-- fact_set --
+-- Set a fact.
+INSERT INTO facts (swarm, name, value) VALUES (:swarm, :name, :value)
+ON CONFLICT (swarm, name) DO UPDATE SET value = excluded.value
+
+-- fact_raise --
+-- Raise a fact, never lower it.
+INSERT INTO facts (swarm, name, value) VALUES (:swarm, :name, :value)
+ON CONFLICT (swarm, name) DO UPDATE SET value = excluded.value 
+    WHERE excluded.value > facts.value
+
+-- fact_claim --
+-- Set a time only if it lies before :before: of many processes one gets a row back.
+INSERT INTO facts (swarm, name, value) VALUES (:swarm, :name, :value)
+ON CONFLICT (swarm, name) DO UPDATE SET value = excluded.value 
+    WHERE facts.value <= :before
+RETURNING value
+
+-- swarm_list --
+-- The swarms of this store.
+SELECT DISTINCT swarm FROM usage ORDER BY swarm

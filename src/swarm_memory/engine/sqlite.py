@@ -1,0 +1,397 @@
+"""The SQLite engine: one file, many processes, through apsw.
+
+WAL mode, one writer at a time. A writer waits by asking again after a short, jittered pause and
+gives up at a deadline. SQLite's own waiting prefers whoever just wrote, so with eight writers one
+of them would wait for seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+
+import apsw
+
+from swarm_memory.engine import migrate, statements
+from swarm_memory.errors import (
+    AmbiguousCommitError,
+    EngineBusyError,
+    EngineUnavailableError,
+    InvalidArgumentError,
+    StorageFullError,
+    SwarmMemoryError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeVar
+
+    from swarm_memory.clock import SystemClock
+    from swarm_memory.engine import Row
+
+    T = TypeVar("T")
+
+CACHE_KIB = 8192
+WAL_BYTES_KEPT = 64 * 1024 * 1024
+PAUSE_S_MIN, PAUSE_S_MAX = 0.0002, 0.005
+WAIT_S_MIN, WAIT_S_MAX = 0.001, 0.025
+VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
+_SYNCHRONOUS = {"full": 2, "relaxed": 1}
+_SQL = statements.load()
+
+
+class SqliteTx:
+    """One transaction on one connection."""
+
+    __slots__ = ("_changes", "_execute", "_executemany", "now_ms")
+
+    def __init__(self, connection: _Connection, now_ms: int) -> None:
+        self._execute = connection.execute
+        self._executemany = connection.db.executemany
+        self._changes = connection.db.changes
+        self.now_ms = now_ms
+
+    def one(self, statement: str, /, **parameters: Any) -> Row | None:
+        rows = self._execute(_SQL[statement], parameters).fetchall()
+        return rows[0] if rows else None
+
+    def all(self, statement: str, /, **parameters: Any) -> list[Row]:
+        return self._execute(_SQL[statement], parameters).fetchall()
+
+    def run(self, statement: str, /, **parameters: Any) -> int:
+        self._execute(_SQL[statement], parameters)
+        return self._changes()
+
+    def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
+        self._executemany(_SQL[statement], rows)
+
+    def read(self, fn: Callable[[SqliteTx], T], /) -> T:
+        return fn(self)
+
+    def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
+        if durability is not None:
+            raise InvalidArgumentError(
+                "durability is chosen per transaction", hint="pass it to transact()"
+            )
+        return fn(self)
+
+
+class _Connection:
+    """One SQLite connection with the settings every one of ours has."""
+
+    __slots__ = ("db", "execute", "synchronous")
+
+    def __init__(self, path: str, busy_timeout_s: float) -> None:
+        self.db = apsw.Connection(path)
+        self.db.set_busy_handler(_busy_handler(busy_timeout_s))
+        # A process that only passes by must not pay for a checkpoint when it closes.
+        self.db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self.db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        self.db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        self.db.execute(
+            f"PRAGMA cache_size = -{CACHE_KIB}; PRAGMA cell_size_check = ON;"
+            f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}; PRAGMA temp_store = MEMORY"
+        )
+        self.execute = self.db.cursor().execute
+        self.synchronous = -1
+
+    def set_durability(self, durability: str) -> None:
+        wanted = _SYNCHRONOUS[durability]
+        if wanted != self.synchronous:
+            self.db.execute(f"PRAGMA synchronous = {wanted}")
+            self.synchronous = wanted
+
+
+def _busy_handler(busy_timeout_s: float) -> Callable[[int], bool]:
+    began = 0.0
+
+    def wait(count: int) -> bool:
+        nonlocal began
+        now = time.monotonic()
+        if count == 0:
+            began = now
+        if now - began >= busy_timeout_s:
+            return False
+        # The clock's last digits are jitter enough, and cost no import.
+        jitter = time.perf_counter_ns() % 1024 / 1024
+        time.sleep(min(PAUSE_S_MIN * 2 ** min(count, 6), PAUSE_S_MAX) * (0.5 + jitter))
+        return True
+
+    return wait
+
+
+class SqliteEngine:
+    """An open SQLite database; safe for threads, and for a fork as long as the child opens anew."""
+
+    def __init__(
+        self, path: str, *, durability: str, clock: SystemClock, busy_timeout_s: float
+    ) -> None:
+        self.in_memory = path == ":memory:"
+        self.path = path if self.in_memory else os.path.abspath(path)  # noqa: PTH100
+        self.url = f"sqlite:///{self.path}"
+        self.durability = durability
+        self._clock = clock
+        self._busy_timeout_s = busy_timeout_s
+        self._idle: list[_Connection] = []
+        self._pid = os.getpid()
+        self._closed = False
+        self._write_lock = threading.RLock()
+        self._local = threading.local()
+        self._watch: tuple[int, _Connection] | None = None
+        self._watch_lock = threading.Lock()
+        self._commits = 0
+        with _translated(self.path):
+            if not self.in_memory:
+                _create_private(self.path)
+            connection = self._connect()
+            if migrate.state(connection.db) < migrate.newest():
+                connection.db.pragma("journal_mode", "WAL")
+                connection.set_durability("full")
+                migrate.migrate(connection.db, self.now_ms)
+            self._idle.append(connection)
+
+    # --- transactions ---
+
+    @property
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def one(self, statement: str, /, **parameters: Any) -> Row | None:
+        rows = self.all(statement, **parameters)
+        return rows[0] if rows else None
+
+    def all(self, statement: str, /, **parameters: Any) -> list[Row]:
+        if self.in_memory:
+            return self.read(lambda tx: tx.all(statement, **parameters))
+        connection = self._take()
+        try:
+            return connection.execute(_SQL[statement], parameters).fetchall()
+        except apsw.Error as error:
+            raise _translate(error, self.path) from error
+        finally:
+            self._idle.append(connection)
+
+    def read(self, fn: Callable[[SqliteTx], T], /) -> T:
+        if self.in_memory:
+            return self._in_memory(fn, "BEGIN")
+        connection = self._take()
+        try:
+            return self._transaction(connection, fn, "BEGIN")
+        finally:
+            self._idle.append(connection)
+
+    def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
+        if getattr(self._local, "writing", False):
+            raise InvalidArgumentError(
+                "a write inside a write of the same thread would wait for itself",
+                hint="use the handle that transact() gives to your function",
+            )
+        if not self._write_lock.acquire(timeout=self._busy_timeout_s):
+            raise EngineBusyError(f"another thread of this process kept {self.path} locked")
+        self._local.writing = True
+        try:
+            if self.in_memory:
+                return self._in_memory(fn, "BEGIN IMMEDIATE")
+            connection = self._take()
+            try:
+                connection.set_durability(durability or self.durability)
+                return self._transaction(connection, fn, "BEGIN IMMEDIATE")
+            finally:
+                self._idle.append(connection)
+        finally:
+            self._local.writing = False
+            self._write_lock.release()
+
+    def _transaction(
+        self, connection: _Connection, fn: Callable[[SqliteTx], T], begin: str
+    ) -> T:
+        execute = connection.execute
+        try:
+            execute(begin)
+            try:
+                result = fn(SqliteTx(connection, self._clock.now_ms()))
+            except BaseException:
+                _roll_back(connection)
+                raise
+            try:
+                execute("COMMIT")
+            except apsw.Error as error:
+                _roll_back(connection)
+                if begin == "BEGIN":
+                    raise
+                raise AmbiguousCommitError(f"committing to {self.path} failed: {error}") from error
+        except apsw.Error as error:
+            raise _translate(error, self.path) from error
+        self._commits += 1
+        return result
+
+    def _in_memory(self, fn: Callable[[SqliteTx], T], begin: str) -> T:
+        # One connection holds the whole database, so its users take turns.
+        with self._write_lock:
+            connection = self._take()
+            self._idle.append(connection)
+            if connection.db.in_transaction:
+                return fn(SqliteTx(connection, self._clock.now_ms()))
+            return self._transaction(connection, fn, begin)
+
+    def _take(self) -> _Connection:
+        if self._pid != os.getpid():
+            self._abandon()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            if self._closed:
+                raise EngineUnavailableError(
+                    f"{self.path} was closed", hint="open it again"
+                ) from None
+        with _translated(self.path):
+            return self._connect()
+
+    def _connect(self) -> _Connection:
+        connection = _Connection(self.path, self._busy_timeout_s)
+        connection.set_durability(self.durability)
+        return connection
+
+    def _abandon(self) -> None:
+        """Leave a parent's connections alone: closing them here would drop the parent's locks."""
+        _abandoned.append(self._idle)
+        if self._watch is not None:
+            _abandoned.append([self._watch[1]])
+            self._watch = None
+        self._watch_lock = threading.Lock()
+        self._idle = []
+        self._pid = os.getpid()
+        self._write_lock = threading.RLock()
+        self._local = threading.local()
+
+    # --- the rest of the port ---
+
+    def version(self) -> int:
+        """Return a number that differs after any commit, by whatever process."""
+        with self._watch_lock, _translated(self.path):
+            if self.in_memory:
+                return self._commits
+            if self._watch is None or self._watch[0] != os.getpid():
+                # data_version tells of other connections only, so watching has one of its own.
+                self._watch = (os.getpid(), self._connect())
+            number: int = self._watch[1].execute("PRAGMA data_version").fetchall()[0][0]
+            return number
+
+    def wait(self, version: int, timeout_s: float) -> int:
+        """Wait until `version` is no longer the current one, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        pause_s = WAIT_S_MIN
+        while (current := self.version()) == version:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                break
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, WAIT_S_MAX)
+        return current
+
+    def usage(self) -> dict[str, int]:
+        with _translated(self.path):
+            connection = self._take()
+            try:
+                pragma = connection.db.pragma
+                page = int(pragma("page_size"))  # type: ignore[arg-type]
+                pages = int(pragma("page_count"))  # type: ignore[arg-type]
+                free = int(pragma("freelist_count"))  # type: ignore[arg-type]
+            finally:
+                self._idle.append(connection)
+        return {
+            "file_bytes": pages * page,
+            "free_bytes": free * page,
+            "page_bytes": page,
+            "wal_bytes": _size(self.path + "-wal"),
+        }
+
+    def maintain(self) -> int:
+        before = self.usage()
+        with _translated(self.path):
+            connection = self._take()
+            try:
+                connection.db.execute("PRAGMA optimize")
+                if before["free_bytes"] > VACUUM_FREE_RATIO * before["file_bytes"]:
+                    connection.db.execute("VACUUM")
+                if not self.in_memory:
+                    connection.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            finally:
+                self._idle.append(connection)
+        return max(0, before["file_bytes"] - self.usage()["file_bytes"])
+
+    def close(self) -> None:
+        if self._pid != os.getpid():
+            self._abandon()
+        self._closed = True
+        while self._idle:
+            self._idle.pop().db.close()
+        with self._watch_lock:
+            if self._watch is not None and self._watch[0] == os.getpid():
+                self._watch[1].db.close()
+            self._watch = None
+
+
+_abandoned: list[list[_Connection]] = []  # keeps a forked child from closing its parent's files
+_creating = threading.Lock()
+
+
+def _create_private(path: str) -> None:
+    """Create a missing file for this user's eyes only.
+
+    Only when it is new: opening and closing an existing database behind SQLite's back would drop
+    the locks that this process holds on it.
+    """
+    with _creating:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise EngineUnavailableError(
+                f"cannot create {path}: {error.strerror}",
+                hint="check that the directory exists and may be written",
+            ) from error
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except OSError:
+        return 0
+
+
+def _roll_back(connection: _Connection) -> None:
+    # SQLite has rolled back by itself after some errors; then there is nothing left to undo.
+    if connection.db.in_transaction:
+        connection.db.execute("ROLLBACK")
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        raise _translate(error, path) from error
+
+
+def _translate(error: apsw.Error, path: str) -> SwarmMemoryError:
+    """Return the driver's error as one of ours; driver exceptions never leave the engine."""
+    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
+        return EngineBusyError(f"{path} stayed locked by another process: {error}")
+    if isinstance(error, apsw.FullError):
+        return StorageFullError(f"no space left for {path}: {error}")
+    hints = (
+        (apsw.NotADBError, "it is no SQLite database: name another file"),
+        (apsw.CorruptError, "the file is damaged: restore a backup or salvage it"),
+        (apsw.CantOpenError, "check that the directory exists and may be written"),
+        (apsw.ReadOnlyError, "the file or its directory is read-only"),
+        (apsw.IOError, "the disk or file system failed: check its log"),
+    )
+    hint = next((text for kind, text in hints if isinstance(error, kind)), "report this")
+    unavailable = EngineUnavailableError(f"{path}: {error}", hint=hint)
+    unavailable.retryable = isinstance(error, apsw.IOError)
+    return unavailable

@@ -1,0 +1,155 @@
+"""The change log: what happened to which key, in order, and how far a reader has come."""
+
+from __future__ import annotations
+
+import time
+
+from swarm_memory.errors import CursorExpiredError, InvalidArgumentError
+from swarm_memory.key import check_prefix, in_prefix
+from swarm_memory.model import Changes, Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Reader, Row, Tx
+
+PAGE_ROWS = 1000
+
+
+class Events:
+    """The change log of one swarm."""
+
+    __slots__ = ("_context", "_db", "_version", "_wait")
+
+    def __init__(
+        self,
+        db: Reader,
+        context: Context,
+        version: Callable[[], int] | None = None,
+        wait: Callable[[int, float], int] | None = None,
+    ) -> None:
+        self._db = db
+        self._context = context
+        self._version = version
+        self._wait = wait
+
+    def within(self, tx: Tx) -> Events:
+        """Return this log bound to a transaction."""
+        return Events(tx, self._context)
+
+    def since(self, seq: int, prefix: str = "", *, limit: int = PAGE_ROWS) -> list[Event]:
+        """Return up to `limit` events after `seq` of keys under `prefix`, in order.
+
+        Raises:
+            CursorExpiredError: Events right after `seq` were pruned already.
+        """
+
+        def read(tx: Tx) -> list[Event]:
+            oldest, newest = self._span(tx)
+            if seq and seq + 1 < oldest:
+                raise CursorExpiredError(f"events after {seq} are gone; the oldest is {oldest}")
+            if seq > newest:
+                raise CursorExpiredError(f"event {seq} does not exist; the newest is {newest}")
+            exact, low, high = check_prefix(prefix)
+            rows = tx.all(
+                "event_list",
+                swarm=self._context.swarm,
+                after=seq,
+                low=exact or low,
+                high=high,
+                limit=limit,
+            )
+            return [Event(*row) for row in rows if in_prefix(row[1], prefix)]
+
+        return self._db.read(read)
+
+    def newest(self) -> int:
+        """Return the seq of the newest event of the store, 0 for none."""
+        return self._span(self._db)[1]
+
+    def newest_at(self) -> tuple[int, int | None]:
+        """Return the seq and the time of this swarm's newest event, (0, None) for none."""
+        row = self._db.one("event_newest", swarm=self._context.swarm)
+        return (int(row[0]), int(row[1])) if row else (0, None)
+
+    def changes(self, name: str, prefix: str = "") -> Changes:
+        """Return what happened since this agent last asked under `name`, and remember that.
+
+        A reader that was away longer than events are kept starts again at the newest event.
+        """
+
+        def read(tx: Tx) -> Changes:
+            where = {"swarm": self._context.swarm, "name": f"cursor/{self._context.agent}/{name}"}
+            row = tx.one("fact_get", **where)
+            oldest, newest = self._span(tx)
+            seq = row[0] if row else 0
+            if seq + 1 < oldest or seq > newest:
+                seq = oldest - 1 if row is None else newest
+            found: list[Event] = []
+            log = self.within(tx)
+            while True:
+                rows = log.since(seq, prefix) if newest else []
+                found += rows
+                if len(rows) < PAGE_ROWS:
+                    break
+                seq = rows[-1].seq
+            tx.run("fact_set", **where, value=newest)
+            return Changes(newest, found)
+
+        return self._db.write(read)
+
+    def watch(
+        self, prefix: str = "", *, since: int | None = None, timeout_s: float | None = None
+    ) -> Iterator[Event]:
+        """Iterate over events under `prefix` as they are committed, by whatever process.
+
+        Starts after `since`, else with what happens from now on (from the call, not from the
+        first step). Ends when nothing happened for `timeout_s`; None never ends.
+
+        Raises:
+            CursorExpiredError: `since` is older than the events that are kept.
+        """
+        check_prefix(prefix)
+        if self._version is None or self._wait is None:
+            raise InvalidArgumentError(
+                "a transaction sees one moment", hint="watch outside of transact()"
+            )
+        start = self.newest() if since is None else since
+        return self._follow(prefix, start, timeout_s, self._version, self._wait)
+
+    def _follow(
+        self,
+        prefix: str,
+        seq: int,
+        timeout_s: float | None,
+        version: Callable[[], int],
+        wait: Callable[[int, float], int],
+    ) -> Iterator[Event]:
+        idle_since = time.monotonic()
+        while True:
+            # Before the look: a commit right after it then changes the version we wait on.
+            seen = version()
+            newest = self.newest()
+            events = self.since(seq, prefix)
+            for event in events:
+                seq = event.seq
+                yield event
+                idle_since = time.monotonic()
+            if len(events) == PAGE_ROWS:
+                continue
+            seq = max(seq, newest) if not events else seq
+            pause_s = self._context.config.sync_interval_s
+            if timeout_s is not None:
+                left_s = idle_since + timeout_s - time.monotonic()
+                if left_s <= 0:
+                    return
+                pause_s = min(pause_s, left_s)
+            wait(seen, pause_s)
+
+    def _span(self, db: Reader) -> tuple[int, int]:
+        row: Row | None = db.one("event_span")
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+

@@ -1,0 +1,1 @@
+"""Pure maths of learning: numbers in, numbers out; no store, no clock."""

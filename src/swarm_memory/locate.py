@@ -1,0 +1,139 @@
+"""Which store is meant, when nobody says so.
+
+Asked in this order: the argument, `SWARM_MEMORY_URL`, the project, the user. The project is the
+repository that git's common directory belongs to, so that all worktrees share one store; a
+submodule is a project of its own. Outside git it is the nearest folder above that holds a
+`.swarm-memory/`. Without a project it is the user's own store.
+
+A changed directory inside a project never makes a second store.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from swarm_memory.errors import EngineUnavailableError
+from swarm_memory.model import Located
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# os.path and not pathlib: this runs in every hook, and pathlib costs 10 ms to import.
+FOLDER = ".swarm-memory"
+FILE = "memory.db"
+
+
+def locate(
+    url: str | None, directory: str, environment: Mapping[str, str], platform: str = sys.platform
+) -> Located:
+    """Return the store's URL and why it is that one; nothing is created.
+
+    Args:
+        url: What the caller asked for, or None.
+        directory: Where the search starts.
+        environment: The process's variables.
+        platform: As `sys.platform`.
+    """
+    if url:
+        return Located(url, "named by the caller")
+    if named := environment.get("SWARM_MEMORY_URL"):
+        return Located(named, "named by SWARM_MEMORY_URL")
+    start = os.path.abspath(directory)
+    checkout = _main_checkout(start)
+    if checkout is not None:
+        return Located(_url(checkout), f"the git repository {os.path.dirname(checkout)}")
+    for folder in _upwards(start):
+        if os.path.isdir(os.path.join(folder, FOLDER)):
+            return Located(_url(os.path.join(folder, FOLDER)), f"the nearest {FOLDER} above")
+    home = _user_folder(environment, platform)
+    return Located(_url(home), f"no project above {start}: the user's own store")
+
+
+def project_folder(directory: str) -> str:
+    """Return the folder that `init` makes the store in for `directory`."""
+    start = os.path.abspath(directory)
+    checkout = _main_checkout(start)
+    if checkout is not None:
+        return checkout
+    for folder in _upwards(start):
+        if os.path.isdir(os.path.join(folder, FOLDER)):
+            return os.path.join(folder, FOLDER)
+    return os.path.join(start, FOLDER)
+
+
+def prepare(located: Located) -> None:
+    """Make the store's folder if it is one that we choose the place of.
+
+    It is private (0700) and holds a `.gitignore` with `*`, so no store is ever committed.
+    """
+    path = located.url.removeprefix("sqlite:///")
+    folder = os.path.dirname(path)
+    if path == located.url or os.path.basename(folder) not in {FOLDER, "swarm-memory"}:
+        return
+    ignore = os.path.join(folder, ".gitignore")
+    if os.path.exists(ignore):
+        return
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with open(ignore, "w", encoding="ascii") as file:
+            file.write("*\n")
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"cannot make {folder}: {error.strerror}", hint="name another store with --url"
+        ) from error
+
+
+def _url(folder: str) -> str:
+    return "sqlite:///" + os.path.join(folder, FILE)
+
+
+def _upwards(directory: str) -> list[str]:
+    folders = [directory]
+    while os.path.dirname(folders[-1]) != folders[-1]:
+        folders.append(os.path.dirname(folders[-1]))
+    return folders
+
+
+def _main_checkout(directory: str) -> str | None:
+    """Return the store's folder of the repository around `directory`, if there is one."""
+    for folder in _upwards(directory):
+        git = os.path.join(folder, ".git")
+        if os.path.isdir(git):
+            return os.path.join(folder, FOLDER)
+        if os.path.isfile(git):
+            return _of_linked_checkout(folder, git)
+    return None
+
+
+def _of_linked_checkout(folder: str, git: str) -> str:
+    """Follow a `.git` file: a worktree leads to its repository, a submodule stays its own."""
+    pointer = _first_line(git).removeprefix("gitdir:").strip()
+    private = os.path.normpath(os.path.join(folder, pointer))
+    common = _first_line(os.path.join(private, "commondir"))
+    if not pointer or not common:
+        return os.path.join(folder, FOLDER)
+    common = os.path.normpath(os.path.join(private, common))
+    # A bare repository has no checkout beside it: its worktrees meet inside it.
+    owner = os.path.dirname(common) if os.path.basename(common) == ".git" else common
+    return os.path.join(owner, FOLDER)
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""  # not a worktree's administrative file: the caller has its answer in that
+
+
+def _user_folder(environment: Mapping[str, str], platform: str) -> str:
+    home = environment.get("HOME") or os.path.expanduser("~")
+    if platform == "win32":
+        base = environment.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = environment.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    return os.path.join(base, "swarm-memory")

@@ -1,0 +1,318 @@
+"""The facade in the words of the specification: what an agent does with its swarm's memory."""
+
+from __future__ import annotations
+
+from swarm_memory.context import new_id
+from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.layout import Layout, agent_of_scope
+from swarm_memory.model import CoordinationState, Optimization
+from swarm_memory.swarm import Swarm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Any, Self
+
+    from swarm_memory.model import (
+        Changes,
+        HealthReport,
+        Insight,
+        Json,
+        Outcome,
+        Recommendation,
+        Record,
+    )
+
+LIST_LIMIT = 100
+SYNC_CURSOR = "sync"
+
+
+class SwarmMemoryManager:
+    """One agent's memory within its swarm.
+
+    Results are frozen values that are true when the call worked and have `to_dict()`; what fails
+    raises a `SwarmMemoryError`. `swarm` is the lower door with records, leases and messages.
+    """
+
+    def __init__(
+        self,
+        agent_name: str,
+        swarm_id: str,
+        config_path: str | None = None,
+        *,
+        url: str | None = None,
+        session: str | None = None,
+        durability: str = "full",
+        clock: Any = None,
+    ) -> None:
+        """Open the store at `url`, or the project's store; arguments as in `Swarm.open`."""
+        self._use(
+            Swarm.open(
+                url,
+                agent=agent_name,
+                swarm=swarm_id,
+                session=session,
+                durability=durability,
+                config_path=config_path,
+                clock=clock,
+            )
+        )
+
+    @classmethod
+    def of(cls, swarm: Swarm) -> Self:
+        """Return the manager of an open swarm; closing it closes that."""
+        manager = cls.__new__(cls)
+        manager._use(swarm)
+        return manager
+
+    def _use(self, swarm: Swarm) -> None:
+        self.swarm = swarm
+        self.agent_name = swarm.context.agent
+        self.swarm_id = swarm.context.swarm
+        self._layout = Layout(self.swarm_id, self.agent_name)
+
+    # --- the agent's own memory ---
+
+    def initialize_agent_memory(self, initial_state: dict[str, Json] | None = None) -> Record:
+        """Write the agent's state and return it; daily duties of the store run if they are due."""
+        state = {"agent_name": self.agent_name, "swarm_id": self.swarm_id, "status": "active"}
+        record = self.swarm.records.put(
+            self._layout.state, state | _object("initial_state", initial_state)
+        )
+        self.swarm.tick()
+        return record
+
+    def store_agent_decision(
+        self, decision_type: str, decision_data: Json, context: dict[str, Json] | None = None
+    ) -> Record:
+        """Keep a decision; every one is kept, none replaces another."""
+
+        def write(tx: Any) -> Record:
+            value = {
+                "decision_type": decision_type,
+                "decision_data": decision_data,
+                "context": context,
+                "agent_name": self.agent_name,
+                "timestamp_ms": tx.now_ms,
+            }
+            key = self._layout.decisions(_text("decision_type", decision_type)) + new_id(tx.now_ms)
+            record: Record = tx.records.put(key, value, expect=0)
+            return record
+
+        return self.swarm.transact(write)
+
+    def get_agent_decisions(
+        self,
+        decision_type: str | None = None,
+        *,
+        agent_name: str | None = None,
+        limit: int = LIST_LIMIT,
+    ) -> list[Record]:
+        """Return decisions, newest first: of one type or all, of this agent or another."""
+        layout = Layout(self.swarm_id, agent_name or self.agent_name)
+        return self._newest(layout.decisions(), decision_type, layout.decisions, limit)
+
+    def update_agent_progress(self, task_id: str, progress_data: Json) -> Record:
+        """Write how far a task is; history keeps the steps before."""
+        value = {
+            "task_id": task_id,
+            "progress_data": progress_data,
+            "agent_name": self.agent_name,
+        }
+        return self.swarm.records.put(self._layout.progress(_text("task_id", task_id)), value)
+
+    # --- the swarm's memory ---
+
+    def share_knowledge_with_swarm(self, knowledge_type: str, knowledge_data: Json) -> Record:
+        """Share a piece of knowledge; every piece is kept, none replaces another."""
+
+        def write(tx: Any) -> Record:
+            value = {
+                "knowledge_type": knowledge_type,
+                "knowledge_data": knowledge_data,
+                "shared_by": self.agent_name,
+                "shared_ms": tx.now_ms,
+            }
+            prefix = self._layout.knowledge(_text("knowledge_type", knowledge_type))
+            record: Record = tx.records.put(prefix + new_id(tx.now_ms), value, expect=0)
+            return record
+
+        return self.swarm.transact(write)
+
+    def get_shared_knowledge(
+        self, knowledge_type: str | None = None, *, limit: int = LIST_LIMIT
+    ) -> list[Record]:
+        """Return what the swarm's agents shared, newest first, of one type or all."""
+        layout = self._layout
+        return self._newest(layout.knowledge(), knowledge_type, layout.knowledge, limit)
+
+    def get_swarm_coordination_state(self) -> CoordinationState:
+        """Return who is in the swarm and how far its memory has come."""
+        scopes = self.swarm.agents()
+        newest, last_ms = self.swarm.events.newest_at()
+        return CoordinationState(
+            self.swarm_id, [agent_of_scope(scope) for scope in scopes], newest, last_ms
+        )
+
+    def synchronize_with_swarm(self) -> Changes:
+        """Return what changed in the swarm since this agent last asked, in order."""
+        return self.swarm.events.changes(SYNC_CURSOR)
+
+    # --- learning ---
+
+    def record_task_outcome(
+        self,
+        task_type: str,
+        agents_involved: Sequence[str],
+        success: bool,
+        execution_time: float,
+        context: dict[str, Json] | None = None,
+        *,
+        strategy: str | None = None,
+        cost: float | None = None,
+        decision: Recommendation | str | None = None,
+        outcome_id: str | None = None,
+    ) -> Outcome:
+        """Record how a task ended (`execution_time` in seconds) so that the swarm learns from it.
+
+        `decision` is what `get_coordination_strategy` returned, if it was followed.
+        """
+        return self.swarm.outcomes.record(
+            task_type,
+            agents_involved,
+            success,
+            execution_time,
+            context=context,
+            strategy=strategy,
+            cost=cost,
+            decision=decision,
+            outcome_id=outcome_id,
+        )
+
+    def get_coordination_strategy(
+        self, context: dict[str, Json], *, candidates: Sequence[str] | None = None
+    ) -> Recommendation:
+        """Choose a strategy for a task from what the swarm's outcomes say; see `Outcomes`."""
+        return self.swarm.outcomes.recommend(context, candidates)
+
+    def get_learning_insights(self, kind: str | None = None) -> list[Insight]:
+        """Return what the outcomes say, each sentence with its support."""
+        return self.swarm.outcomes.insights(kind)
+
+    # --- upkeep ---
+
+    def get_memory_health_report(self) -> HealthReport:
+        """Return usage against the limits, what is wrong, and what to do."""
+        return self.swarm.health.report({"outcomes": self.swarm.outcomes.count()})
+
+    def optimize_memory(self, auto_apply: bool = False) -> Optimization:
+        """Remove what has expired, compress, give space back; without `auto_apply` only say so.
+
+        Nothing that is live is ever removed.
+        """
+        if not auto_apply:
+            expired, free = self.swarm.waste()
+            found = [f"{expired} expired records can go"] if expired else []
+            found += [f"{free} bytes of the file are free"] if free else []
+            return Optimization(False, found, free, expired, self._advice())
+        swept = self.swarm.retention.sweep(self.swarm.records)
+        packed = self.swarm.retention.pack()
+        freed = self.swarm.maintain()
+        done = [
+            f"removed {swept.expired} expired records and {swept.tombstones} old tombstones",
+            f"compressed {packed.records} records, saving {packed.saved_bytes} bytes",
+            f"gave {freed} bytes back to the file system",
+        ]
+        saved = packed.saved_bytes + freed
+        return Optimization(True, done, saved, swept.expired, self._advice())
+
+    def create_memory_snapshot(self) -> Record:
+        """Write a monitoring sample of the swarm's memory and return it."""
+        report = self.get_memory_health_report()
+        state = self.get_swarm_coordination_state()
+
+        def write(tx: Any) -> Record:
+            snapshot_id = new_id(tx.now_ms)
+            value = {
+                "snapshot_id": snapshot_id,
+                "created_ms": tx.now_ms,
+                "health": report.to_dict(),
+                "coordination_state": state.to_dict(),
+            }
+            record: Record = tx.records.put(self._layout.snapshot(snapshot_id), value)
+            return record
+
+        return self.swarm.transact(write)
+
+    def close(self) -> None:
+        """Close the store; a second call does nothing."""
+        self.swarm.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _advice(self) -> list[str]:
+        return self.get_memory_health_report().recommendations
+
+    def _newest(self, everything: str, kind: str | None, prefix_of: Any, limit: int) -> list[Record]:
+        """Return the newest `limit` records below one kind's prefix, or below all kinds."""
+        records = self.swarm.records
+        if kind is not None:
+            return list(records.scan(prefix_of(kind), limit=limit, reverse=True))
+        found: list[Record] = []
+        after = None
+        # Hop from kind to kind instead of reading them all: ids begin with digits, before "z".
+        while page := records.scan(everything, limit=1, after=after):
+            segment = page[0].key[len(everything) :].partition("/")[0]
+            found += records.scan(f"{everything}{segment}/", limit=limit, reverse=True)
+            after = f"{everything}{segment}/z"
+        found.sort(key=lambda record: record.key.rpartition("/")[2], reverse=True)
+        return found[:limit]
+
+
+def create_swarm_memory_manager(
+    agent_name: str, swarm_id: str, config_path: str | None = None, *, url: str | None = None
+) -> SwarmMemoryManager:
+    """Return an agent's memory, with its state written."""
+    manager = SwarmMemoryManager(agent_name, swarm_id, config_path, url=url)
+    manager.initialize_agent_memory()
+    return manager
+
+
+def quick_memory_health_check(
+    agent_name: str = "system", swarm_id: str = "default", *, url: str | None = None
+) -> HealthReport:
+    """Return the health of a swarm's memory."""
+    with SwarmMemoryManager(agent_name, swarm_id, url=url) as manager:
+        return manager.get_memory_health_report()
+
+
+def emergency_memory_cleanup(
+    agent_name: str = "system", swarm_id: str = "default", *, url: str | None = None
+) -> Optimization:
+    """Free what can be freed at once; nothing that is live is removed."""
+    with SwarmMemoryManager(agent_name, swarm_id, url=url) as manager:
+        return manager.optimize_memory(auto_apply=True)
+
+
+def _text(what: str, text: str) -> str:
+    if not isinstance(text, str) or not text:
+        raise InvalidArgumentError(f"{what} {text!r}", hint="give a text that is not empty")
+    return text
+
+
+def _object(what: str, value: dict[str, Json] | None) -> dict[str, Json]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidArgumentError(f"{what} is no dict", hint="give an object or nothing")
+    return value

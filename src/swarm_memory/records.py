@@ -1,0 +1,815 @@
+"""Records: values under keys, with versions, history, expiry and quotas.
+
+One write is one transaction: the record, the version it replaces, one event, the counters, and
+the result under its op_id if the caller gave one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import namedtuple
+
+from swarm_memory import codec
+from swarm_memory.context import new_id
+from swarm_memory.errors import (
+    ConflictError,
+    CorruptValueError,
+    InvalidArgumentError,
+    InvalidValueError,
+    LeaseLostError,
+    LimitExceededError,
+    NotFoundError,
+    OpIdReusedError,
+)
+from swarm_memory.key import check_key, check_prefix, scope_of
+from swarm_memory.model import Page, Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from swarm_memory.config import Category
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Reader, Row, Tx
+    from swarm_memory.leases import Lease
+    from swarm_memory.model import Json
+
+    OnConflict = str | Callable[[Json, Json, Json], Json]
+
+SCAN_LIMIT = 1000
+TTL_S_MAX = 3_153_600_000  # a hundred years
+OP_ID_BYTES_MAX = 255
+# With more room than this left, no second of writing can fill a swarm, so its total is then
+# summed once a second and not in every write.
+TOTAL_HEADROOM_BYTES = 256 * 1024 * 1024
+TOTAL_REFRESH_S = 1.0
+
+
+class Put(namedtuple("Put", "key value expect ttl_s provenance", defaults=(None, None, None))):
+    """One write of `put_many`, with its own expected version and time to live."""
+
+    __slots__ = ()
+
+
+class _Prepared(namedtuple("_Prepared", "key category scope value encoded format body ttl_ms about")):
+    """A checked and packed value that waits for its version; `about` is its provenance."""
+
+    __slots__ = ()
+
+
+class Records:
+    """The records of one swarm, on an engine or inside a transaction."""
+
+    __slots__ = ("_context", "_db", "_total")
+
+    def __init__(self, db: Reader, context: Context, total: _Total | None = None) -> None:
+        self._db = db
+        self._context = context
+        self._total = total if total is not None else _Total()
+
+    def within(self, tx: Tx) -> Records:
+        """Return these records bound to a transaction."""
+        return Records(tx, self._context, self._total)
+
+    # --- reading ---
+
+    def get(self, key: str) -> Record | None:
+        """Return the current version of `key`; None if it is missing, deleted or expired.
+
+        Raises:
+            InvalidKeyError: The key breaks the grammar.
+            CorruptValueError: The stored bytes are damaged.
+        """
+        context = self._context
+        row = self._db.one("record_get", swarm=context.swarm, key=check_key(key))
+        if row is None:
+            return None
+        expires_ms = row[5]
+        if expires_ms is not None and expires_ms <= self._db.now_ms:
+            return None
+        return self._record(key, row)
+
+    def scan(
+        self,
+        prefix: str = "",
+        *,
+        limit: int = SCAN_LIMIT,
+        after: str | None = None,
+        reverse: bool = False,
+        telemetry: bool = False,
+    ) -> Page:
+        """Return up to `limit` live records under `prefix` in bytewise key order.
+
+        A prefix matches whole segments (see `key.check_prefix`). Pass the page's `next_after` as
+        `after` to go on; `reverse` starts at the end. Telemetry is left out unless asked for or
+        unless the prefix lies within it.
+        """
+        if not 1 <= limit <= self._context.config.batch_rows_max:
+            most = self._context.config.batch_rows_max
+            raise InvalidArgumentError(f"limit {limit}", hint=f"give 1 to {most}")
+        exact, low, high = check_prefix(prefix)
+        wanted = telemetry or self._context.config.category_of(exact or low or "x").telemetry
+        if after is not None:
+            check_key(after)
+        page = Page()
+        if not reverse and exact is not None and (after is None or after < exact):
+            page.extend(self._one_of(exact))
+        if after is not None:
+            # '+' is the smallest character of the alphabet, so nothing lies between.
+            low, high = (low, min(high, after)) if reverse else (max(low, after + "+"), high)
+        if len(page) < limit:
+            rows = self._db.all(
+                "record_scan_down" if reverse else "record_scan",
+                swarm=self._context.swarm,
+                low=low,
+                high=high,
+                now_ms=self._db.now_ms,
+                telemetry=int(wanted),
+                limit=limit - len(page),
+            )
+            record = self._record
+            page.extend([record(row[0], row[1:]) for row in rows])
+        if reverse and exact is not None and len(page) < limit and (after is None or exact < after):
+            page.extend(self._one_of(exact))
+        page.next_after = page[-1].key if len(page) == limit else None
+        return page
+
+    def each(self, prefix: str = "", *, telemetry: bool = False) -> Iterator[Record]:
+        """Iterate over all live records under `prefix`, page by page, in key order."""
+        after = None
+        while True:
+            page = self.scan(prefix, after=after, telemetry=telemetry)
+            yield from page
+            if page.next_after is None:
+                return
+            after = page.next_after
+
+    def history(self, key: str, *, limit: int = SCAN_LIMIT) -> list[Record]:
+        """Return the kept versions of `key`, newest first, deletions included.
+
+        Versions that have expired are not returned, swept or not.
+        """
+        check_key(key)
+
+        def read(tx: Tx) -> list[Record]:
+            where = {"swarm": self._context.swarm, "key": key}
+            current = tx.one("record_current", **where)
+            rows = [] if current is None or _is_expired(current, tx.now_ms) else [current]
+            rows += tx.all("history_list", **where, now_ms=tx.now_ms, limit=limit)
+            return [self._record(key, row) for row in rows[:limit]]
+
+        return self._db.read(read)
+
+    def _one_of(self, key: str) -> list[Record]:
+        record = self.get(key)
+        return [] if record is None else [record]
+
+    # --- writing ---
+
+    def put(
+        self,
+        key: str,
+        value: Json,
+        *,
+        expect: int | None = None,
+        ttl_s: float | None = None,
+        on_conflict: OnConflict | None = None,
+        fence: Lease | None = None,
+        op_id: str | None = None,
+        provenance: dict[str, Json] | None = None,
+        durability: str | None = None,
+    ) -> Record:
+        """Write the next version of `key` and return it.
+
+        Args:
+            expect: The version the caller has seen, 0 if it must not exist; None writes anyway.
+            ttl_s: Seconds until it expires; None takes the category's retention anew.
+            on_conflict: What to do when `expect` does not hold: "reject" raises, "first_write"
+                keeps theirs, "last_write" writes mine, "merge" merges both against the base,
+                "keep_both" parks mine for somebody to decide; or a function of (base, theirs,
+                mine) that returns the value. None takes the category's default.
+            fence: A lease; the write is refused if its token is stale.
+            op_id: Makes a retry apply once and return the first result.
+            durability: "full" or "relaxed" for this write.
+
+        Raises:
+            ConflictError: `expect` does not hold.
+            InvalidKeyError, InvalidValueError, LimitExceededError, LeaseLostError.
+        """
+        prepared = self._prepare(key, value, ttl_s, provenance)
+        _check_expect(expect)
+        if on_conflict is None:
+            on_conflict = prepared.category.on_conflict
+        if fence is None and op_id is None:
+            return self._db.write(
+                lambda tx: self._put(tx, prepared, expect, on_conflict), durability=durability
+            )
+
+        def write(tx: Tx) -> Record:
+            if fence is not None:
+                _check_fence(tx, self._context.swarm, fence)
+            return self._put(tx, prepared, expect, on_conflict)
+
+        if op_id is None:
+            return self._db.write(write, durability=durability)
+        digest = _digest(["put", key, value, expect, ttl_s, str(on_conflict)])
+        return self._db.write(
+            lambda tx: self._once(tx, op_id, digest, key, write), durability=durability
+        )
+
+    def put_many(
+        self,
+        items: Iterable[Put | tuple[str, Json]],
+        *,
+        ttl_s: float | None = None,
+        durability: str | None = None,
+    ) -> list[Record]:
+        """Write many records in one transaction, all or none, and return them in order.
+
+        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`.
+
+        Raises:
+            LimitExceededError: More items than `batch_rows_max`, or a quota.
+            ConflictError: One of the expected versions does not hold; nothing was written.
+        """
+        prepared = []
+        for item in items:
+            put = item if isinstance(item, Put) else Put(*item)
+            own_ttl_s = put.ttl_s if put.ttl_s is not None else ttl_s
+            ready = self._prepare(put.key, put.value, own_ttl_s, put.provenance)
+            _check_expect(put.expect)
+            prepared.append((ready, put.expect, ready.category.on_conflict))
+            if len(prepared) > self._context.config.batch_rows_max:
+                raise LimitExceededError(
+                    "the batch",
+                    limit=self._context.config.batch_rows_max,
+                    actual=len(prepared),
+                    unit="rows",
+                    hint="write it in several batches",
+                )
+        if not prepared:
+            return []
+        return self._db.write(
+            lambda tx: [self._put(tx, *arguments) for arguments in prepared], durability=durability
+        )
+
+    def delete(
+        self,
+        key: str,
+        *,
+        expect: int | None = None,
+        fence: Lease | None = None,
+        durability: str | None = None,
+    ) -> bool:
+        """Delete `key` and tell whether it was there. History keeps the versions before.
+
+        Raises:
+            ConflictError: It is not at version `expect`.
+        """
+        check_key(key)
+        _check_expect(expect)
+
+        def write(tx: Tx) -> bool:
+            if fence is not None:
+                _check_fence(tx, self._context.swarm, fence)
+            head = tx.one("record_head", swarm=self._context.swarm, key=key)
+            live = _live_version(head, tx.now_ms)
+            if expect is not None and expect != live:
+                raise ConflictError(key, expect, live)
+            if head is None or live == 0:
+                return False
+            self._bury(tx, key, head)
+            return True
+
+        return self._db.write(write, durability=durability)
+
+    def rollback(
+        self,
+        key: str,
+        version: int | None = None,
+        *,
+        expect: int | None = None,
+        op_id: str | None = None,
+    ) -> Record:
+        """Write the value of an older version as the next one and return it.
+
+        Without `version` it is the newest value before the current version, so rolling back a
+        deleted key brings it back.
+
+        Raises:
+            NotFoundError: That version is not kept, has expired, or was a deletion.
+        """
+        check_key(key)
+
+        def write(tx: Tx) -> Record:
+            older = self._older(tx, key, version)
+            prepared = self._prepare(key, older.value, None, {"rollback_to": older.version})
+            return self._put(tx, prepared, expect, "reject", op="rollback")
+
+        if op_id is None:
+            return self._db.write(write)
+        digest = _digest(["rollback", key, version, expect])
+        return self._db.write(lambda tx: self._once(tx, op_id, digest, key, write))
+
+    def _older(self, tx: Tx, key: str, version: int | None) -> Record:
+        records = self.within(tx).history(key)
+        head = tx.one("record_head", swarm=self._context.swarm, key=key)
+        current = head[0] if head else 0
+        for record in records:
+            wanted = record.version < current if version is None else record.version == version
+            if wanted and not record.deleted:
+                return record
+        kept = [record.version for record in records if not record.deleted]
+        raise NotFoundError(
+            f"{key} has no {'earlier version' if version is None else f'version {version}'}"
+            " that is kept",
+            hint=f"kept versions: {kept}" if kept else "nothing is kept of this key",
+        )
+
+    # --- one write, inside its transaction ---
+
+    def _prepare(
+        self, key: str, value: Json, ttl_s: float | None, provenance: dict[str, Json] | None
+    ) -> _Prepared:
+        """Check everything that can be checked before the write lock is taken."""
+        config = self._context.config
+        category: Category = config.category_of(check_key(key))
+        if ttl_s is None:
+            ttl_s = category.retention_s
+        elif isinstance(ttl_s, bool) or not 0 < ttl_s <= TTL_S_MAX:
+            raise InvalidArgumentError(f"ttl_s {ttl_s!r}", hint=f"give 0 < seconds ≤ {TTL_S_MAX}")
+        encoded = codec.encode(
+            value, bytes_max=config.value_bytes_max, depth_max=config.value_depth_max
+        )
+        about = None
+        if provenance is not None:
+            about = codec.encode(provenance, bytes_max=config.value_bytes_max).decode()
+        format_, body = self._context.compressor.compress(encoded)
+        return _Prepared(
+            key,
+            category,
+            "telemetry" if category.telemetry else scope_of(key),
+            value,
+            encoded,
+            format_,
+            body,
+            None if ttl_s is None else max(1, round(ttl_s * 1000)),
+            about,
+        )
+
+    def _put(
+        self,
+        tx: Tx,
+        prepared: _Prepared,
+        expect: int | None,
+        on_conflict: OnConflict,
+        op: str = "put",
+    ) -> Record:
+        key = prepared.key
+        head = tx.one("record_head", swarm=self._context.swarm, key=key)
+        live = _live_version(head, tx.now_ms)
+        if expect is not None and expect != live:
+            return self._conflict(tx, prepared, expect, live, on_conflict)
+        return self._write(tx, prepared, head, op, live)
+
+    def _write(
+        self,
+        tx: Tx,
+        prepared: _Prepared,
+        head: Row | None,
+        op: str,
+        live: int,
+        origin: tuple[str, int, int, int | None] | None = None,
+    ) -> Record:
+        """Write the next version over `head`; `origin` is (author, created, updated, expires)."""
+        context, key, category, now_ms = self._context, prepared.key, prepared.category, tx.now_ms
+        version, created_ms = self._succeed(tx, key, category, head, live)
+        updated_ms = now_ms
+        expires_ms = None if prepared.ttl_ms is None else now_ms + prepared.ttl_ms
+        session, author = context.session, context.agent
+        if origin is not None:
+            author, created_ms, updated_ms, expires_ms = origin
+        about = prepared.about
+        frame = codec.seal(
+            prepared.format,
+            prepared.body,
+            f"{context.swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}\0{updated_ms}"
+            f"\0{expires_ms}\0{about}",
+        )
+        tx.run(
+            "record_put",
+            swarm=context.swarm,
+            key=key,
+            version=version,
+            scope=prepared.scope,
+            category=category.name,
+            telemetry=int(category.telemetry),
+            author=author,
+            session=session,
+            provenance=about,
+            created_ms=created_ms,
+            updated_ms=updated_ms,
+            expires_ms=expires_ms,
+            value=frame,
+        )
+        self._log(tx, key, version, op)
+        self._count(tx, head, prepared, len(frame))
+        return Record(
+            key,
+            prepared.value,
+            version,
+            author,
+            session,
+            created_ms,
+            updated_ms,
+            expires_ms,
+            None if about is None else codec.decode(about.encode()),
+        )
+
+    def _succeed(
+        self, tx: Tx, key: str, category: Category, head: Row | None, live: int
+    ) -> tuple[int, int]:
+        """Move the replaced version into history; return the next version and created_ms."""
+        where = {"swarm": self._context.swarm, "key": key}
+        if head is None:
+            floor = tx.one("fact_get", swarm=self._context.swarm, name="version_floor")
+            return (floor[0] if floor else 0) + 1, tx.now_ms
+        version = head[0] + 1
+        if category.versions_max > 1:
+            tx.run("history_push", **where)
+        if version > category.versions_max:
+            tx.run("history_trim", **where, version=version - category.versions_max)
+        return version, head[5] if live else tx.now_ms
+
+    def _bury(self, tx: Tx, key: str, head: Row) -> None:
+        """Replace a live record by a tombstone, one version on."""
+        context = self._context
+        version, _, scope, category, telemetry, created_ms, stored = head
+        tx.run("history_push", swarm=context.swarm, key=key)
+        tx.run(
+            "record_put",
+            swarm=context.swarm,
+            key=key,
+            version=version + 1,
+            scope=scope,
+            category=category,
+            telemetry=telemetry,
+            author=context.agent,
+            session=context.session,
+            provenance=None,
+            created_ms=created_ms,
+            updated_ms=tx.now_ms,
+            expires_ms=None,
+            value=None,
+        )
+        self._log(tx, key, version + 1, "delete")
+        self._add(tx, scope, category, telemetry, -1, -(stored + len(key)))
+
+    def _log(self, tx: Tx, key: str, version: int, op: str) -> None:
+        tx.run(
+            "event_append",
+            swarm=self._context.swarm,
+            key=key,
+            version=version,
+            op=op,
+            author=self._context.agent,
+            at_ms=tx.now_ms,
+        )
+
+    # --- quotas ---
+
+    def _count(self, tx: Tx, head: Row | None, prepared: _Prepared, size: int) -> None:
+        """Move the counters from the replaced row to the new one and check the limits."""
+        category, key_size = prepared.category, len(prepared.key)
+        size += key_size
+        grown = size
+        if head is not None and head[6] is not None:
+            _, _, old_scope, old_category, old_telemetry, _, old_size = head
+            grown -= old_size + key_size
+            if old_scope == prepared.scope and old_category == category.name:
+                if grown:
+                    self._add(tx, old_scope, old_category, old_telemetry, 0, grown)
+            else:
+                self._add(tx, old_scope, old_category, old_telemetry, -1, -(old_size + key_size))
+                self._add(tx, prepared.scope, category.name, category.telemetry, 1, size)
+                grown = size
+        else:
+            self._add(tx, prepared.scope, category.name, category.telemetry, 1, size)
+        if grown > 0 and not category.telemetry:
+            self._check_quota(tx, prepared.scope, grown)
+
+    def _add(
+        self, tx: Tx, scope: str, category: str, telemetry: int, records: int, size: int
+    ) -> None:
+        tx.run(
+            "usage_add",
+            swarm=self._context.swarm,
+            scope=scope,
+            category=category,
+            telemetry=int(telemetry),
+            records=records,
+            bytes=size,
+        )
+
+    def _check_quota(self, tx: Tx, scope: str, grown: int) -> None:
+        config, swarm = self._context.config, self._context.swarm
+        if scope.startswith("agent-"):
+            self._check_limit(tx, scope, config.agent_bytes_max, "the agent's memory")
+        elif scope.startswith("session-"):
+            self._check_limit(tx, scope, config.session_bytes_max, "the session's memory")
+        if self._total.may_matter(swarm, grown, config.total_bytes_max):
+            used = self._check_limit(tx, "", config.total_bytes_max, "the swarm's memory")
+            self._total.saw(swarm, used)
+
+    def _check_limit(self, tx: Tx, scope: str, limit: int, what: str) -> int:
+        used = self._used(tx, scope)
+        if used > limit:
+            # Expired rows do not count, so they go before anything is refused.
+            self._sweep_scope(tx, scope)
+            used = self._used(tx, scope)
+        if used > limit:
+            raise LimitExceededError(
+                f"{what} ({scope or swarm_label(self._context.swarm)})",
+                limit=limit,
+                actual=used,
+                hint="delete or shorten records, or raise the limit in the configuration",
+            )
+        return used
+
+    def _used(self, tx: Tx, scope: str) -> int:
+        name = "usage_scope" if scope else "usage_total"
+        where = {"swarm": self._context.swarm} | ({"scope": scope} if scope else {})
+        row = tx.one(name, **where)
+        return int(row[0]) if row else 0
+
+    def _sweep_scope(self, tx: Tx, scope: str) -> None:
+        rows = tx.all(
+            "record_expired_in",
+            swarm=self._context.swarm,
+            scope=scope,
+            now_ms=tx.now_ms,
+            rows=self._context.config.batch_rows_max,
+        )
+        for row in rows:
+            self.expire(tx, row)
+
+    def expire(self, tx: Tx, row: Row) -> bool:
+        """Turn one expired row (key, version, scope, category, telemetry, size) into a tombstone.
+
+        It does nothing if somebody wrote the key since it was seen.
+        """
+        key, version, scope, category, telemetry, stored = row
+        where = {"swarm": self._context.swarm, "key": key}
+        if not tx.run("record_bury", **where, version=version, now_ms=tx.now_ms):
+            return False
+        tx.run("history_forget", **where, now_ms=tx.now_ms)
+        self._log(tx, key, version, "expire")
+        self._add(tx, scope, category, telemetry, -1, -(stored + len(key)))
+        return True
+
+    # --- conflicts ---
+
+    def _conflict(
+        self, tx: Tx, prepared: _Prepared, expect: int, live: int, on_conflict: OnConflict
+    ) -> Record:
+        key = prepared.key
+        current = self.within(tx).get(key) if live else None
+        if on_conflict == "reject":
+            raise ConflictError(key, expect, live)
+        if on_conflict in ("first_write", "keep_both"):
+            if current is None:
+                raise ConflictError(key, expect, live)
+            self._note_conflict(tx, prepared, expect, current, on_conflict, None)
+            return current
+        value = prepared.value
+        if on_conflict == "merge" or callable(on_conflict):
+            base = self._base(tx, key, expect)
+            if current is None or (base is None and expect != 0):
+                # A base that was pruned makes the conflict real: it is never an empty base.
+                raise ConflictError(key, expect, live)
+            value = _merged(base, current, prepared.value, on_conflict, expect, live)
+        elif on_conflict != "last_write":
+            raise InvalidArgumentError(
+                f"on_conflict {on_conflict!r}",
+                hint='"reject", "first_write", "last_write", "merge", "keep_both" or a function',
+            )
+        ttl_s = None if prepared.ttl_ms is None else prepared.ttl_ms / 1000
+        about = None if prepared.about is None else json.loads(prepared.about)
+        self._note_conflict(tx, prepared, expect, current, on_conflict, value)
+        again = self._prepare(key, value, ttl_s, about)
+        head = tx.one("record_head", swarm=self._context.swarm, key=key)
+        return self._write(tx, again, head, "put", live)
+
+    def _base(self, tx: Tx, key: str, version: int) -> Record | None:
+        if version == 0:
+            return None
+        row = tx.one("history_get", swarm=self._context.swarm, key=key, version=version)
+        return None if row is None else self._record(key, row)
+
+    def _note_conflict(
+        self,
+        tx: Tx,
+        prepared: _Prepared,
+        expect: int,
+        theirs: Record | None,
+        on_conflict: OnConflict,
+        result: Json,
+    ) -> None:
+        base = self._base(tx, prepared.key, expect)
+        strategy = on_conflict if isinstance(on_conflict, str) else "function"
+        tx.run(
+            "conflict_add",
+            swarm=self._context.swarm,
+            conflict_id=new_id(tx.now_ms),
+            key=prepared.key,
+            base_version=expect,
+            their_version=theirs.version if theirs else 0,
+            strategy=strategy,
+            outcome="parked" if strategy == "keep_both" else "resolved",
+            base=_text(base.value) if base else None,
+            theirs=_text(theirs.value) if theirs else None,
+            mine=prepared.encoded.decode(),
+            result=None if strategy in ("keep_both", "first_write") else _text(result),
+            author=self._context.agent,
+            at_ms=tx.now_ms,
+        )
+
+    # --- op_id ---
+
+    def _once(
+        self, tx: Tx, op_id: str, digest: str, key: str, write: Callable[[Tx], Record]
+    ) -> Record:
+        """Run `write` unless this op_id already did; then return what it returned."""
+        if not isinstance(op_id, str) or not 0 < len(op_id.encode()) <= OP_ID_BYTES_MAX:
+            raise InvalidArgumentError("op_id", hint=f"1 to {OP_ID_BYTES_MAX} bytes of text")
+        where = {"swarm": self._context.swarm, "agent": self._context.agent, "op_id": op_id}
+        row = tx.one("op_get", **where)
+        if row is None:
+            record = write(tx)
+            result = json.dumps(record.to_dict())
+            tx.run("op_put", **where, args_digest=digest, result=result, at_ms=tx.now_ms)
+            return record
+        if row[0] != digest:
+            raise OpIdReusedError(f"op_id {op_id!r} was used for another call on {key}")
+        tx.run("op_touch", **where, at_ms=tx.now_ms)
+        return Record(**json.loads(row[1]))
+
+    # --- from rows to records ---
+
+    def _record(self, key: str, row: Row) -> Record:
+        version, author, session, created_ms, updated_ms, expires_ms, about, frame = row
+        if frame is None:
+            value = None
+        else:
+            try:
+                format_, body = codec.unseal(
+                    frame,
+                    f"{self._context.swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}"
+                    f"\0{updated_ms}\0{expires_ms}\0{about}",
+                )
+                if format_:
+                    body = self._context.compressor.expand(format_, body)
+                value = codec.decode(body)
+            except ValueError as error:
+                raise CorruptValueError(key, str(error)) from error
+        return Record(
+            key,
+            value,
+            version,
+            author,
+            session,
+            created_ms,
+            updated_ms,
+            expires_ms,
+            None if about is None else codec.decode(about.encode()),
+            frame is None,
+        )
+
+    # --- loading from elsewhere ---
+
+    def load(self, items: Iterable[Any], *, durability: str | None = None) -> dict[str, int]:
+        """Write items from another store with their own times, all or none; return counts.
+
+        An item has key, value, created_ms, updated_ms, expires_ms, author and provenance with a
+        `digest`. What is there with the same digest is counted as `same`; what has changed at its
+        source becomes a new version (`changed`); what was written here since is left (`kept`).
+        """
+        prepared = [(item, self._prepare_item(item)) for item in items]
+        counts = {"imported": 0, "same": 0, "changed": 0, "kept": 0}
+
+        def write(tx: Tx) -> dict[str, int]:
+            for name in counts:
+                counts[name] = 0
+            for item, ready in prepared:
+                counts[self._load(tx, item, ready)] += 1
+            return counts
+
+        return self._db.write(write, durability=durability)
+
+    def _prepare_item(self, item: Any) -> _Prepared:
+        return self._prepare(item.key, item.value, None, item.provenance)
+
+    def _load(self, tx: Tx, item: Any, prepared: _Prepared) -> str:
+        head = tx.one("record_head", swarm=self._context.swarm, key=item.key)
+        live = _live_version(head, tx.now_ms)
+        if head is not None and head[6] is None:
+            return "kept"  # deleted here on purpose: an import does not bring it back
+        current = self.within(tx).get(item.key) if live else None
+        if current is not None:
+            known = (current.provenance or {}).get("digest")
+            if known is None:
+                return "kept"
+            if known == item.provenance.get("digest"):
+                return "same"
+        created_ms = item.created_ms if item.created_ms is not None else tx.now_ms
+        updated_ms = item.updated_ms if item.updated_ms is not None else created_ms
+        expires_ms = item.expires_ms
+        if expires_ms is None and prepared.ttl_ms is not None:
+            expires_ms = tx.now_ms + prepared.ttl_ms
+        author = item.author or self._context.agent
+        origin = (author, created_ms, updated_ms, expires_ms)
+        self._write(tx, prepared, head, "put", live, origin)
+        return "changed" if current is not None else "imported"
+
+
+class _Total:
+    """Knows when a swarm's total must be summed: always near the limit, else once a second."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def may_matter(self, swarm: str, grown: int, limit: int) -> bool:
+        used, until = self._seen.get(swarm, (limit, 0.0))
+        return used + grown + TOTAL_HEADROOM_BYTES > limit or time.monotonic() > until
+
+    def saw(self, swarm: str, used: int) -> None:
+        self._seen[swarm] = (used, time.monotonic() + TOTAL_REFRESH_S)
+
+
+def swarm_label(swarm: str) -> str:
+    """Return how a swarm is called in messages."""
+    return f"swarm {swarm}"
+
+
+def _live_version(head: Row | None, now_ms: int) -> int:
+    """Return the version a caller may expect: 0 for missing, deleted and expired."""
+    if head is None or head[6] is None or (head[1] is not None and head[1] <= now_ms):
+        return 0
+    return int(head[0])
+
+
+def _is_expired(row: Row, now_ms: int) -> bool:
+    return row[5] is not None and row[5] <= now_ms
+
+
+def _check_expect(expect: int | None) -> None:
+    if expect is not None and (type(expect) is not int or expect < 0):
+        raise InvalidArgumentError(
+            f"expect {expect!r}", hint="give record.version, 0 for a key that must not exist"
+        )
+
+
+def _check_fence(tx: Tx, swarm: str, fence: Lease) -> None:
+    row = tx.one("lease_token", swarm=swarm, name=fence.name, token=fence.token)
+    if row is None:
+        raise LeaseLostError(f"lease {fence.name!r} with token {fence.token} is not held any more")
+
+
+def _merged(
+    base: Record | None,
+    theirs: Record,
+    mine: Json,
+    how: OnConflict,
+    expect: int,
+    live: int,
+) -> Json:
+    origin = base.value if base is not None else None
+    if callable(how):
+        return how(origin, theirs.value, mine)
+    from swarm_memory.merge import MergeConflict, three_way
+
+    try:
+        return three_way(origin, theirs.value, mine)
+    except MergeConflict as error:
+        conflict = ConflictError(theirs.key, expect, live)
+        conflict.hint = f"both sides changed {', '.join(error.paths)}; decide and write again"
+        raise conflict from error
+
+
+def _text(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _digest(arguments: Json) -> str:
+    from hashlib import sha256
+
+    try:
+        return sha256(codec.canonical(arguments)).hexdigest()
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(f"the arguments are no JSON: {error}") from error
+
+

@@ -1,0 +1,226 @@
+"""Retention: what has expired goes, a bounded bit at a time, by one process of many."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from swarm_memory import codec
+from swarm_memory.errors import InvalidValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Reader, Row, Tx
+    from swarm_memory.model import Json
+    from swarm_memory.records import Records
+
+SAMPLE_VALUES_MAX = 4000
+DICTIONARY_GAIN = 0.9  # a new dictionary must beat the old one by this on values it has not seen
+PACK_ROWS = 500
+
+
+class Swept(namedtuple("Swept", "expired tombstones events ops")):
+    """How many expired records, aged tombstones, old events and op results were removed."""
+
+    __slots__ = ()
+
+
+class Packed(namedtuple("Packed", "dictionary records saved_bytes")):
+    """What packing did: the dictionary's number (0 none), records rewritten, bytes saved."""
+
+    __slots__ = ()
+
+
+class Retention:
+    """Sweeps and packs the records of one swarm. `records` does the writing of single rows."""
+
+    def __init__(self, db: Reader, context: Context) -> None:
+        self._db = db
+        self._context = context
+
+    def due(self, name: str, interval_s: float) -> bool:
+        """Tell whether this process is the one that does the duty `name` now.
+
+        Of many processes one is told yes per interval; the claim is one atomic statement.
+        """
+
+        def claim(tx: Tx) -> bool:
+            row = tx.one(
+                "fact_claim",
+                swarm=self._context.swarm,
+                name=f"duty/{name}",
+                value=tx.now_ms,
+                before=tx.now_ms - round(interval_s * 1000),
+            )
+            return row is not None
+
+        return self._db.write(claim, durability="relaxed")
+
+    def sweep(self, records: Records) -> Swept:
+        """Remove what has expired or aged, in transactions of at most `sweep_rows_max` rows."""
+        config, swarm = self._context.config, self._context.swarm
+        now_ms = self._db.now_ms
+        tombstone_ms = now_ms - round(config.tombstone_retention_s * 1000)
+        expired = tombstones = 0
+        after = ""
+        while True:
+            bound = self._db.one(
+                "record_nth", swarm=swarm, after=after, rows=config.sweep_rows_max
+            )
+            if bound is None or bound[0] is None:
+                break
+            rows = self._db.all(
+                "record_expired",
+                swarm=swarm,
+                after=after,
+                upto=bound[0],
+                now_ms=now_ms,
+                tombstone_ms=tombstone_ms,
+            )
+            if rows:
+                buried, dropped = self._remove(records, rows)
+                expired, tombstones = expired + buried, tombstones + dropped
+            after = bound[0]
+        return Swept(expired, tombstones, *self._prune(now_ms))
+
+    def _remove(self, records: Records, rows: list[Row]) -> tuple[int, int]:
+        def remove(tx: Tx) -> tuple[int, int]:
+            bound = records.within(tx)
+            buried = dropped = 0
+            for row in rows:
+                if row[5] is None:
+                    dropped += self._drop_tombstone(tx, row[0], row[1])
+                else:
+                    buried += bound.expire(tx, row)
+            return buried, dropped
+
+        return self._db.write(remove, durability="relaxed")
+
+    def _drop_tombstone(self, tx: Tx, key: str, version: int) -> int:
+        swarm = self._context.swarm
+        if not tx.run("tombstone_drop", swarm=swarm, key=key, version=version):
+            return 0
+        # Versions must not repeat, so new keys of this swarm start above every forgotten one.
+        tx.run("fact_raise", swarm=swarm, name="version_floor", value=version)
+        tx.run("history_drop", swarm=swarm, key=key)
+        return 1
+
+    def _prune(self, now_ms: int) -> tuple[int, int]:
+        config, swarm = self._context.config, self._context.swarm
+
+        def prune(tx: Tx) -> tuple[int, int]:
+            events = tx.run(
+                "event_prune",
+                at_ms=now_ms - round(config.event_retention_s * 1000),
+                rows=config.sweep_rows_max,
+            )
+            ops = tx.run(
+                "op_prune", swarm=swarm, at_ms=now_ms - round(config.op_id_retention_s * 1000)
+            )
+            return events, ops
+
+        return self._db.write(prune, durability="relaxed")
+
+    # --- packing ---
+
+    def train(self) -> int:
+        """Train a dictionary on this swarm's values; return its number, 0 if there is none.
+
+        It is kept only if it beats the one in use on values that it was not trained on.
+        """
+        samples = self._samples()
+        if len(samples) < self._context.config.dictionary_values_min:
+            return 0
+        train, test = samples[::2], samples[1::2]
+        newest = self._db.one("dictionary_newest", swarm=self._context.swarm)
+        number = int(newest[0]) if newest else 0
+        try:
+            trained = codec.train_dictionary(train)
+        except InvalidValueError:
+            return number  # too uniform or too small to learn from: plain values stay plain
+        before = sum(len(self._context.compressor.compress(s, eager=True)[1]) for s in test)
+        trial = codec.Compressor(lambda _: trained, lambda: 1, 2**31)
+        after = sum(len(trial.compress(s, eager=True)[1]) for s in test)
+        if after > DICTIONARY_GAIN * before:
+            return number
+        return self._keep(number + 1, trained)
+
+    def _keep(self, number: int, trained: bytes) -> int:
+        self._db.write(
+            lambda tx: tx.run(
+                "dictionary_put",
+                swarm=self._context.swarm,
+                number=number,
+                created_ms=tx.now_ms,
+                bytes=trained,
+            )
+        )
+        self._context.compressor.forget_current()
+        return number
+
+    def _samples(self) -> list[bytes]:
+        rows = self._db.all(
+            "record_sample", swarm=self._context.swarm, limit=SAMPLE_VALUES_MAX
+        )
+        samples = (self._plain(row[-1]) for row in rows)
+        return [s for s in samples if s and len(s) <= codec.DICTIONARY_VALUE_BYTES_MAX]
+
+    def _plain(self, frame: bytes) -> bytes | None:
+        try:
+            return self._context.compressor.expand(frame[0], frame[codec.FRAME_HEADER_BYTES :])
+        except ValueError:
+            return None  # damaged: `verify` reports it, it only does not serve as a sample
+
+    def pack(self) -> Packed:
+        """Train if that pays, then compress what is stored less tightly than it could be."""
+        number = self.train()
+        saved = count = 0
+        after = ""
+        while True:
+            rows = self._db.all(
+                "record_pack_next", swarm=self._context.swarm, after=after, limit=PACK_ROWS
+            )
+            if not rows:
+                return Packed(number, count, saved)
+            after = rows[-1][0]
+            tighter = [t for t in map(self._tighter, rows) if t is not None]
+            if tighter:
+                packed, bytes_saved = self._db.write(
+                    lambda tx, tighter=tighter: self._store(tx, tighter), durability="relaxed"
+                )
+                count, saved = count + packed, saved + bytes_saved
+
+    def _tighter(self, row: Row) -> dict[str, Json] | None:
+        key, version, author, session, created_ms, updated_ms, expires_ms, about, frame = row[:9]
+        meaning = (
+            f"{self._context.swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}"
+            f"\0{updated_ms}\0{expires_ms}\0{about}"
+        )
+        try:
+            format_, body = codec.unseal(frame, meaning)
+            encoded = self._context.compressor.expand(format_, body)
+        except ValueError:
+            return None  # damaged: rewriting it would give it a valid checksum
+        packed = codec.seal(*self._context.compressor.compress(encoded, eager=True), meaning)
+        if len(packed) >= codec.WORTH_RATIO * len(frame):
+            return None
+        return {
+            "swarm": self._context.swarm,
+            "key": key,
+            "version": version,
+            "value": packed,
+            "scope": row[9],
+            "category": row[10],
+            "telemetry": row[11],
+            "saved": len(frame) - len(packed),
+        }
+
+    def _store(self, tx: Tx, tighter: list[dict[str, Json]]) -> tuple[int, int]:
+        count = saved = 0
+        for packed in tighter:
+            where = {name: packed[name] for name in ("swarm", "key", "version", "value")}
+            if tx.run("record_repack", **where, saved=packed["saved"]):
+                counted = {n: packed[n] for n in ("swarm", "scope", "category", "telemetry")}
+                tx.run("usage_add", **counted, records=0, bytes=-packed["saved"])
+                count, saved = count + 1, saved + packed["saved"]
+        return count, saved

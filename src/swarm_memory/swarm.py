@@ -1,0 +1,273 @@
+"""The composition root: opens a store and puts the services together."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from swarm_memory import config as configuration
+from swarm_memory.codec import Compressor
+from swarm_memory.context import Context
+from swarm_memory.engine import open_engine
+from swarm_memory.errors import CorruptValueError, InvalidArgumentError
+from swarm_memory.events import Events
+from swarm_memory.locate import locate, prepare
+from swarm_memory.records import Records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Any, Self, TypeVar
+
+    from swarm_memory.config import Config
+    from swarm_memory.engine import Engine, Tx
+    from swarm_memory.health import Health
+    from swarm_memory.leases import Leases
+    from swarm_memory.messages import Messages
+    from swarm_memory.model import Event
+    from swarm_memory.outcomes import Outcomes
+    from swarm_memory.retention import Retention
+
+    T = TypeVar("T")
+
+NAME_BYTES_MAX = 100  # leaves room for the rest of a key
+DEFAULT_SWARM, DEFAULT_AGENT = "default", "main"
+
+
+class Swarm:
+    """One agent's door to the memory of one swarm.
+
+    `records`, `leases`, `messages`, `events` and `outcomes` are the services; `transact` runs
+    several of them in one transaction. Safe to share between threads.
+    """
+
+    def __init__(
+        self, engine: Engine, context: Context, *, located_why: str = "", owner: bool = True
+    ) -> None:
+        self._engine = engine
+        self._owner = owner
+        self.context = context
+        self.why = located_why
+        self.records = Records(engine, context)
+        self.events = Events(engine, context, engine.version, engine.wait)
+        self._later: dict[str, Any] = {}
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        agent: str = DEFAULT_AGENT,
+        swarm: str = DEFAULT_SWARM,
+        session: str | None = None,
+        durability: str = "full",
+        config_path: str | None = None,
+        clock: Any = None,
+    ) -> Self:
+        """Open the store at `url`, or the project's store, creating it as needed.
+
+        Args:
+            url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite:///:memory:`; None
+                finds the project's store (see `locate`).
+            agent, swarm: Who acts, and in which swarm; 1 to 100 bytes each.
+            session: The session that this belongs to, stored with what is written.
+            durability: "full" survives power loss; "relaxed" is faster and may lose the last
+                moments before one, but nothing when a process dies.
+            config_path: A file of the form of `memory_schema.json` with overrides.
+
+        Raises:
+            ConfigError, SchemaError, EngineUnavailableError, InvalidArgumentError.
+        """
+        _check_name("agent", agent)
+        _check_name("swarm", swarm)
+        if session is not None:
+            _check_name("session", session)
+        environment = os.environ
+        config_path = config_path or environment.get("SWARM_MEMORY_CONFIG")
+        config = configuration.load_config(config_path, environment)
+        for sentence in configuration.unknown_variables(environment):
+            warnings.warn(sentence, stacklevel=2)
+        located = locate(url, os.getcwd(), environment)
+        prepare(located)
+        engine = open_engine(
+            located.url,
+            durability=durability,
+            clock=clock,
+            busy_timeout_s=config.busy_timeout_s,
+        )
+        context = Context(swarm, agent, session, config, _compressor(engine, swarm, config))
+        return cls(engine, context, located_why=located.why)
+
+    @property
+    def url(self) -> str:
+        """The URL of the open store."""
+        return self._engine.url
+
+    @property
+    def config(self) -> Config:
+        """The settings and categories that hold."""
+        return self.context.config
+
+    def as_agent(self, agent: str, session: str | None = None) -> Swarm:
+        """Return another agent's door to the same open store; closing it closes nothing."""
+        _check_name("agent", agent)
+        context = Context(
+            self.context.swarm, agent, session, self.context.config, self.context.compressor
+        )
+        return Swarm(self._engine, context, located_why=self.why, owner=False)
+
+    # The services below are made when they are first used: a hook needs few of them, and each
+    # one that is not imported makes it faster.
+
+    @property
+    def leases(self) -> Leases:
+        """Locks with a time to live, in this swarm."""
+        if "leases" not in self._later:
+            from swarm_memory.leases import Leases
+
+            self._later["leases"] = Leases(self._engine, self.context, self._wait)
+        leases: Leases = self._later["leases"]
+        return leases
+
+    @property
+    def messages(self) -> Messages:
+        """Messages between the agents of this swarm."""
+        if "messages" not in self._later:
+            from swarm_memory.messages import Messages
+
+            self._later["messages"] = Messages(self._engine, self.context, self._wait)
+        messages: Messages = self._later["messages"]
+        return messages
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """How tasks ended, and what to try next."""
+        if "outcomes" not in self._later:
+            from swarm_memory.outcomes import Outcomes
+
+            self._later["outcomes"] = Outcomes(self._engine, self.context)
+        outcomes: Outcomes = self._later["outcomes"]
+        return outcomes
+
+    @property
+    def health(self) -> Health:
+        """How the swarm's memory is doing."""
+        from swarm_memory.health import Health
+
+        return Health(self._engine, self.context)
+
+    @property
+    def retention(self) -> Retention:
+        """Sweeping and packing."""
+        from swarm_memory.retention import Retention
+
+        return Retention(self._engine, self.context)
+
+    def watch(
+        self, prefix: str = "", *, since: int | None = None, timeout_s: float | None = None
+    ) -> Iterator[Event]:
+        """Iterate over changes under `prefix` as they are committed; see `Events.watch`."""
+        return self.events.watch(prefix, since=since, timeout_s=timeout_s)
+
+    def transact(self, fn: Callable[[Transaction], T], *, durability: str | None = None) -> T:
+        """Run `fn` with a handle whose services all share one transaction.
+
+        It commits when `fn` returns and undoes everything when it raises. `fn` may run again, so
+        it must have no other effects.
+        """
+        return self._engine.write(
+            lambda tx: fn(Transaction(tx, self)), durability=durability
+        )
+
+    def tick(self) -> bool:
+        """Do the daily duties if they are due and no other process has them; tell if it did."""
+        if not self.retention.due("cleanup", self.config.cleanup_interval_s):
+            return False
+        self.retention.sweep(self.records)
+        self.retention.pack()
+        return True
+
+    def agents(self) -> list[str]:
+        """Return the scopes (`agent-…`) of the agents that have a state."""
+        rows = self._engine.all("usage_agents", swarm=self.context.swarm)
+        return [row[0] for row in rows]
+
+    def waste(self) -> tuple[int, int]:
+        """Return how many records have expired and how many bytes of the file are free."""
+        rows = self._engine.one(
+            "record_expired_count", swarm=self.context.swarm, now_ms=self._engine.now_ms
+        )
+        return (int(rows[0]) if rows else 0), self._engine.usage()["free_bytes"]
+
+    def maintain(self) -> int:
+        """Give free space back to the file system; return the bytes."""
+        return self._engine.maintain()
+
+    def close(self) -> None:
+        """Close the store; a second call does nothing."""
+        if self._owner:
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _wait(self, timeout_s: float) -> None:
+        self._engine.wait(self._engine.version(), timeout_s)
+
+
+class Transaction:
+    """The services of a swarm bound to one transaction, as `transact` gives them to a function."""
+
+    def __init__(self, tx: Tx, swarm: Swarm) -> None:
+        self._tx = tx
+        self._swarm = swarm
+        self.records = swarm.records.within(tx)
+        self.events = swarm.events.within(tx)
+
+    @property
+    def now_ms(self) -> int:
+        """The transaction's time."""
+        return self._tx.now_ms
+
+    @property
+    def leases(self) -> Leases:
+        """Leases in this transaction; they cannot wait here."""
+        return self._swarm.leases.within(self._tx)
+
+    @property
+    def messages(self) -> Messages:
+        """Messages sent here are seen when the transaction commits."""
+        return self._swarm.messages.within(self._tx)
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """Outcomes in this transaction."""
+        return self._swarm.outcomes.within(self._tx)
+
+
+def _compressor(engine: Engine, swarm: str, config: Config) -> Compressor:
+    def load(number: int) -> bytes:
+        row = engine.one("dictionary_get", swarm=swarm, number=number)
+        if row is None:
+            raise CorruptValueError(f"dictionary {number}", "it is missing from the store")
+        return bytes(row[0])
+
+    def newest() -> int:
+        row = engine.one("dictionary_newest", swarm=swarm)
+        return int(row[0]) if row else 0
+
+    return Compressor(load, newest, config.value_bytes_max)
+
+
+def _check_name(what: str, name: str) -> None:
+    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX:
+        raise InvalidArgumentError(f"{what} {name!r}", hint=f"1 to {NAME_BYTES_MAX} bytes of text")
