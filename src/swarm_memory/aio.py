@@ -117,5 +117,3 @@ class AsyncSwarmMemoryManager(_AsyncDoor):
     @property
     def swarm(self) -> AsyncSwarm:
         return AsyncSwarm(self.twin.swarm)
-
-

@@ -1,6 +1,6 @@
 """Values on disk: strict JSON inside a small frame that knows its own checksum.
 
-A frame is `format (1 byte) · CRC-32 (4 bytes) · body`. The checksum covers the body and what the
+A frame is `format (1 byte) · body · CRC-32 (4 bytes)`. The checksum covers all before it and what the
 row says about it (swarm, key, version, times, author), so a value never turns up under another
 key or version. Formats: plain JSON, zstd, zstd with one of the store's dictionaries (the body
 then begins with the dictionary's number, 2 bytes), gzip.
@@ -20,14 +20,15 @@ from swarm_memory.errors import InvalidValueError, LimitExceededError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from swarm_memory.model import Json
 
 DEPTH_MAX = 64
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 PLAIN, ZSTD, ZSTD_DICTIONARY, GZIP = 0, 1, 2, 3
-FRAME_HEADER_BYTES = 5
+FRAME_BYTES = 5  # what a frame adds to its body
+RESIDUE = 0x2144DF1C  # the CRC-32 of any data followed by its own CRC-32
 
 COLD_CALLS = 32  # values before a process counts as one that stays
 COMPRESS_BYTES_MIN = 64  # shorter ones gain nothing
@@ -80,7 +81,8 @@ def check_value(value: Json, depth_max: int = DEPTH_MAX) -> None:
 def _check_subclass(value: Json, depth_max: int) -> None:
     for base in (str, dict, list, int):
         if isinstance(value, base):
-            check_value(base(value), depth_max)
+            convert: Callable[[Json], Json] = base
+            check_value(convert(value), depth_max)
             return
     raise InvalidValueError(f"{type(value).__name__} is no JSON type")
 
@@ -134,6 +136,11 @@ def encode(value: Json, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> bytes:
     return encoded
 
 
+def decoder() -> Callable[[bytes], Json]:
+    """Return the function that decodes JSON at present, for loops."""
+    return _loads
+
+
 def decode(encoded: bytes) -> Json:
     """Return the value of JSON that `encode` made."""
     return _loads(encoded)
@@ -172,28 +179,25 @@ def canonical(value: Json) -> bytes:
 # --- Frames -----------------------------------------------------------------------------------
 
 
-def seal(format_: int, body: bytes, about: str) -> bytes:
+def seal(format_: int, body: bytes, about: bytes) -> bytes:
     """Return the frame of `body`; `about` is what else the checksum covers."""
-    checksum = crc32(body, crc32(about.encode("utf-8", "surrogatepass"), format_))
-    return b"%c%b%b" % (format_, checksum.to_bytes(4, "big"), body)
+    head = b"%c%b" % (format_, body)
+    return head + crc32(head, crc32(about)).to_bytes(4, "little")
 
 
 class FrameError(ValueError):
     """The stored bytes are no intact frame."""
 
 
-def unseal(frame: bytes, about: str) -> tuple[int, bytes]:
+def unseal(frame: bytes, about: bytes) -> tuple[int, bytes]:
     """Return (format, body) of a frame.
 
     Raises:
         FrameError: The checksum does not match.
     """
-    format_ = frame[0] if frame else -1
-    body = frame[FRAME_HEADER_BYTES:]
-    checksum = crc32(body, crc32(about.encode("utf-8", "surrogatepass"), format_ & 0xFF))
-    if frame[1:FRAME_HEADER_BYTES] != checksum.to_bytes(4, "big"):
+    if len(frame) < FRAME_BYTES or crc32(frame, crc32(about)) != RESIDUE:
         raise FrameError("its checksum does not match")
-    return format_, body
+    return frame[0], frame[1:-4]
 
 
 class Compressor:
@@ -305,7 +309,7 @@ class Compressor:
         return expanded
 
 
-def train_dictionary(samples: list[bytes]) -> bytes:
+def train_dictionary(samples: Sequence[bytes]) -> bytes:
     """Return a dictionary for values like `samples` (JSON bytes, a few hundred or more).
 
     Raises:
@@ -314,7 +318,9 @@ def train_dictionary(samples: list[bytes]) -> bytes:
     import zstandard
 
     try:
-        trained: bytes = zstandard.train_dictionary(DICTIONARY_BYTES, samples).as_bytes()
+        trained: bytes = zstandard.train_dictionary(DICTIONARY_BYTES, [*samples]).as_bytes()
     except zstandard.ZstdError as error:
-        raise InvalidValueError(f"{len(samples)} values are too few to train on: {error}") from error
+        raise InvalidValueError(
+            f"{len(samples)} values are too few to train on: {error}"
+        ) from error
     return trained

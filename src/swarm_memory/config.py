@@ -24,7 +24,7 @@ ENVIRONMENT_PREFIX = "SWARM_MEMORY_"
 ENVIRONMENT_NAMES = frozenset({"URL", "SWARM", "AGENT", "SESSION", "TOKEN", "INJECT", "CONFIG"})
 CONFLICT_STRATEGIES = ("reject", "first_write", "last_write", "merge", "keep_both")
 BACKUP_FREQUENCIES = ("none", "hourly", "daily", "weekly")
-_SCHEMA_FILE = os.path.join(os.path.dirname(__file__), "memory_schema.json")  # noqa: PTH118, PTH120 pathlib costs 10 ms here
+_SCHEMA_FILE = os.path.join(os.path.dirname(__file__), "memory_schema.json")
 
 # The range of every setting; the unit is the end of its name.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -53,7 +53,9 @@ RETENTION_S_MAX = 3_153_600_000  # a hundred years
 
 
 class Category(
-    namedtuple("Category", "name keys retention_s versions_max telemetry on_conflict backup_frequency")
+    namedtuple(
+        "Category", "name keys retention_s versions_max telemetry on_conflict backup_frequency"
+    )
 ):
     """What holds for the keys that match one of `keys`.
 
@@ -131,9 +133,7 @@ def load_config(path: str | None = None, environment: Mapping[str, str] | None =
         _override(document, _read(path), path)
     for name, text in (environment or {}).items():
         _override_from_variable(document, name, text)
-    categories = [
-        _category(name, fields) for name, fields in document["categories"].items()
-    ]
+    categories = [_category(name, fields) for name, fields in document["categories"].items()]
     return Config({name: _setting(name, v) for name, v in document["settings"].items()}, categories)
 
 
@@ -142,16 +142,17 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     sentences = []
     for name in sorted(environment):
         known = name.removeprefix(ENVIRONMENT_PREFIX)
-        if name.startswith(ENVIRONMENT_PREFIX) and known not in ENVIRONMENT_NAMES:
-            if known.lower() not in _RANGES:
-                near = _nearest(known.lower(), [n.lower() for n in ENVIRONMENT_NAMES] + [*_RANGES])
-                sentences.append(f"{name} means nothing{_did_you_mean(near, ENVIRONMENT_PREFIX)}")
+        if not name.startswith(ENVIRONMENT_PREFIX) or known in ENVIRONMENT_NAMES:
+            continue
+        if known.lower() not in _RANGES:
+            near = _nearest(known.lower(), [n.lower() for n in ENVIRONMENT_NAMES] + [*_RANGES])
+            sentences.append(f"{name} means nothing{_did_you_mean(near, ENVIRONMENT_PREFIX)}")
     return sentences
 
 
 def _read(path: str) -> Json:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 pathlib costs 10 ms here
+        with open(path, encoding="utf-8") as file:
             document = json.load(file)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
@@ -203,7 +204,7 @@ def _setting(name: str, value: Json) -> float:
     if isinstance(value, bool) or not fits or not low <= value <= high:
         kind = "a whole number" if whole else "a number"
         raise ConfigError(f"{name} is {value!r}", hint=f"give {kind} from {low} to {high}")
-    return value
+    return float(value) if not whole else int(value)
 
 
 def _category(name: str, fields: Json) -> Category:
@@ -225,7 +226,11 @@ def _category(name: str, fields: Json) -> Category:
         (_is_count(category.versions_max), "versions_max", "a whole number from 1 to 1000"),
         (isinstance(category.telemetry, bool), "telemetry", "true or false"),
         (category.on_conflict in CONFLICT_STRATEGIES, "on_conflict", str(CONFLICT_STRATEGIES)),
-        (category.backup_frequency in BACKUP_FREQUENCIES, "backup_frequency", str(BACKUP_FREQUENCIES)),
+        (
+            category.backup_frequency in BACKUP_FREQUENCIES,
+            "backup_frequency",
+            str(BACKUP_FREQUENCIES),
+        ),
     ):
         if not fits:
             shown = getattr(category, field)

@@ -37,7 +37,7 @@ class InvalidKeyError(SwarmMemoryError):
     code = "invalid_key"
 
     def __init__(self, key: object, rule: str, suggestion: str) -> None:
-        shown = ascii(key) if len(str(key)) <= 80 else f"{ascii(str(key)[:77])}…"
+        shown = ascii(key) if len(str(key)) <= 80 else f"{str(key)[:77]!a}…"
         super().__init__(f"invalid key {shown}: {rule}", hint=f"use {suggestion!r}")
         self.key = key
         self.rule = rule

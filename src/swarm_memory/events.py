@@ -151,5 +151,3 @@ class Events:
     def _span(self, db: Reader) -> tuple[int, int]:
         row: Row | None = db.one("event_span")
         return (int(row[0]), int(row[1])) if row else (0, 0)
-
-

@@ -15,7 +15,6 @@ No two texts share an escaped form: `+` never stands for itself, and `h` is no h
 """
 
 from functools import lru_cache
-from hashlib import sha256
 
 from swarm_memory.errors import InvalidArgumentError, InvalidKeyError
 
@@ -49,7 +48,8 @@ def _broken_rule(text: str) -> str | None:
     if not text:
         return "a key must not be empty"
     if len(text) > KEY_BYTES_MAX:
-        return f"a key has at most {KEY_BYTES_MAX} bytes, this has {len(text.encode('utf-8', 'replace'))}"
+        size = len(text.encode("utf-8", "replace"))
+        return f"a key has at most {KEY_BYTES_MAX} bytes, this has {size}"
     for segment in text.split("/"):
         if not segment:
             return "a segment must not be empty: no leading, trailing or double '/'"
@@ -57,7 +57,7 @@ def _broken_rule(text: str) -> str | None:
             return f"{segment!r} is no segment: keys do not climb"
         if not _ALPHABET.issuperset(segment):
             wrong = next(character for character in segment if character not in _ALPHABET)
-            return f"character {ascii(wrong)} is not allowed in a segment (only {_ALLOWED})"
+            return f"character {wrong!a} is not allowed in a segment (only {_ALLOWED})"
     return None
 
 
@@ -121,6 +121,8 @@ def escape(text: str, *, limit: int = SEGMENT_ESCAPED_BYTES) -> str:
     escaped = "".join(c if c in _PLAIN else _escape_character(c) for c in text)
     if len(escaped) <= limit:
         return escaped
+    from hashlib import sha256  # costs a hook 4 ms, and few names are this long
+
     digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
     head = escaped[: limit - _HASH_DIGITS - len(_HASH_MARK)]
     # Do not cut through an escape: a half one would read as another byte.

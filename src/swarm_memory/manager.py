@@ -216,7 +216,7 @@ class SwarmMemoryManager:
             found = [f"{expired} expired records can go"] if expired else []
             found += [f"{free} bytes of the file are free"] if free else []
             return Optimization(False, found, free, expired, self._advice())
-        swept = self.swarm.retention.sweep(self.swarm.records)
+        swept = self.swarm.retention.sweep()
         packed = self.swarm.retention.pack()
         freed = self.swarm.maintain()
         done = [
@@ -263,7 +263,9 @@ class SwarmMemoryManager:
     def _advice(self) -> list[str]:
         return self.get_memory_health_report().recommendations
 
-    def _newest(self, everything: str, kind: str | None, prefix_of: Any, limit: int) -> list[Record]:
+    def _newest(
+        self, everything: str, kind: str | None, prefix_of: Any, limit: int
+    ) -> list[Record]:
         """Return the newest `limit` records below one kind's prefix, or below all kinds."""
         records = self.swarm.records
         if kind is not None:

@@ -224,7 +224,7 @@ class Outcomes:
                 counted.items(), estimates, chances, strict=True
             )
         ]
-        strategy = shown[index]["strategy"]
+        strategy = list(counted)[index]
         choice_id = new_id(tx.now_ms)
         tx.run(
             "choice_add",
@@ -255,7 +255,7 @@ class Outcomes:
             choice_id,
         )
 
-    def list(self, task_type: str | None = None, *, limit: int = 100) -> list[Outcome]:
+    def recent(self, task_type: str | None = None, *, limit: int = 100) -> list[Outcome]:
         """Return outcomes, newest first."""
         rows = self._db.all(
             "outcome_list", swarm=self._context.swarm, task_type=task_type or "", limit=limit
@@ -329,7 +329,9 @@ def _check_name(what: str, name: str) -> None:
 def _check_amount(what: str, amount: float) -> None:
     number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
     if not number or not 0 <= amount <= DURATION_S_MAX:
-        raise InvalidArgumentError(f"{what} {amount!r}", hint=f"a number from 0 to {DURATION_S_MAX:g}")
+        raise InvalidArgumentError(
+            f"{what} {amount!r}", hint=f"a number from 0 to {DURATION_S_MAX:g}"
+        )
 
 
 def _encode(context: dict[str, Json]) -> str:

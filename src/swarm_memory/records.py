@@ -7,14 +7,12 @@ the result under its op_id if the caller gave one.
 from __future__ import annotations
 
 import json
-import time
 from collections import namedtuple
 
 from swarm_memory import codec
 from swarm_memory.context import new_id
 from swarm_memory.errors import (
     ConflictError,
-    CorruptValueError,
     InvalidArgumentError,
     InvalidValueError,
     LeaseLostError,
@@ -24,6 +22,8 @@ from swarm_memory.errors import (
 )
 from swarm_memory.key import check_key, check_prefix, scope_of
 from swarm_memory.model import Page, Record
+from swarm_memory.quota import TELEMETRY_SCOPE, Quota
+from swarm_memory.rows import meaning, records_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 SCAN_LIMIT = 1000
 TTL_S_MAX = 3_153_600_000  # a hundred years
 OP_ID_BYTES_MAX = 255
-# With more room than this left, no second of writing can fill a swarm, so its total is then
-# summed once a second and not in every write.
-TOTAL_HEADROOM_BYTES = 256 * 1024 * 1024
-TOTAL_REFRESH_S = 1.0
 
 
 class Put(namedtuple("Put", "key value expect ttl_s provenance", defaults=(None, None, None))):
@@ -53,7 +49,9 @@ class Put(namedtuple("Put", "key value expect ttl_s provenance", defaults=(None,
     __slots__ = ()
 
 
-class _Prepared(namedtuple("_Prepared", "key category scope value encoded format body ttl_ms about")):
+class _Prepared(
+    namedtuple("_Prepared", "key category scope value encoded format body ttl_ms about")
+):
     """A checked and packed value that waits for its version; `about` is its provenance."""
 
     __slots__ = ()
@@ -62,16 +60,16 @@ class _Prepared(namedtuple("_Prepared", "key category scope value encoded format
 class Records:
     """The records of one swarm, on an engine or inside a transaction."""
 
-    __slots__ = ("_context", "_db", "_total")
+    __slots__ = ("_context", "_db", "_quota")
 
-    def __init__(self, db: Reader, context: Context, total: _Total | None = None) -> None:
+    def __init__(self, db: Reader, context: Context, quota: Quota | None = None) -> None:
         self._db = db
         self._context = context
-        self._total = total if total is not None else _Total()
+        self._quota = quota if quota is not None else Quota(context)
 
     def within(self, tx: Tx) -> Records:
         """Return these records bound to a transaction."""
-        return Records(tx, self._context, self._total)
+        return Records(tx, self._context, self._quota)
 
     # --- reading ---
 
@@ -86,10 +84,10 @@ class Records:
         row = self._db.one("record_get", swarm=context.swarm, key=check_key(key))
         if row is None:
             return None
-        expires_ms = row[5]
+        expires_ms = row[6]
         if expires_ms is not None and expires_ms <= self._db.now_ms:
             return None
-        return self._record(key, row)
+        return records_of(context, (row,))[0]
 
     def scan(
         self,
@@ -129,8 +127,7 @@ class Records:
                 telemetry=int(wanted),
                 limit=limit - len(page),
             )
-            record = self._record
-            page.extend([record(row[0], row[1:]) for row in rows])
+            page.extend(records_of(self._context, rows))
         if reverse and exact is not None and len(page) < limit and (after is None or exact < after):
             page.extend(self._one_of(exact))
         page.next_after = page[-1].key if len(page) == limit else None
@@ -146,6 +143,21 @@ class Records:
                 return
             after = page.next_after
 
+    def count(self, prefix: str = "", *, telemetry: bool = False) -> tuple[int, int]:
+        """Return how many live records lie under `prefix` and the bytes counted for them."""
+        exact, low, high = check_prefix(prefix)
+        where = {"swarm": self._context.swarm, "telemetry": int(telemetry)}
+
+        def read(tx: Tx) -> tuple[int, int]:
+            total = [0, 0]
+            ranges = [(low, high)] + ([(exact, exact + "+")] if exact is not None else [])
+            for start, end in ranges:
+                row = tx.one("record_count", **where, low=start, high=end, now_ms=tx.now_ms)
+                total = [have + int(more) for have, more in zip(total, row or (0, 0), strict=True)]
+            return total[0], total[1]
+
+        return self._db.read(read)
+
     def history(self, key: str, *, limit: int = SCAN_LIMIT) -> list[Record]:
         """Return the kept versions of `key`, newest first, deletions included.
 
@@ -155,10 +167,11 @@ class Records:
 
         def read(tx: Tx) -> list[Record]:
             where = {"swarm": self._context.swarm, "key": key}
+            kept = self._context.config.category_of(key).versions_max
             current = tx.one("record_current", **where)
             rows = [] if current is None or _is_expired(current, tx.now_ms) else [current]
-            rows += tx.all("history_list", **where, now_ms=tx.now_ms, limit=limit)
-            return [self._record(key, row) for row in rows[:limit]]
+            rows += tx.all("history_list", **where, now_ms=tx.now_ms, depth=kept - 1)
+            return records_of(self._context, rows[:limit])
 
         return self._db.read(read)
 
@@ -350,7 +363,7 @@ class Records:
         return _Prepared(
             key,
             category,
-            "telemetry" if category.telemetry else scope_of(key),
+            TELEMETRY_SCOPE if category.telemetry else scope_of(key),
             value,
             encoded,
             format_,
@@ -385,7 +398,8 @@ class Records:
     ) -> Record:
         """Write the next version over `head`; `origin` is (author, created, updated, expires)."""
         context, key, category, now_ms = self._context, prepared.key, prepared.category, tx.now_ms
-        version, created_ms = self._succeed(tx, key, category, head, live)
+        version, history_id = self._succeed(tx, key, category, head)
+        created_ms = head[5] if head is not None and live else now_ms
         updated_ms = now_ms
         expires_ms = None if prepared.ttl_ms is None else now_ms + prepared.ttl_ms
         session, author = context.session, context.agent
@@ -395,8 +409,17 @@ class Records:
         frame = codec.seal(
             prepared.format,
             prepared.body,
-            f"{context.swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}\0{updated_ms}"
-            f"\0{expires_ms}\0{about}",
+            meaning(
+                context.swarm,
+                key,
+                version,
+                author,
+                session,
+                created_ms,
+                updated_ms,
+                expires_ms,
+                about,
+            ),
         )
         tx.run(
             "record_put",
@@ -412,10 +435,11 @@ class Records:
             created_ms=created_ms,
             updated_ms=updated_ms,
             expires_ms=expires_ms,
+            history_id=history_id,
             value=frame,
         )
         self._log(tx, key, version, op)
-        self._count(tx, head, prepared, len(frame))
+        self._quota.count(tx, key, prepared.scope, category, head, len(frame))
         return Record(
             key,
             prepared.value,
@@ -429,25 +453,27 @@ class Records:
         )
 
     def _succeed(
-        self, tx: Tx, key: str, category: Category, head: Row | None, live: int
-    ) -> tuple[int, int]:
-        """Move the replaced version into history; return the next version and created_ms."""
+        self, tx: Tx, key: str, category: Category, head: Row | None
+    ) -> tuple[int, int | None]:
+        """Move the replaced version into history; return the next version and its history_id."""
         where = {"swarm": self._context.swarm, "key": key}
         if head is None:
             floor = tx.one("fact_get", swarm=self._context.swarm, name="version_floor")
-            return (floor[0] if floor else 0) + 1, tx.now_ms
-        version = head[0] + 1
-        if category.versions_max > 1:
-            tx.run("history_push", **where)
-        if version > category.versions_max:
-            tx.run("history_trim", **where, version=version - category.versions_max)
-        return version, head[5] if live else tx.now_ms
+            return (floor[0] if floor else 0) + 1, None
+        version, kept = head[0] + 1, category.versions_max
+        if kept == 1:
+            return version, None
+        if version % kept == 0:
+            # Now and then instead of always: up to twice as many lie there for a while.
+            tx.run("history_trim", **where, keep=kept - 1)
+        pushed = tx.one("history_push", **where)
+        return version, pushed[0] if pushed else None
 
     def _bury(self, tx: Tx, key: str, head: Row) -> None:
         """Replace a live record by a tombstone, one version on."""
         context = self._context
         version, _, scope, category, telemetry, created_ms, stored = head
-        tx.run("history_push", swarm=context.swarm, key=key)
+        pushed = tx.one("history_push", swarm=context.swarm, key=key)
         tx.run(
             "record_put",
             swarm=context.swarm,
@@ -462,10 +488,11 @@ class Records:
             created_ms=created_ms,
             updated_ms=tx.now_ms,
             expires_ms=None,
+            history_id=pushed[0] if pushed else None,
             value=None,
         )
         self._log(tx, key, version + 1, "delete")
-        self._add(tx, scope, category, telemetry, -1, -(stored + len(key)))
+        self._quota.add(tx, scope, category, telemetry, -1, -(stored + len(key)))
 
     def _log(self, tx: Tx, key: str, version: int, op: str) -> None:
         tx.run(
@@ -477,97 +504,6 @@ class Records:
             author=self._context.agent,
             at_ms=tx.now_ms,
         )
-
-    # --- quotas ---
-
-    def _count(self, tx: Tx, head: Row | None, prepared: _Prepared, size: int) -> None:
-        """Move the counters from the replaced row to the new one and check the limits."""
-        category, key_size = prepared.category, len(prepared.key)
-        size += key_size
-        grown = size
-        if head is not None and head[6] is not None:
-            _, _, old_scope, old_category, old_telemetry, _, old_size = head
-            grown -= old_size + key_size
-            if old_scope == prepared.scope and old_category == category.name:
-                if grown:
-                    self._add(tx, old_scope, old_category, old_telemetry, 0, grown)
-            else:
-                self._add(tx, old_scope, old_category, old_telemetry, -1, -(old_size + key_size))
-                self._add(tx, prepared.scope, category.name, category.telemetry, 1, size)
-                grown = size
-        else:
-            self._add(tx, prepared.scope, category.name, category.telemetry, 1, size)
-        if grown > 0 and not category.telemetry:
-            self._check_quota(tx, prepared.scope, grown)
-
-    def _add(
-        self, tx: Tx, scope: str, category: str, telemetry: int, records: int, size: int
-    ) -> None:
-        tx.run(
-            "usage_add",
-            swarm=self._context.swarm,
-            scope=scope,
-            category=category,
-            telemetry=int(telemetry),
-            records=records,
-            bytes=size,
-        )
-
-    def _check_quota(self, tx: Tx, scope: str, grown: int) -> None:
-        config, swarm = self._context.config, self._context.swarm
-        if scope.startswith("agent-"):
-            self._check_limit(tx, scope, config.agent_bytes_max, "the agent's memory")
-        elif scope.startswith("session-"):
-            self._check_limit(tx, scope, config.session_bytes_max, "the session's memory")
-        if self._total.may_matter(swarm, grown, config.total_bytes_max):
-            used = self._check_limit(tx, "", config.total_bytes_max, "the swarm's memory")
-            self._total.saw(swarm, used)
-
-    def _check_limit(self, tx: Tx, scope: str, limit: int, what: str) -> int:
-        used = self._used(tx, scope)
-        if used > limit:
-            # Expired rows do not count, so they go before anything is refused.
-            self._sweep_scope(tx, scope)
-            used = self._used(tx, scope)
-        if used > limit:
-            raise LimitExceededError(
-                f"{what} ({scope or swarm_label(self._context.swarm)})",
-                limit=limit,
-                actual=used,
-                hint="delete or shorten records, or raise the limit in the configuration",
-            )
-        return used
-
-    def _used(self, tx: Tx, scope: str) -> int:
-        name = "usage_scope" if scope else "usage_total"
-        where = {"swarm": self._context.swarm} | ({"scope": scope} if scope else {})
-        row = tx.one(name, **where)
-        return int(row[0]) if row else 0
-
-    def _sweep_scope(self, tx: Tx, scope: str) -> None:
-        rows = tx.all(
-            "record_expired_in",
-            swarm=self._context.swarm,
-            scope=scope,
-            now_ms=tx.now_ms,
-            rows=self._context.config.batch_rows_max,
-        )
-        for row in rows:
-            self.expire(tx, row)
-
-    def expire(self, tx: Tx, row: Row) -> bool:
-        """Turn one expired row (key, version, scope, category, telemetry, size) into a tombstone.
-
-        It does nothing if somebody wrote the key since it was seen.
-        """
-        key, version, scope, category, telemetry, stored = row
-        where = {"swarm": self._context.swarm, "key": key}
-        if not tx.run("record_bury", **where, version=version, now_ms=tx.now_ms):
-            return False
-        tx.run("history_forget", **where, now_ms=tx.now_ms)
-        self._log(tx, key, version, "expire")
-        self._add(tx, scope, category, telemetry, -1, -(stored + len(key)))
-        return True
 
     # --- conflicts ---
 
@@ -603,10 +539,10 @@ class Records:
         return self._write(tx, again, head, "put", live)
 
     def _base(self, tx: Tx, key: str, version: int) -> Record | None:
-        if version == 0:
-            return None
-        row = tx.one("history_get", swarm=self._context.swarm, key=key, version=version)
-        return None if row is None else self._record(key, row)
+        for record in self.within(tx).history(key):
+            if record.version == version and not record.deleted:
+                return record
+        return None
 
     def _note_conflict(
         self,
@@ -656,37 +592,6 @@ class Records:
         tx.run("op_touch", **where, at_ms=tx.now_ms)
         return Record(**json.loads(row[1]))
 
-    # --- from rows to records ---
-
-    def _record(self, key: str, row: Row) -> Record:
-        version, author, session, created_ms, updated_ms, expires_ms, about, frame = row
-        if frame is None:
-            value = None
-        else:
-            try:
-                format_, body = codec.unseal(
-                    frame,
-                    f"{self._context.swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}"
-                    f"\0{updated_ms}\0{expires_ms}\0{about}",
-                )
-                if format_:
-                    body = self._context.compressor.expand(format_, body)
-                value = codec.decode(body)
-            except ValueError as error:
-                raise CorruptValueError(key, str(error)) from error
-        return Record(
-            key,
-            value,
-            version,
-            author,
-            session,
-            created_ms,
-            updated_ms,
-            expires_ms,
-            None if about is None else codec.decode(about.encode()),
-            frame is None,
-        )
-
     # --- loading from elsewhere ---
 
     def load(self, items: Iterable[Any], *, durability: str | None = None) -> dict[str, int]:
@@ -734,27 +639,6 @@ class Records:
         return "changed" if current is not None else "imported"
 
 
-class _Total:
-    """Knows when a swarm's total must be summed: always near the limit, else once a second."""
-
-    __slots__ = ("_seen",)
-
-    def __init__(self) -> None:
-        self._seen: dict[str, tuple[int, float]] = {}
-
-    def may_matter(self, swarm: str, grown: int, limit: int) -> bool:
-        used, until = self._seen.get(swarm, (limit, 0.0))
-        return used + grown + TOTAL_HEADROOM_BYTES > limit or time.monotonic() > until
-
-    def saw(self, swarm: str, used: int) -> None:
-        self._seen[swarm] = (used, time.monotonic() + TOTAL_REFRESH_S)
-
-
-def swarm_label(swarm: str) -> str:
-    """Return how a swarm is called in messages."""
-    return f"swarm {swarm}"
-
-
 def _live_version(head: Row | None, now_ms: int) -> int:
     """Return the version a caller may expect: 0 for missing, deleted and expired."""
     if head is None or head[6] is None or (head[1] is not None and head[1] <= now_ms):
@@ -763,7 +647,7 @@ def _live_version(head: Row | None, now_ms: int) -> int:
 
 
 def _is_expired(row: Row, now_ms: int) -> bool:
-    return row[5] is not None and row[5] <= now_ms
+    return row[6] is not None and row[6] <= now_ms
 
 
 def _check_expect(expect: int | None) -> None:
@@ -811,5 +695,3 @@ def _digest(arguments: Json) -> str:
         return sha256(codec.canonical(arguments)).hexdigest()
     except (TypeError, ValueError) as error:
         raise InvalidValueError(f"the arguments are no JSON: {error}") from error
-
-

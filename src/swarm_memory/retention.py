@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from functools import partial
 
 from swarm_memory import codec
 from swarm_memory.errors import InvalidValueError
+from swarm_memory.quota import Quota
+from swarm_memory.rows import meaning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.model import Json
-    from swarm_memory.records import Records
 
 SAMPLE_VALUES_MAX = 4000
 DICTIONARY_GAIN = 0.9  # a new dictionary must beat the old one by this on values it has not seen
@@ -32,7 +34,7 @@ class Packed(namedtuple("Packed", "dictionary records saved_bytes")):
 
 
 class Retention:
-    """Sweeps and packs the records of one swarm. `records` does the writing of single rows."""
+    """Sweeps and packs the records of one swarm."""
 
     def __init__(self, db: Reader, context: Context) -> None:
         self._db = db
@@ -56,7 +58,7 @@ class Retention:
 
         return self._db.write(claim, durability="relaxed")
 
-    def sweep(self, records: Records) -> Swept:
+    def sweep(self) -> Swept:
         """Remove what has expired or aged, in transactions of at most `sweep_rows_max` rows."""
         config, swarm = self._context.config, self._context.swarm
         now_ms = self._db.now_ms
@@ -64,9 +66,7 @@ class Retention:
         expired = tombstones = 0
         after = ""
         while True:
-            bound = self._db.one(
-                "record_nth", swarm=swarm, after=after, rows=config.sweep_rows_max
-            )
+            bound = self._db.one("record_nth", swarm=swarm, after=after, rows=config.sweep_rows_max)
             if bound is None or bound[0] is None:
                 break
             rows = self._db.all(
@@ -78,31 +78,33 @@ class Retention:
                 tombstone_ms=tombstone_ms,
             )
             if rows:
-                buried, dropped = self._remove(records, rows)
+                buried, dropped = self._remove(rows)
                 expired, tombstones = expired + buried, tombstones + dropped
             after = bound[0]
         return Swept(expired, tombstones, *self._prune(now_ms))
 
-    def _remove(self, records: Records, rows: list[Row]) -> tuple[int, int]:
+    def _remove(self, rows: list[Row]) -> tuple[int, int]:
+        quota = Quota(self._context)
+
         def remove(tx: Tx) -> tuple[int, int]:
-            bound = records.within(tx)
             buried = dropped = 0
             for row in rows:
                 if row[5] is None:
                     dropped += self._drop_tombstone(tx, row[0], row[1])
                 else:
-                    buried += bound.expire(tx, row)
+                    buried += quota.expire(tx, row)
             return buried, dropped
 
         return self._db.write(remove, durability="relaxed")
 
     def _drop_tombstone(self, tx: Tx, key: str, version: int) -> int:
         swarm = self._context.swarm
-        if not tx.run("tombstone_drop", swarm=swarm, key=key, version=version):
+        if not tx.run("tombstone_mark", swarm=swarm, key=key, version=version):
             return 0
+        tx.run("history_trim", swarm=swarm, key=key, keep=0)
+        tx.run("tombstone_drop", swarm=swarm, key=key)
         # Versions must not repeat, so new keys of this swarm start above every forgotten one.
         tx.run("fact_raise", swarm=swarm, name="version_floor", value=version)
-        tx.run("history_drop", swarm=swarm, key=key)
         return 1
 
     def _prune(self, now_ms: int) -> tuple[int, int]:
@@ -159,15 +161,13 @@ class Retention:
         return number
 
     def _samples(self) -> list[bytes]:
-        rows = self._db.all(
-            "record_sample", swarm=self._context.swarm, limit=SAMPLE_VALUES_MAX
-        )
+        rows = self._db.all("record_sample", swarm=self._context.swarm, limit=SAMPLE_VALUES_MAX)
         samples = (self._plain(row[-1]) for row in rows)
         return [s for s in samples if s and len(s) <= codec.DICTIONARY_VALUE_BYTES_MAX]
 
     def _plain(self, frame: bytes) -> bytes | None:
         try:
-            return self._context.compressor.expand(frame[0], frame[codec.FRAME_HEADER_BYTES :])
+            return self._context.compressor.expand(frame[0], frame[1:-4])
         except ValueError:
             return None  # damaged: `verify` reports it, it only does not serve as a sample
 
@@ -185,23 +185,19 @@ class Retention:
             after = rows[-1][0]
             tighter = [t for t in map(self._tighter, rows) if t is not None]
             if tighter:
-                packed, bytes_saved = self._db.write(
-                    lambda tx, tighter=tighter: self._store(tx, tighter), durability="relaxed"
-                )
+                store = partial(self._store, tighter)
+                packed, bytes_saved = self._db.write(store, durability="relaxed")
                 count, saved = count + packed, saved + bytes_saved
 
     def _tighter(self, row: Row) -> dict[str, Json] | None:
-        key, version, author, session, created_ms, updated_ms, expires_ms, about, frame = row[:9]
-        meaning = (
-            f"{self._context.swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}"
-            f"\0{updated_ms}\0{expires_ms}\0{about}"
-        )
+        key, version, frame = row[0], row[1], row[8]
+        said = meaning(self._context.swarm, *row[:8])
         try:
-            format_, body = codec.unseal(frame, meaning)
+            format_, body = codec.unseal(frame, said)
             encoded = self._context.compressor.expand(format_, body)
         except ValueError:
             return None  # damaged: rewriting it would give it a valid checksum
-        packed = codec.seal(*self._context.compressor.compress(encoded, eager=True), meaning)
+        packed = codec.seal(*self._context.compressor.compress(encoded, eager=True), said)
         if len(packed) >= codec.WORTH_RATIO * len(frame):
             return None
         return {
@@ -215,7 +211,7 @@ class Retention:
             "saved": len(frame) - len(packed),
         }
 
-    def _store(self, tx: Tx, tighter: list[dict[str, Json]]) -> tuple[int, int]:
+    def _store(self, tighter: list[dict[str, Json]], tx: Tx) -> tuple[int, int]:
         count = saved = 0
         for packed in tighter:
             where = {name: packed[name] for name in ("swarm", "key", "version", "value")}

@@ -9,7 +9,7 @@ from swarm_memory import config as configuration
 from swarm_memory.codec import Compressor
 from swarm_memory.context import Context
 from swarm_memory.engine import open_engine
-from swarm_memory.errors import CorruptValueError, InvalidArgumentError
+from swarm_memory.errors import CorruptValueError, InvalidArgumentError, NotFoundError
 from swarm_memory.events import Events
 from swarm_memory.locate import locate, prepare
 from swarm_memory.records import Records
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from swarm_memory.config import Config
+    from swarm_memory.conflicts import Conflicts
     from swarm_memory.engine import Engine, Tx
     from swarm_memory.health import Health
     from swarm_memory.leases import Leases
     from swarm_memory.messages import Messages
-    from swarm_memory.model import Event
+    from swarm_memory.model import Event, Json, Record
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.retention import Retention
 
@@ -109,12 +110,17 @@ class Swarm:
         """The settings and categories that hold."""
         return self.context.config
 
-    def as_agent(self, agent: str, session: str | None = None) -> Swarm:
-        """Return another agent's door to the same open store; closing it closes nothing."""
+    def as_agent(
+        self, agent: str, *, swarm: str | None = None, session: str | None = None
+    ) -> Swarm:
+        """Return another agent's door to the same open store; closing that closes nothing."""
         _check_name("agent", agent)
-        context = Context(
-            self.context.swarm, agent, session, self.context.config, self.context.compressor
-        )
+        mine = self.context
+        compressor = mine.compressor
+        if swarm is not None and swarm != mine.swarm:
+            _check_name("swarm", swarm)
+            compressor = _compressor(self._engine, swarm, mine.config)
+        context = Context(swarm or mine.swarm, agent, session, mine.config, compressor)
         return Swarm(self._engine, context, located_why=self.why, owner=False)
 
     # The services below are made when they are first used: a hook needs few of them, and each
@@ -151,6 +157,31 @@ class Swarm:
         return outcomes
 
     @property
+    def conflicts(self) -> Conflicts:
+        """Writes that met another one, and what became of them."""
+        from swarm_memory.conflicts import Conflicts
+
+        return Conflicts(self._engine, self.context)
+
+    def resolve_conflict(self, conflict_id: str, value: Json) -> Record:
+        """Settle a parked conflict: write `value` to its key and close it, in one transaction.
+
+        Raises:
+            NotFoundError: There is no such conflict, or somebody settled it already.
+        """
+
+        def settle(tx: Transaction) -> Record:
+            conflicts = self.conflicts.within(tx.tx)
+            conflict = conflicts.get(conflict_id)
+            if not conflicts.close(conflict_id, value):
+                raise NotFoundError(
+                    f"conflict {conflict_id!r} is settled already", hint="read the record"
+                )
+            return tx.records.put(conflict.key, value)
+
+        return self.transact(settle)
+
+    @property
     def health(self) -> Health:
         """How the swarm's memory is doing."""
         from swarm_memory.health import Health
@@ -176,15 +207,13 @@ class Swarm:
         It commits when `fn` returns and undoes everything when it raises. `fn` may run again, so
         it must have no other effects.
         """
-        return self._engine.write(
-            lambda tx: fn(Transaction(tx, self)), durability=durability
-        )
+        return self._engine.write(lambda tx: fn(Transaction(tx, self)), durability=durability)
 
     def tick(self) -> bool:
         """Do the daily duties if they are due and no other process has them; tell if it did."""
         if not self.retention.due("cleanup", self.config.cleanup_interval_s):
             return False
-        self.retention.sweep(self.records)
+        self.retention.sweep()
         self.retention.pack()
         return True
 
@@ -228,7 +257,7 @@ class Transaction:
     """The services of a swarm bound to one transaction, as `transact` gives them to a function."""
 
     def __init__(self, tx: Tx, swarm: Swarm) -> None:
-        self._tx = tx
+        self.tx = tx
         self._swarm = swarm
         self.records = swarm.records.within(tx)
         self.events = swarm.events.within(tx)
@@ -236,22 +265,22 @@ class Transaction:
     @property
     def now_ms(self) -> int:
         """The transaction's time."""
-        return self._tx.now_ms
+        return self.tx.now_ms
 
     @property
     def leases(self) -> Leases:
         """Leases in this transaction; they cannot wait here."""
-        return self._swarm.leases.within(self._tx)
+        return self._swarm.leases.within(self.tx)
 
     @property
     def messages(self) -> Messages:
         """Messages sent here are seen when the transaction commits."""
-        return self._swarm.messages.within(self._tx)
+        return self._swarm.messages.within(self.tx)
 
     @property
     def outcomes(self) -> Outcomes:
         """Outcomes in this transaction."""
-        return self._swarm.outcomes.within(self._tx)
+        return self._swarm.outcomes.within(self.tx)
 
 
 def _compressor(engine: Engine, swarm: str, config: Config) -> Compressor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import apsw
 
 APPLICATION_ID = 0x53774D6D  # "SwMm" in the header of our files
-_FOLDER = os.path.join(os.path.dirname(__file__), "sql", "migrations")  # noqa: PTH118, PTH120
+_FOLDER = os.path.join(os.path.dirname(__file__), "sql", "migrations")
 
 _RECORDS = """CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, at_ms INTEGER NOT NULL)
@@ -26,9 +26,9 @@ _RECORDS = """CREATE TABLE IF NOT EXISTS migrations (
 def available(folder: str = _FOLDER) -> list[tuple[int, str, str]]:
     """Return (number, name, SQL) of all migrations, numbered 1, 2, … without holes."""
     found = []
-    for file_name in sorted(os.listdir(folder)):  # noqa: PTH208
+    for file_name in sorted(os.listdir(folder)):
         number, _, name = file_name.removesuffix(".sql").partition("_")
-        with open(os.path.join(folder, file_name), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+        with open(os.path.join(folder, file_name), encoding="utf-8") as file:
             found.append((int(number), name, file.read()))
     if [number for number, _, _ in found] != list(range(1, len(found) + 1)):
         raise ValueError("migrations must be numbered 1, 2, … without holes")
@@ -37,7 +37,7 @@ def available(folder: str = _FOLDER) -> list[tuple[int, str, str]]:
 
 def newest() -> int:
     """Return the number of the newest migration, which this code needs."""
-    return len([name for name in os.listdir(_FOLDER) if name.endswith(".sql")])  # noqa: PTH208
+    return len([name for name in os.listdir(_FOLDER) if name.endswith(".sql")])
 
 
 def state(db: apsw.Connection) -> int:

@@ -41,6 +41,15 @@ WAIT_S_MIN, WAIT_S_MAX = 0.001, 0.025
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
 _SYNCHRONOUS = {"full": 2, "relaxed": 1}
 _SQL = statements.load()
+_forks = 0  # counts in every forked child, so that an inherited engine notices where it is
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
 
 
 class SqliteTx:
@@ -130,17 +139,17 @@ class SqliteEngine:
         self, path: str, *, durability: str, clock: SystemClock, busy_timeout_s: float
     ) -> None:
         self.in_memory = path == ":memory:"
-        self.path = path if self.in_memory else os.path.abspath(path)  # noqa: PTH100
+        self.path = path if self.in_memory else os.path.abspath(path)
         self.url = f"sqlite:///{self.path}"
         self.durability = durability
         self._clock = clock
         self._busy_timeout_s = busy_timeout_s
         self._idle: list[_Connection] = []
-        self._pid = os.getpid()
+        self._born = _forks
         self._closed = False
         self._write_lock = threading.RLock()
         self._local = threading.local()
-        self._watch: tuple[int, _Connection] | None = None
+        self._watch: _Connection | None = None
         self._watch_lock = threading.Lock()
         self._commits = 0
         with _translated(self.path):
@@ -160,10 +169,14 @@ class SqliteEngine:
         return self._clock.now_ms()
 
     def one(self, statement: str, /, **parameters: Any) -> Row | None:
-        rows = self.all(statement, **parameters)
+        rows = self._rows(statement, parameters)
         return rows[0] if rows else None
 
     def all(self, statement: str, /, **parameters: Any) -> list[Row]:
+        return self._rows(statement, parameters)
+
+    def _rows(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
+        """Run one reading statement; without BEGIN it is its own snapshot."""
         if self.in_memory:
             return self.read(lambda tx: tx.all(statement, **parameters))
         connection = self._take()
@@ -184,6 +197,8 @@ class SqliteEngine:
             self._idle.append(connection)
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
+        if self._born != _forks:
+            self._abandon()  # before the lock: a thread of the parent may have held it
         if getattr(self._local, "writing", False):
             raise InvalidArgumentError(
                 "a write inside a write of the same thread would wait for itself",
@@ -205,9 +220,7 @@ class SqliteEngine:
             self._local.writing = False
             self._write_lock.release()
 
-    def _transaction(
-        self, connection: _Connection, fn: Callable[[SqliteTx], T], begin: str
-    ) -> T:
+    def _transaction(self, connection: _Connection, fn: Callable[[SqliteTx], T], begin: str) -> T:
         execute = connection.execute
         try:
             execute(begin)
@@ -230,6 +243,8 @@ class SqliteEngine:
 
     def _in_memory(self, fn: Callable[[SqliteTx], T], begin: str) -> T:
         # One connection holds the whole database, so its users take turns.
+        if self._born != _forks:
+            self._abandon()
         with self._write_lock:
             connection = self._take()
             self._idle.append(connection)
@@ -238,7 +253,7 @@ class SqliteEngine:
             return self._transaction(connection, fn, begin)
 
     def _take(self) -> _Connection:
-        if self._pid != os.getpid():
+        if self._born != _forks:
             self._abandon()
         try:
             return self._idle.pop()
@@ -259,11 +274,11 @@ class SqliteEngine:
         """Leave a parent's connections alone: closing them here would drop the parent's locks."""
         _abandoned.append(self._idle)
         if self._watch is not None:
-            _abandoned.append([self._watch[1]])
+            _abandoned.append([self._watch])
             self._watch = None
         self._watch_lock = threading.Lock()
         self._idle = []
-        self._pid = os.getpid()
+        self._born = _forks
         self._write_lock = threading.RLock()
         self._local = threading.local()
 
@@ -271,14 +286,15 @@ class SqliteEngine:
 
     def version(self) -> int:
         """Return a number that differs after any commit, by whatever process."""
+        if self._born != _forks:
+            self._abandon()
         with self._watch_lock, _translated(self.path):
             if self.in_memory:
                 return self._commits
-            if self._watch is None or self._watch[0] != os.getpid():
+            if self._watch is None:
                 # data_version tells of other connections only, so watching has one of its own.
-                self._watch = (os.getpid(), self._connect())
-            number: int = self._watch[1].execute("PRAGMA data_version").fetchall()[0][0]
-            return number
+                self._watch = self._connect()
+            return int(self._watch.execute("PRAGMA data_version").fetchall()[0][0])
 
     def wait(self, version: int, timeout_s: float) -> int:
         """Wait until `version` is no longer the current one, or the time is over."""
@@ -297,9 +313,9 @@ class SqliteEngine:
             connection = self._take()
             try:
                 pragma = connection.db.pragma
-                page = int(pragma("page_size"))  # type: ignore[arg-type]
-                pages = int(pragma("page_count"))  # type: ignore[arg-type]
-                free = int(pragma("freelist_count"))  # type: ignore[arg-type]
+                page = int(pragma("page_size"))
+                pages = int(pragma("page_count"))
+                free = int(pragma("freelist_count"))
             finally:
                 self._idle.append(connection)
         return {
@@ -324,14 +340,14 @@ class SqliteEngine:
         return max(0, before["file_bytes"] - self.usage()["file_bytes"])
 
     def close(self) -> None:
-        if self._pid != os.getpid():
+        if self._born != _forks:
             self._abandon()
         self._closed = True
         while self._idle:
             self._idle.pop().db.close()
         with self._watch_lock:
-            if self._watch is not None and self._watch[0] == os.getpid():
-                self._watch[1].db.close()
+            if self._watch is not None:
+                self._watch.db.close()
             self._watch = None
 
 
@@ -359,7 +375,7 @@ def _create_private(path: str) -> None:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size  # noqa: PTH116
+        return os.stat(path).st_size
     except OSError:
         return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_FOLDER = os.path.join(os.path.dirname(__file__), "sql")  # noqa: PTH118, PTH120 pathlib costs 10 ms
+_FOLDER = os.path.join(os.path.dirname(__file__), "sql")
 
 
 def parse(text: str, origin: str) -> dict[str, str]:
@@ -34,10 +34,10 @@ def parse(text: str, origin: str) -> dict[str, str]:
 def load() -> dict[str, str]:
     """Return all statements of this package."""
     statements: dict[str, str] = {}
-    for file_name in sorted(os.listdir(_FOLDER)):  # noqa: PTH208
+    for file_name in sorted(os.listdir(_FOLDER)):
         if not file_name.endswith(".sql"):
             continue
-        with open(os.path.join(_FOLDER, file_name), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+        with open(os.path.join(_FOLDER, file_name), encoding="utf-8") as file:
             parsed = parse(file.read(), file_name)
         twice = statements.keys() & parsed.keys()
         if twice:

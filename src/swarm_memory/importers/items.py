@@ -7,7 +7,7 @@ segment, with `memory/operations/imported` in place of `memory/imported` for tel
     memory/imported/{S}/entries/{namespace}/{key}/{id}   … which shares namespace and key
     memory/imported/{S}/entries/a/b/c                    … of a store without namespaces, by key
     memory/imported/{S}/{table}/{id}                     a row of any other table
-    memory/imported/{S}/{table}/rowid/{number}           … without a usable id
+    memory/imported/{S}/{table}/rowid/{number}           … without a usable id (a path key too)
 
 A table called `entries` or `table:…` gets `table:` in front. The number of segments and the
 escaping keep the forms apart; what is too long is cut and ends in a hash (see `key.escape`).
@@ -155,10 +155,8 @@ class Reading:
         """
         self.tables.clear()
         self.notes.clear()
-        rows = 0
-        for item in self._read(self):
+        for rows, item in enumerate(self._read(self), 1):
             yield item
-            rows += 1
             if self._progress is not None and rows % PROGRESS_ROWS == 0:
                 self._progress(item.provenance["table"], rows)
 
@@ -237,13 +235,15 @@ def key_of_path(kind: str, source: str, key: str) -> str:
     return f"{root}/{path if len(path) <= room else escape(key, limit=room)}"
 
 
-def key_of_row(kind: str, source: str, table: str, *parts: str) -> str:
-    """Return the key of a row of any other table, named by its id or by `"rowid", number`."""
-    limit = KEY_BYTES if len(parts) == 1 else SHARED_KEY_BYTES
-    if len(parts) > 2:
-        parts = (parts[0], "\n".join(parts[1:]))
-    names = [escape(part, limit=limit) for part in parts]
-    return f"{_root(kind, source)}/{table}/{'/'.join(names)}"
+def key_of_row(kind: str, source: str, table: str, ids: list[str]) -> str:
+    """Return the key of a row of any other table, named by the values of its primary key."""
+    name = ids[0] if len(ids) == 1 else ",".join(escape(part, limit=KEY_BYTES) for part in ids)
+    return f"{_root(kind, source)}/{table}/{escape(name, limit=KEY_BYTES)}"
+
+
+def key_of_rowid(kind: str, source: str, table: str, rowid: int) -> str:
+    """Return the key of a row that only its place in the table names."""
+    return f"{_root(kind, source)}/{table}/rowid/{rowid}"
 
 
 def _root(kind: str, source: str) -> str:

@@ -4,14 +4,15 @@ claude-flow's hooks write many rows about what they did (each command, each edit
 beside the few that somebody wanted to remember. Such a row is *telemetry*: it is kept, outside
 listings, search and quotas unless asked for.
 
-| kept as | which rows |
-|---|---|
-| telemetry | namespaces `hooks:*`, `performance*`, `command-*`, `file-history`, `session-*` |
-| telemetry | namespaces `task-index`, `agent-roster`, `search-cache`, `metrics`, `neural-training`, `agent-assignments` (a cache that lives an hour) |
-| telemetry | `edit-context:*` in `coordination`: one row per edit |
-| telemetry | in v3 also `feedback`, `commands`, `notifications`, `causal-edges` |
-| telemetry | tables that log, measure or describe the store itself: `OPERATION_TABLES` |
-| memory | everything else, such as `default`, `coordination`, `agents`, `swarms`, `tasks`, `sessions` (what was done in a session, one row each), `system`, and each namespace of the user's own |
+- telemetry: namespaces `hooks:*`, `performance*`, `command-*`, `file-history`, `session-*`
+- telemetry: namespaces `task-index`, `agent-roster`, `search-cache`, `metrics`,
+  `neural-training`, and `agent-assignments`, a cache that lives for an hour
+- telemetry: `edit-context:*` in the namespace `coordination`, one row for each edit
+- telemetry: in v3 also the namespaces `feedback`, `commands`, `notifications`, `causal-edges`
+- telemetry: tables that log, measure or describe the store itself (`OPERATION_TABLES`)
+- memory: everything else, such as `default`, `coordination`, `agents`, `swarms`, `tasks`,
+  `sessions` (what was done in a session, one row each), `system`, and every namespace of the
+  user's own
 """
 
 from __future__ import annotations

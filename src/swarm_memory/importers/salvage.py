@@ -78,6 +78,9 @@ class PageFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
     def page(self, number: int) -> bytes:

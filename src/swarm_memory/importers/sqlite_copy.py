@@ -97,8 +97,11 @@ class PrivateCopy(namedtuple("PrivateCopy", "path connection tables roots damage
 
 
 @contextmanager
-def private_copy(path: Path) -> Iterator[PrivateCopy]:
+def private_copy(path: Path, *, check: bool = True) -> Iterator[PrivateCopy]:
     """Copy the database at `path`, open the copy, and remove it afterwards.
+
+    Args:
+        check: Look for damage, which reads the whole copy once.
 
     Raises:
         ImportSourceError: It cannot be copied, or is no database that can be opened.
@@ -106,13 +109,14 @@ def private_copy(path: Path) -> Iterator[PrivateCopy]:
     with tempfile.TemporaryDirectory(prefix="swarm-memory-import-") as directory:
         copy = Path(directory, "store.db")
         try:
-            notes = _copy_settled(path, copy)
+            # Beside a link there is no WAL: it lies beside the file itself.
+            notes = _copy_settled(path.resolve(), copy)
         except OSError as error:
             raise ImportSourceError(
                 f"{path} cannot be copied for reading: {error}",
                 hint="check its permissions and the space for temporary files (TMPDIR)",
             ) from error
-        opened = _open(path, copy, notes)
+        opened = _open(path, copy, notes, check)
         try:
             yield opened
         finally:
@@ -149,17 +153,18 @@ def _fingerprint(path: Path) -> list[tuple[int, int] | None]:
     return prints
 
 
-def _open(path: Path, copy: Path, notes: list[str]) -> PrivateCopy:
+def _open(path: Path, copy: Path, notes: list[str], check: bool) -> PrivateCopy:
     connection = None
     try:
         connection = _connect(copy)
         tables, roots = _read_schema(connection)
-        return PrivateCopy(copy, connection, tables, roots, _is_damaged(connection), notes)
-    except apsw.Error as error:
+        damaged = check and _is_damaged(connection)
+        return PrivateCopy(copy, connection, tables, roots, damaged, notes)
+    except (apsw.Error, UnicodeDecodeError) as error:
         if connection is not None:
             connection.close()
         try:
-            tables, roots = _salvage_schema(copy)
+            tables, roots = salvage_schema(copy)
         except (DamagedError, apsw.Error):
             tables, roots = [], []
         if not tables:
@@ -167,7 +172,9 @@ def _open(path: Path, copy: Path, notes: list[str]) -> PrivateCopy:
                 f"{path} is a SQLite file that cannot be opened: {error}",
                 hint="it may be damaged, encrypted, or cut off",
             ) from error
-        notes.append(f"SQLite cannot open it ({error}): read page by page")
+        wal = copy.with_name(f"{copy.name}-wal")
+        without = ", without its WAL" if wal.exists() and wal.stat().st_size else ""
+        notes.append(f"SQLite cannot open it ({error}): read page by page{without}")
         return PrivateCopy(copy, None, tables, roots, True, notes)
     except BaseException:
         if connection is not None:
@@ -231,8 +238,12 @@ def _is_damaged(connection: apsw.Connection) -> bool:
     return first is not None and first[0] != "ok" and not str(first[0]).startswith(_HARMLESS)
 
 
-def _salvage_schema(copy: Path) -> tuple[list[Table], list[int]]:
-    """Read the schema page by page; the tables' columns come from their CREATE statements."""
+def salvage_schema(copy: Path) -> tuple[list[Table], list[int]]:
+    """Read the schema page by page; the tables' columns come from their CREATE statements.
+
+    Raises:
+        DamagedError: The file's header makes no sense.
+    """
     tables, roots = [], [1]
     with PageFile(copy) as pages:
         for leaf in pages.tree(1, set()).leaves:
@@ -263,7 +274,7 @@ def _columns_of_statement(name: str, sql: object) -> list[Column]:
         sketch.execute(sql)
         sketch.authorizer = None
         return _columns(sketch, name)
-    except apsw.Error:
+    except (apsw.Error, UnicodeError):
         return []
     finally:
         sketch.close()
@@ -287,9 +298,9 @@ def count_rows(copy: PrivateCopy, table: Table) -> int | None:
     expression = "total(1)" if copy.damaged else "count(*)"
     copy.connection.set_progress_handler(lambda: True, steps_max)
     try:
-        row = copy.connection.execute(f"SELECT {expression} FROM {name}").fetchone()  # noqa: S608 (a quoted identifier)
+        rows = copy.connection.execute(f"SELECT {expression} FROM {name}").fetchall()  # noqa: S608 (a quoted identifier)
     except apsw.Error:
         return None
     finally:
         copy.connection.set_progress_handler(None)
-    return int(row[0])
+    return int(float(rows[0][0] or 0))

@@ -156,6 +156,8 @@ def decode_text(text: str, *, depth_max: int = DEPTH_MAX) -> Decoded:
         plain = _uncompressed(text) if text.startswith(COMPRESSED_MARK) else text
     except UnstorableError:
         return Decoded(storable_text(text), [])
+    if len(plain) > DECODED_BYTES_MAX:
+        return Decoded(storable_text(plain), [])
     try:
         value = parse_json(plain)
         if isinstance(value, int | float) and json.dumps(value) != plain.strip():
@@ -169,9 +171,14 @@ def decode_text(text: str, *, depth_max: int = DEPTH_MAX) -> Decoded:
 
 
 def decode_column(text: str, *, depth_max: int = DEPTH_MAX) -> Json:
-    """Return the value of a text column: only objects, lists and `__compressed__` are decoded."""
+    """Return the value of a text column: only objects, lists and `__compressed__` are decoded.
+
+    Where a number would become null it stays text: here nobody is told of it.
+    """
     if text.startswith(("{", "[", COMPRESSED_MARK)):
-        return decode_text(text, depth_max=depth_max).value
+        decoded = decode_text(text, depth_max=depth_max)
+        if not decoded.lost:
+            return decoded.value
     return storable_text(text)
 
 
@@ -269,10 +276,8 @@ def to_ms(value: Json, unit: str, *, zone: tzinfo | None = UTC) -> int | None:
         return None
     if value >= _MILLISECONDS_BELOW:
         return _in_range(int(value // 1000))
-    if unit == SECONDS:
-        seconds = value < _SECONDS_BELOW
-    else:
-        seconds = _SECONDS_FROM <= value < _SECONDS_BELOW
+    seconds_from = 0 if unit == SECONDS else _SECONDS_FROM
+    seconds = seconds_from <= value < _SECONDS_BELOW
     return _in_range(int(value * 1000) if seconds else int(value))
 
 

@@ -76,9 +76,7 @@ def _prior_strength(trials: Sequence[float], successes: Sequence[float], common:
     return min(max(strength, PRIOR_STRENGTH_MIN), PRIOR_STRENGTH_MAX)
 
 
-def propensities(
-    estimates: Sequence[Estimate], *, scale: float = POSTERIOR_SCALE
-) -> list[float]:
+def propensities(estimates: Sequence[Estimate], *, scale: float = POSTERIOR_SCALE) -> list[float]:
     """Return the probability with which Thompson sampling picks each arm, (n_arms,), sum 1.
 
     P(a) = ∫ φ_a(x) Π_{b≠a} Φ_b(x) dx over Gaussian posteriors with `scale` times their standard

@@ -1,6 +1,6 @@
 -- record_get --
 -- One point read; the caller decides by its clock whether the row has expired.
-SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
 FROM records
 WHERE swarm = :swarm AND key = :key AND value IS NOT NULL
 
@@ -13,14 +13,14 @@ WHERE swarm = :swarm AND key = :key
 -- record_put --
 -- Insert or replace the current version; the replaced one went to history before.
 INSERT INTO records (swarm, key, version, scope, category, telemetry, author, session, provenance,
-    created_ms, updated_ms, expires_ms, value)
+    created_ms, updated_ms, expires_ms, history_id, value)
 VALUES (:swarm, :key, :version, :scope, :category, :telemetry, :author, :session, :provenance,
-    :created_ms, :updated_ms, :expires_ms, :value)
+    :created_ms, :updated_ms, :expires_ms, :history_id, :value)
 ON CONFLICT (swarm, key) DO UPDATE SET version = excluded.version, scope = excluded.scope,
     category = excluded.category, telemetry = excluded.telemetry, author = excluded.author,
     session = excluded.session, provenance = excluded.provenance,
     created_ms = excluded.created_ms, updated_ms = excluded.updated_ms,
-    expires_ms = excluded.expires_ms, value = excluded.value
+    expires_ms = excluded.expires_ms, history_id = excluded.history_id, value = excluded.value
 
 -- record_scan --
 -- One page in key order; a range and never LIKE, so the primary key serves it.
@@ -44,7 +44,7 @@ LIMIT :limit
 
 -- record_count --
 -- Live records and their stored bytes in a range.
-SELECT count(*), coalesce(sum(length(value)), 0)
+SELECT count(*), coalesce(sum(length(value) + length(key)), 0)
 FROM records
 WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
     AND (expires_ms IS NULL OR expires_ms > :now_ms)
@@ -83,50 +83,69 @@ LIMIT :rows
 SELECT count(*) FROM records
 WHERE swarm = :swarm AND value IS NOT NULL AND expires_ms <= :now_ms
 
--- tombstone_drop --
--- Forget a key for good; the caller has raised the version floor above it.
-DELETE FROM records
+-- tombstone_mark --
+-- Look again under the lock that it is the tombstone that was seen.
+UPDATE records SET updated_ms = updated_ms
 WHERE swarm = :swarm AND key = :key AND version = :version AND value IS NULL
 
+-- tombstone_drop --
+-- Forget a key for good; its history went before, and the version floor lies above it.
+DELETE FROM records WHERE swarm = :swarm AND key = :key AND value IS NULL
+
 -- history_push --
--- Keep the version that is about to be replaced.
-INSERT INTO history (swarm, key, version, author, session, provenance, created_ms, updated_ms,
-    expires_ms, value)
-SELECT swarm, key, version, author, session, provenance, created_ms, updated_ms, expires_ms, value
+-- Keep the version that is about to be replaced; it points to the one before.
+INSERT INTO history (prev_id, swarm, key, version, author, session, provenance, created_ms,
+    updated_ms, expires_ms, value)
+SELECT history_id, swarm, key, version, author, session, provenance, created_ms, updated_ms,
+    expires_ms, value
 FROM records
 WHERE swarm = :swarm AND key = :key
+RETURNING id
+
+-- history_list --
+-- The versions before the current one, newest first, by following the chain.
+WITH RECURSIVE chain (id, depth) AS (
+    SELECT history_id, 1 FROM records
+    WHERE swarm = :swarm AND key = :key AND history_id IS NOT NULL AND :depth > 0
+    UNION ALL
+    SELECT history.prev_id, chain.depth + 1
+    FROM chain JOIN history ON history.id = chain.id
+    WHERE history.prev_id IS NOT NULL AND chain.depth < :depth
+)
+SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM chain JOIN history ON history.id = chain.id
+WHERE history.swarm = :swarm AND history.key = :key
+    AND (expires_ms IS NULL OR expires_ms > :now_ms)
+ORDER BY version DESC
 
 -- history_trim --
 -- Forget the versions beyond the last ones that the category keeps.
+WITH RECURSIVE chain (id, depth) AS (
+    SELECT history_id, 1 FROM records
+    WHERE swarm = :swarm AND key = :key AND history_id IS NOT NULL
+    UNION ALL
+    SELECT history.prev_id, chain.depth + 1
+    FROM chain JOIN history ON history.id = chain.id
+    WHERE history.prev_id IS NOT NULL AND history.swarm = :swarm AND history.key = :key
+)
 DELETE FROM history
-WHERE swarm = :swarm AND key = :key AND version <= :version
+WHERE swarm = :swarm AND key = :key AND id IN (SELECT id FROM chain WHERE depth > :keep)
 
--- history_forget --
--- Forget what has expired of a key's history.
-DELETE FROM history
-WHERE swarm = :swarm AND key = :key AND expires_ms <= :now_ms
-
--- history_drop --
--- Forget the whole history of a key.
-DELETE FROM history WHERE swarm = :swarm AND key = :key
-
--- history_get --
--- One kept version.
-SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
-FROM history
-WHERE swarm = :swarm AND key = :key AND version = :version
-
--- history_list --
--- The kept versions before the current one, newest first.
-SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
-FROM history
-WHERE swarm = :swarm AND key = :key AND (expires_ms IS NULL OR expires_ms > :now_ms)
-ORDER BY version DESC
-LIMIT :limit
+-- history_expire --
+-- Empty the versions of a key that have expired; the links between the others stay.
+WITH RECURSIVE chain (id) AS (
+    SELECT history_id FROM records
+    WHERE swarm = :swarm AND key = :key AND history_id IS NOT NULL
+    UNION ALL
+    SELECT history.prev_id FROM chain JOIN history ON history.id = chain.id
+    WHERE history.prev_id IS NOT NULL AND history.swarm = :swarm AND history.key = :key
+)
+UPDATE history SET value = NULL, provenance = NULL
+WHERE swarm = :swarm AND key = :key AND expires_ms <= :now_ms AND id IN (SELECT id FROM chain)
 
 -- record_current --
 -- The current version whether it is live, deleted or expired, for history.
-SELECT version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
 FROM records
 WHERE swarm = :swarm AND key = :key
 

@@ -13,11 +13,17 @@ CREATE TABLE records (
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
     expires_ms INTEGER,
+    history_id INTEGER, -- the version before this one
     value BLOB, -- NULL marks a tombstone: the key is gone but its version counter is not
     PRIMARY KEY (swarm, key)
 );
 
+-- The versions of a key are a chain from its record: finding them by an index would cost every
+-- put another page. A row is never deleted while a younger one of its key is there and points
+-- further back, so an id that comes again never joins a chain it does not belong to.
 CREATE TABLE history (
+    id INTEGER PRIMARY KEY,
+    prev_id INTEGER,
     swarm TEXT NOT NULL,
     key TEXT NOT NULL,
     version INTEGER NOT NULL,
@@ -27,8 +33,7 @@ CREATE TABLE history (
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
     expires_ms INTEGER,
-    value BLOB,
-    PRIMARY KEY (swarm, key, version)
+    value BLOB -- NULL for a deletion, and for a version that has expired
 );
 
 -- Pruning never takes the newest event, so seq keeps rising without AUTOINCREMENT.

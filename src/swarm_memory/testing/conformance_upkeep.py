@@ -1,0 +1,323 @@
+"""What every engine must do about expiry, quotas, compression, the change log and outcomes."""
+
+from __future__ import annotations
+
+from swarm_memory.errors import (
+    ConflictError,
+    CursorExpiredError,
+    InvalidArgumentError,
+    LimitExceededError,
+    NotFoundError,
+)
+from swarm_memory.testing.conformance import DAY_S, SMALL_LIMITS, WORDS, raises
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.testing import Store
+
+
+# --- expiry ---
+
+
+def check_an_expired_record_is_never_returned_swept_or_not(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/a", 1, ttl_s=10)
+    swarm.records.put("x/b", 1)
+    store.clock.advance(9.999)
+    assert swarm.records.get("x/a").value == 1
+
+    store.clock.advance(0.001)
+
+    for swept in (False, True):
+        if swept:
+            assert swarm.retention.sweep().expired == 1
+        assert swarm.records.get("x/a") is None
+        assert [r.key for r in swarm.records.scan()] == ["x/b"]
+        assert swarm.records.history("x/a") == [] or swarm.records.history("x/a")[0].deleted
+        assert swarm.records.delete("x/a") is False
+        with raises(NotFoundError):
+            swarm.records.rollback("x/a", 1)
+
+
+def check_categories_expire_by_their_retention(store: Store) -> None:
+    records = store.open().records
+    retention = {
+        "swarm-s/agent-a/state": 7,
+        "swarm-s/agent-a/decisions/d/1": 14,
+        "swarm-s/agent-a/progress/t": 14,
+        "swarm-s/agent-a/knowledge/k": 30,
+        "swarm-s/global/knowledge/k": 90,
+        "swarm-s/session-1/context": 14,
+        "swarm-s/session-1/coordination/log": 7,
+        "neural/patterns/p": 365,
+        "memory/operations/x": 7,
+        "notes/kept": None,
+    }
+    for key, days in retention.items():
+        record = records.put(key, 1)
+        expected = None if days is None else store.clock.now_ms() + days * DAY_S * 1000
+        assert record.expires_ms == expected, key
+
+
+def check_a_put_takes_the_retention_anew(store: Store) -> None:
+    records = store.open().records
+    key = "swarm-s/agent-a/state"
+    records.put(key, 1, ttl_s=5)
+
+    assert records.put(key, 2).expires_ms == store.clock.now_ms() + 7 * DAY_S * 1000
+
+
+def check_expect_zero_succeeds_on_an_expired_key(store: Store) -> None:
+    records = store.open().records
+    records.put("x/a", 1, ttl_s=1)
+    store.clock.advance(2)
+    with raises(ConflictError) as caught:
+        records.put("x/a", 2, expect=1)
+    assert caught[0].actual == 0
+
+    assert records.put("x/a", 2, expect=0).version == 2
+
+
+def check_a_time_to_live_out_of_range_is_refused(store: Store) -> None:
+    records = store.open().records
+    for ttl_s in (0, -1, float("nan"), float("inf"), True):
+        with raises(InvalidArgumentError):
+            records.put("x/a", 1, ttl_s=ttl_s)
+
+
+def check_a_sweep_leaves_what_was_written_since(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/a", 1, ttl_s=1)
+    store.clock.advance(2)
+    swarm.records.put("x/a", 2)
+
+    assert swarm.retention.sweep().expired == 0
+    assert swarm.records.get("x/a").value == 2
+
+
+def check_a_sweep_in_small_steps_reaches_everything(store: Store) -> None:
+    swarm = store.open(settings={"settings": {"sweep_rows_max": 3}})
+    swarm.records.put_many([(f"x/{n:02}", n) for n in range(20)], ttl_s=1)
+    swarm.records.put("x/kept", 1)
+    store.clock.advance(2)
+
+    swept = swarm.retention.sweep()
+
+    assert swept.expired == 20
+    assert [r.key for r in swarm.records.scan()] == ["x/kept"]
+    assert swarm.health.report().metrics["records"] == 1
+
+
+def check_a_forgotten_key_does_not_repeat_versions(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/a", 1)
+    swarm.records.put("x/a", 2)
+    swarm.records.delete("x/a")
+    store.clock.advance(31 * DAY_S)
+
+    assert swarm.retention.sweep().tombstones == 1
+    assert swarm.records.history("x/a") == []
+    assert swarm.records.put("x/a", 3).version > 3
+
+
+def check_one_process_of_many_has_a_duty(store: Store) -> None:
+    swarm = store.open()
+    assert swarm.retention.due("cleanup", 60) is True
+    assert swarm.retention.due("cleanup", 60) is False
+    store.clock.advance(61)
+    assert swarm.retention.due("cleanup", 60) is True
+
+
+# --- quotas ---
+
+
+def check_an_agent_quota_refuses_and_loses_nothing(store: Store) -> None:
+    swarm = store.open(settings=SMALL_LIMITS)
+    key = "swarm-s/agent-a/knowledge/"
+    for number in range(3):
+        swarm.records.put(f"{key}{number}", "v" * 1000)
+
+    with raises(LimitExceededError) as caught:
+        swarm.records.put(f"{key}3", "v" * 2000)
+
+    assert (caught[0].limit, caught[0].actual > 4096) == (4096, True)
+    assert len(swarm.records.scan(key)) == 3
+    assert swarm.records.put(f"{key}3", "v" * 100).version == 1
+
+
+def check_the_total_quota_counts_all_agents(store: Store) -> None:
+    swarm = store.open(settings=SMALL_LIMITS)
+    swarm.records.put("swarm-s/agent-a/knowledge/1", "v" * 3900)
+    swarm.records.put("swarm-s/agent-b/knowledge/1", "v" * 3900)
+    with raises(LimitExceededError):
+        swarm.records.put("swarm-s/agent-c/knowledge/1", "v" * 1000)
+
+
+def check_a_quota_makes_room_by_removing_what_expired(store: Store) -> None:
+    swarm = store.open(settings=SMALL_LIMITS)
+    swarm.records.put("swarm-s/agent-a/knowledge/1", "v" * 3900, ttl_s=1)
+    store.clock.advance(2)
+
+    assert swarm.records.put("swarm-s/agent-a/knowledge/2", "w" * 3900).version == 1
+
+
+def check_shrinking_is_allowed_when_full(store: Store) -> None:
+    swarm = store.open(settings=SMALL_LIMITS)
+    swarm.records.put("swarm-s/agent-a/knowledge/1", "v" * 3900)
+    assert swarm.records.put("swarm-s/agent-a/knowledge/1", "short").version == 2
+    assert swarm.records.put("swarm-s/agent-a/knowledge/2", "v" * 3000).version == 1
+
+
+def check_counters_agree_with_the_records(store: Store) -> None:
+    swarm = store.open()
+    for number in range(30):
+        swarm.records.put(f"swarm-s/agent-{number % 3}/knowledge/{number % 7}", "v" * number)
+        if number % 5 == 0:
+            swarm.records.delete(f"swarm-s/agent-{number % 3}/knowledge/{number % 7}")
+    swarm.records.put("x/short", 1, ttl_s=1)
+    store.clock.advance(2)
+    swarm.retention.sweep()
+
+    counted = swarm.records.count()
+
+    metrics = swarm.health.report().metrics
+    assert (metrics["records"], metrics["bytes"]) == counted
+
+
+def check_telemetry_stays_outside_lists_and_quotas(store: Store) -> None:
+    swarm = store.open(settings=SMALL_LIMITS)
+    swarm.records.put("memory/operations/1", "v" * 20_000)
+    swarm.records.put("memory/persistence", 1)
+
+    assert [r.key for r in swarm.records.scan()] == ["memory/persistence"]
+    assert len(swarm.records.scan(telemetry=True)) == 2
+    assert [r.key for r in swarm.records.scan("memory/operations")] == ["memory/operations/1"]
+    assert swarm.health.report().metrics["telemetry"] == 1
+
+
+# --- compression ---
+
+
+def check_packing_makes_the_store_smaller_and_changes_no_value(store: Store) -> None:
+    swarm = store.open(settings={"settings": {"dictionary_values_min": 200}})
+    values = {f"swarm-s/agent-{n % 3}/knowledge/{n:04}": _value(n) for n in range(600)}
+    swarm.records.put_many(values.items())
+    before = swarm.health.report().metrics["bytes"]
+
+    packed = swarm.retention.pack()
+
+    after = swarm.health.report().metrics["bytes"]
+    assert packed.dictionary == 1
+    assert after == before - packed.saved_bytes
+    assert after < 0.6 * before
+    assert {r.key: r.value for r in swarm.records.each()} == values
+    assert (swarm.health.report().metrics["records"], after) == swarm.records.count()
+    assert swarm.retention.pack().records == 0
+    swarm.records.put("swarm-s/agent-1/knowledge/0000", _value(1))
+    assert swarm.records.get("swarm-s/agent-1/knowledge/0000").value == _value(1)
+
+
+def _value(number: int) -> dict[str, object]:
+    pick = [WORDS[(number * step) % len(WORDS)] for step in (1, 3, 7, 9)]
+    return {"task_type": pick[0], "note": " ".join(pick * 4), "number": number, "agent": pick[1]}
+
+
+# --- the change log ---
+
+
+def check_every_change_is_in_the_log_in_order(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/a", 1)
+    swarm.records.put("y/a", 1)
+    swarm.records.delete("x/a")
+    swarm.records.rollback("x/a")
+
+    events = swarm.events.since(0)
+
+    assert [(e.key, e.version, e.op) for e in events] == [
+        ("x/a", 1, "put"),
+        ("y/a", 1, "put"),
+        ("x/a", 2, "delete"),
+        ("x/a", 3, "rollback"),
+    ]
+    assert [e.seq for e in events] == sorted({e.seq for e in events})
+    assert [e.key for e in swarm.events.since(events[0].seq, "x")] == ["x/a", "x/a"]
+
+
+def check_changes_continue_where_the_agent_last_looked(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/a", 1)
+    assert [e.key for e in swarm.events.changes("sync").events] == ["x/a"]
+    assert swarm.events.changes("sync").events == []
+    swarm.records.put("x/b", 1)
+
+    assert [e.key for e in swarm.events.changes("sync").events] == ["x/b"]
+
+
+def check_a_cursor_older_than_the_log_is_refused(store: Store) -> None:
+    swarm = store.open()
+    for number in range(5):
+        swarm.records.put("x/a", number)
+    store.clock.advance(31 * DAY_S)
+    swarm.retention.sweep()
+    swarm.records.put("x/b", 1)
+
+    with raises(CursorExpiredError):
+        swarm.events.since(1)
+    assert [e.key for e in swarm.events.since(5)] == ["x/b"]
+
+
+def check_watch_yields_what_happens_after_it_began(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/before", 1)
+
+    watch = swarm.watch("x/", timeout_s=0)
+    swarm.records.put("x/after", 1)
+    swarm.records.put("y/other", 1)
+
+    assert [e.key for e in watch] == ["x/after"]
+
+
+# --- outcomes ---
+
+
+def check_outcomes_are_counted_once_and_read_back(store: Store) -> None:
+    outcomes = store.open().outcomes
+    choice = outcomes.recommend({"task_type": "build"}, ["fast", "careful"])
+
+    first = outcomes.record("build", ["a", "b"], True, 1.5, decision=choice, outcome_id="t-1")
+    outcomes.record("build", ["a", "b"], True, 1.5, decision=choice, outcome_id="t-1")
+
+    assert outcomes.recent() == [first]
+    assert (first.strategy, first.propensity) == (choice.strategy, choice.propensity)
+    assert outcomes.recommend({"task_type": "build"}).evidence["trials"] == 1
+
+
+def check_the_better_strategy_is_recommended_more(store: Store) -> None:
+    outcomes = store.open().outcomes
+    for number in range(40):
+        outcomes.record("build", ["a"], number % 10 < 9, 1.0, strategy="good")
+        outcomes.record("build", ["a"], number % 10 < 2, 1.0, strategy="bad")
+
+    chosen = outcomes.recommend({"task_type": "build"})
+
+    chances = {c["strategy"]: c["propensity"] for c in chosen.candidates}
+    assert chances["good"] > 0.95
+    assert abs(sum(chances.values()) - 1) < 1e-4
+    assert abs(chosen.propensity - chances[chosen.strategy]) < 1e-4
+    assert outcomes.insights("best_strategy")[0].facts["strategy"] == "good"
+
+
+def check_nothing_is_recommended_when_nothing_is_known(store: Store) -> None:
+    chosen = store.open().outcomes.recommend({"task_type": "build"})
+    assert (chosen.strategy, chosen.propensity, chosen.choice_id) == (None, None, None)
+
+
+def check_a_decision_that_was_never_made_is_refused(store: Store) -> None:
+    outcomes = store.open().outcomes
+    with raises(NotFoundError):
+        outcomes.record("build", ["a"], True, 1.0, decision="no-such-choice")
+    for seconds in (-1, float("nan"), float("inf"), "1"):
+        with raises(InvalidArgumentError):
+            outcomes.record("build", ["a"], True, seconds)
+    assert outcomes.recent() == []
