@@ -14,8 +14,8 @@ from collections.abc import Callable
 import apsw
 import orjson
 from langgraph.store.sqlite import SqliteStore
-from subjects import at_least, at_most, ratio, timed, told, value
 
+from subjects import at_least, at_most, ratio, timed, told, value
 from swarm_memory import Swarm
 from swarm_memory.engine import statements
 
@@ -70,7 +70,8 @@ class Raw:
     def list(self) -> list[object]:
         low, high = "swarm-s/agent-a/knowledge/list/", "swarm-s/agent-a/knowledge/list0"
         rows = self.execute(
-            "SELECT key, version, value FROM kv WHERE key >= ? AND key < ? ORDER BY key", (low, high)
+            "SELECT key, version, value FROM kv WHERE key >= ? AND key < ? ORDER BY key",
+            (low, high),
         )
         return [orjson.loads(row[2]) for row in rows.fetchall()]
 
@@ -131,9 +132,7 @@ class SameStatements:
         execute(SQL["event_append"], {**where, **event})
         if grown:
             counter = {"swarm": "s", "scope": "agent-a", "category": "agent_knowledge"}
-            execute(
-                SQL["usage_add"], {**counter, "telemetry": 0, "records": count, "bytes": grown}
-            )
+            execute(SQL["usage_add"], {**counter, "telemetry": 0, "records": count, "bytes": grown})
         if grown > 0:
             execute(SQL["usage_scope"], {"swarm": "s", "scope": "agent-a"}).fetchall()
 
@@ -254,9 +253,7 @@ def _figures(rows: list[dict[str, float]]) -> list[dict[str, object]]:
 
 def _packed(ours: Ours, raw: Raw, gets) -> list[dict[str, object]]:
     ours.swarm.retention.pack()
-    rows = [
-        {"raw": timed(gets(raw), KEYS), "ours": timed(gets(ours), KEYS)} for _ in range(ROUNDS)
-    ]
+    rows = [{"raw": timed(gets(raw), KEYS), "ours": timed(gets(ours), KEYS)} for _ in range(ROUNDS)]
     return [
         told(
             "get of values compressed with a dictionary, against raw",

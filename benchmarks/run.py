@@ -56,9 +56,10 @@ def render(results: dict[str, dict[str, object]]) -> str:
     out = [
         "# Figures",
         "",
-        "Written by `./dev bench`; every figure names the file in `benchmarks/` that made it. Subjects",
-        "run interleaved, a figure is the median over rounds of the ratio in the same round. P: survives",
-        "a killed process; D: also survives power loss. Classes are never compared with each other.",
+        "Written by `./dev bench`; every figure names the file in `benchmarks/` that made it.",
+        "Subjects run interleaved, a figure is the median over rounds of the ratio in the same",
+        "round. P: survives a killed process; D: also survives power loss. The classes are never",
+        "compared with each other.",
         "",
     ]
     for name, result in results.items():

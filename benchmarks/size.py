@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 
 from subjects import told
-
 from swarm_memory import codec
 
 V2 = ["v2-plain", "v2-plain-small", "v2-wal-only", "v2-extra-tables", "v27-reasoningbank"]
@@ -29,9 +28,7 @@ def run() -> list[dict[str, object]]:
     train, test = values[::2], values[1::2]
     trained = codec.train_dictionary(train)
     packer = codec.Compressor(lambda _: trained, lambda: 1, 2**30)
-    ours = sum(
-        codec.FRAME_BYTES + len(packer.compress(v, eager=True)[1]) for v in test
-    )
+    ours = sum(codec.FRAME_BYTES + len(packer.compress(v, eager=True)[1]) for v in test)
     peers = sum(len(gzip.compress(v, 6)) for v in test)
     measured = ours / peers
     return [
@@ -48,5 +45,5 @@ def run() -> list[dict[str, object]]:
 def read(store: Path) -> list[bytes]:
     from swarm_memory import importers
 
-    items = importers.read_store(store / "memory.db")
-    return [codec.encode(item.value, bytes_max=2**30) for item in items]
+    reading = importers.read_store(store / "memory.db", now_ms=0)
+    return [codec.encode(item.value, bytes_max=2**30) for item in reading.items()]

@@ -8,7 +8,6 @@ import sys
 import tempfile
 
 from subjects import at_most, ratio, timed, value
-
 from swarm_memory import Swarm
 
 ROUNDS = 21
@@ -54,8 +53,14 @@ def run() -> list[dict[str, object]]:
             for _ in range(ROUNDS)
         ]
         return [
-            at_most("process that opens and gets, against python -c ''", ratio(rows, "get", "bare"), 5),
-            at_most("process that opens and puts (D), against python -c ''", ratio(rows, "put", "bare"), 5),
+            at_most(
+                "process that opens and gets, against python -c ''", ratio(rows, "get", "bare"), 5
+            ),
+            at_most(
+                "process that opens and puts (D), against python -c ''",
+                ratio(rows, "put", "bare"),
+                5,
+            ),
             _resident(folder),
         ]
     finally:

@@ -9,7 +9,8 @@ import time
 WORDS = (
     "agent task plan review merge test failed passed because cache index token lease message"
     " queue worker schema value key record version retry timeout error handler module function"
-).split()
+)
+WORD = WORDS.split()
 
 
 def value(number: int) -> dict[str, object]:
@@ -19,7 +20,7 @@ def value(number: int) -> dict[str, object]:
         "task": f"task-{number}",
         "agent": f"agent-{number % 7}",
         "status": pick.choice(["done", "failed", "open"]),
-        "note": " ".join(pick.choice(WORDS) for _ in range(pick.randint(40, 240))),
+        "note": " ".join(pick.choice(WORD) for _ in range(pick.randint(40, 240))),
         "numbers": [round(pick.random(), 6) for _ in range(8)],
         "when": 1_750_000_000_000 + number,
     }

@@ -1,9 +1,9 @@
 """Values on disk: strict JSON inside a small frame that knows its own checksum.
 
-A frame is `format (1 byte) · body · CRC-32 (4 bytes)`. The checksum covers all before it and what the
-row says about it (swarm, key, version, times, author), so a value never turns up under another
-key or version. Formats: plain JSON, zstd, zstd with one of the store's dictionaries (the body
-then begins with the dictionary's number, 2 bytes), gzip.
+A frame is `format (1 byte) · body · CRC-32 (4 bytes)`. The checksum covers all before it and
+what the row says about it (swarm, key, version, times, author), so a value never turns up under
+another key or version. Formats: plain JSON, zstd, zstd with one of the store's dictionaries (the
+body then begins with the dictionary's number, 2 bytes), gzip.
 
 A process that only passes by (a hook) must not pay for imports it does not need, so the first
 values go through the json module uncompressed; a process that stays switches to orjson and zstd.
@@ -97,24 +97,26 @@ def _loads_cold(text: bytes) -> Json:
     return json.loads(text)
 
 
-_dumps: Callable[[Json], bytes] = _dumps_cold
-_loads: Callable[[bytes], Json] = _loads_cold
+# The codec in use, without any checks. Both give the same JSON but for how they write some numbers
+# with a fraction. Look them up at every use: they change once.
+dumps: Callable[[Json], bytes] = _dumps_cold
+loads: Callable[[bytes], Json] = _loads_cold
 _calls = 0
 
 
 def _warm_up() -> None:
     """Count a call, and switch to orjson once it is loaded anyway or the process stays."""
-    global _calls, _dumps, _loads
+    global _calls, dumps, loads
     _calls += 1
     if _calls > COLD_CALLS or "orjson" in sys.modules:
         import orjson
 
-        _dumps, _loads = orjson.dumps, orjson.loads
+        dumps, loads = orjson.dumps, orjson.loads
 
 
 def is_warm() -> bool:
     """Tell whether this process has shown that it stays."""
-    return _dumps is not _dumps_cold
+    return dumps is not _dumps_cold
 
 
 def encode(value: Json, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> bytes:
@@ -126,7 +128,7 @@ def encode(value: Json, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> bytes:
     """
     check_value(value, depth_max)
     try:
-        encoded = _dumps(value)
+        encoded = dumps(value)
     except (TypeError, ValueError) as error:  # both codecs' errors are of these
         raise InvalidValueError(f"the value is no JSON: {error}") from error
     if len(encoded) > bytes_max:
@@ -136,14 +138,9 @@ def encode(value: Json, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> bytes:
     return encoded
 
 
-def decoder() -> Callable[[bytes], Json]:
-    """Return the function that decodes JSON at present, for loops."""
-    return _loads
-
-
 def decode(encoded: bytes) -> Json:
     """Return the value of JSON that `encode` made."""
-    return _loads(encoded)
+    return loads(encoded)
 
 
 def parse(text: str | bytes) -> Json:

@@ -76,9 +76,7 @@ class Conflicts:
         Raises:
             NotFoundError: There is none with that id.
         """
-        row = self._db.one(
-            "conflict_get", swarm=self._context.swarm, conflict_id=conflict_id
-        )
+        row = self._db.one("conflict_get", swarm=self._context.swarm, conflict_id=conflict_id)
         if row is None:
             raise NotFoundError(f"there is no conflict {conflict_id!r}", hint="list them first")
         return _conflict(row)

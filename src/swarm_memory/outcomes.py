@@ -124,21 +124,31 @@ class Outcomes:
         row = outcome._asdict()
         row["agents"] = json.dumps(outcome.agents)
         row["context"] = about
-        row["success"] = int(outcome.success)
-        added = tx.run(
-            "outcome_add", swarm=self._context.swarm, session=self._context.session, **row
-        )
+        row["session"] = self._context.session
+        self._insert(tx, row)
+
+    def _insert(self, tx: Tx, row: dict[str, Json]) -> bool:
+        """Add a row unless its outcome_id is there, and count it; tell if it was added."""
+        row["success"] = int(row["success"])
+        added = tx.run("outcome_add", swarm=self._context.swarm, **row)
         if added:
             tx.run(
                 "arm_add",
                 swarm=self._context.swarm,
-                task_type=outcome.task_type,
-                strategy=outcome.strategy or "",
-                success=int(outcome.success),
-                duration_s=outcome.duration_s,
-                cost=outcome.cost or 0.0,
-                at_ms=outcome.at_ms,
+                task_type=row["task_type"],
+                strategy=row["strategy"] or "",
+                success=row["success"],
+                duration_s=row["duration_s"],
+                cost=row["cost"] or 0.0,
+                at_ms=row["at_ms"],
             )
+        return bool(added)
+
+    def load(self, row: dict[str, Json]) -> bool:
+        """Add an outcome of another store, given by its columns; False if it is here already."""
+        about = None if row["context"] is None else _encode(row["context"])
+        copy = row | {"agents": json.dumps(row["agents"]), "context": about}
+        return self._db.write(lambda tx: self._insert(tx, copy))
 
     def recommend(
         self, context: dict[str, Json], candidates: Sequence[str] | None = None

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 
-from swarm_memory import codec
-from swarm_memory.context import new_id
+from swarm_memory import codec, settle
 from swarm_memory.errors import (
     ConflictError,
     InvalidArgumentError,
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.leases import Lease
     from swarm_memory.model import Json
+    from swarm_memory.settle import OnConflict
 
-    OnConflict = str | Callable[[Json, Json, Json], Json]
 
 SCAN_LIMIT = 1000
 TTL_S_MAX = 3_153_600_000  # a hundred years
@@ -227,9 +226,9 @@ class Records:
 
         if op_id is None:
             return self._db.write(write, durability=durability)
-        digest = _digest(["put", key, value, expect, ttl_s, str(on_conflict)])
+        digest = _digest(["put", key, value, expect, ttl_s, settle.strategy_name(on_conflict)])
         return self._db.write(
-            lambda tx: self._once(tx, op_id, digest, key, write), durability=durability
+            lambda tx: self._once(tx, op_id, digest, write, value), durability=durability
         )
 
     def put_many(
@@ -324,7 +323,7 @@ class Records:
         if op_id is None:
             return self._db.write(write)
         digest = _digest(["rollback", key, version, expect])
-        return self._db.write(lambda tx: self._once(tx, op_id, digest, key, write))
+        return self._db.write(lambda tx: self._once(tx, op_id, digest, write))
 
     def _older(self, tx: Tx, key: str, version: int | None) -> Record:
         records = self.within(tx).history(key)
@@ -505,37 +504,27 @@ class Records:
             at_ms=tx.now_ms,
         )
 
-    # --- conflicts ---
-
     def _conflict(
         self, tx: Tx, prepared: _Prepared, expect: int, live: int, on_conflict: OnConflict
     ) -> Record:
-        key = prepared.key
-        current = self.within(tx).get(key) if live else None
+        """Settle a write whose expected version does not hold; return what then is current."""
+        conflict = ConflictError(prepared.key, expect, live)
         if on_conflict == "reject":
-            raise ConflictError(key, expect, live)
-        if on_conflict in ("first_write", "keep_both"):
-            if current is None:
-                raise ConflictError(key, expect, live)
-            self._note_conflict(tx, prepared, expect, current, on_conflict, None)
-            return current
-        value = prepared.value
-        if on_conflict == "merge" or callable(on_conflict):
-            base = self._base(tx, key, expect)
-            if current is None or (base is None and expect != 0):
-                # A base that was pruned makes the conflict real: it is never an empty base.
-                raise ConflictError(key, expect, live)
-            value = _merged(base, current, prepared.value, on_conflict, expect, live)
-        elif on_conflict != "last_write":
-            raise InvalidArgumentError(
-                f"on_conflict {on_conflict!r}",
-                hint='"reject", "first_write", "last_write", "merge", "keep_both" or a function',
-            )
+            raise conflict
+        mine, context = prepared.value, self._context
+        theirs = self.within(tx).get(prepared.key) if live else None
+        base = self._base(tx, prepared.key, expect)
+        if on_conflict in settle.KEEPS_THEIRS:
+            if theirs is None:
+                raise conflict
+            settle.note(tx, context, on_conflict, mine, theirs, base, conflict)
+            return theirs
+        value = settle.settle(on_conflict, mine, theirs, base, conflict)
+        settle.note(tx, context, on_conflict, mine, theirs, base, conflict, value)
         ttl_s = None if prepared.ttl_ms is None else prepared.ttl_ms / 1000
         about = None if prepared.about is None else json.loads(prepared.about)
-        self._note_conflict(tx, prepared, expect, current, on_conflict, value)
-        again = self._prepare(key, value, ttl_s, about)
-        head = tx.one("record_head", swarm=self._context.swarm, key=key)
+        again = self._prepare(prepared.key, value, ttl_s, about)
+        head = tx.one("record_head", swarm=context.swarm, key=prepared.key)
         return self._write(tx, again, head, "put", live)
 
     def _base(self, tx: Tx, key: str, version: int) -> Record | None:
@@ -544,53 +533,31 @@ class Records:
                 return record
         return None
 
-    def _note_conflict(
-        self,
-        tx: Tx,
-        prepared: _Prepared,
-        expect: int,
-        theirs: Record | None,
-        on_conflict: OnConflict,
-        result: Json,
-    ) -> None:
-        base = self._base(tx, prepared.key, expect)
-        strategy = on_conflict if isinstance(on_conflict, str) else "function"
-        tx.run(
-            "conflict_add",
-            swarm=self._context.swarm,
-            conflict_id=new_id(tx.now_ms),
-            key=prepared.key,
-            base_version=expect,
-            their_version=theirs.version if theirs else 0,
-            strategy=strategy,
-            outcome="parked" if strategy == "keep_both" else "resolved",
-            base=_text(base.value) if base else None,
-            theirs=_text(theirs.value) if theirs else None,
-            mine=prepared.encoded.decode(),
-            result=None if strategy in ("keep_both", "first_write") else _text(result),
-            author=self._context.agent,
-            at_ms=tx.now_ms,
-        )
-
     # --- op_id ---
 
     def _once(
-        self, tx: Tx, op_id: str, digest: str, key: str, write: Callable[[Tx], Record]
+        self, tx: Tx, op_id: str, digest: str, write: Callable[[Tx], Record], value: Json = None
     ) -> Record:
-        """Run `write` unless this op_id already did; then return what it returned."""
+        """Run `write` unless this op_id already did; then return what it returned.
+
+        `value` is what the call writes if all goes well; the kept result leaves it out then.
+        """
         if not isinstance(op_id, str) or not 0 < len(op_id.encode()) <= OP_ID_BYTES_MAX:
             raise InvalidArgumentError("op_id", hint=f"1 to {OP_ID_BYTES_MAX} bytes of text")
         where = {"swarm": self._context.swarm, "agent": self._context.agent, "op_id": op_id}
         row = tx.one("op_get", **where)
         if row is None:
             record = write(tx)
-            result = json.dumps(record.to_dict())
-            tx.run("op_put", **where, args_digest=digest, result=result, at_ms=tx.now_ms)
+            result = record.to_dict()
+            if record.value is value:
+                del result["value"]
+            text = json.dumps(result, ensure_ascii=False)
+            tx.run("op_put", **where, args_digest=digest, result=text, at_ms=tx.now_ms)
             return record
         if row[0] != digest:
-            raise OpIdReusedError(f"op_id {op_id!r} was used for another call on {key}")
+            raise OpIdReusedError(f"op_id {op_id!r} was used for another call")
         tx.run("op_touch", **where, at_ms=tx.now_ms)
-        return Record(**json.loads(row[1]))
+        return Record(**{"value": value, **json.loads(row[1])})
 
     # --- loading from elsewhere ---
 
@@ -661,31 +628,6 @@ def _check_fence(tx: Tx, swarm: str, fence: Lease) -> None:
     row = tx.one("lease_token", swarm=swarm, name=fence.name, token=fence.token)
     if row is None:
         raise LeaseLostError(f"lease {fence.name!r} with token {fence.token} is not held any more")
-
-
-def _merged(
-    base: Record | None,
-    theirs: Record,
-    mine: Json,
-    how: OnConflict,
-    expect: int,
-    live: int,
-) -> Json:
-    origin = base.value if base is not None else None
-    if callable(how):
-        return how(origin, theirs.value, mine)
-    from swarm_memory.merge import MergeConflict, three_way
-
-    try:
-        return three_way(origin, theirs.value, mine)
-    except MergeConflict as error:
-        conflict = ConflictError(theirs.key, expect, live)
-        conflict.hint = f"both sides changed {', '.join(error.paths)}; decide and write again"
-        raise conflict from error
-
-
-def _text(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _digest(arguments: Json) -> str:

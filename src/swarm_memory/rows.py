@@ -16,22 +16,12 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Row
 
 
-def meaning(
-    swarm: str,
-    key: str,
-    version: int,
-    author: str,
-    session: str | None,
-    created_ms: int,
-    updated_ms: int,
-    expires_ms: int | None,
-    provenance: str | None,
-) -> bytes:
-    """Return what a row says about its value, for the checksum: all of it, in one byte form."""
-    return (
-        f"{swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}\0{updated_ms}\0{expires_ms}"
-        f"\0{provenance}"
-    ).encode()
+def meaning(swarm: str, *said: str | int | None) -> bytes:
+    """Return what a row says about its value, for the checksum, as one JSON array.
+
+    `said` is key, version, author, session, created_ms, updated_ms, expires_ms and provenance.
+    """
+    return codec.dumps((swarm, said))
 
 
 def records_of(context: Context, rows: Iterable[Row]) -> list[Record]:
@@ -44,19 +34,15 @@ def records_of(context: Context, rows: Iterable[Row]) -> list[Record]:
         CorruptValueError: A frame does not match its checksum or does not expand.
     """
     swarm, expand = context.swarm, context.compressor.expand
-    loads = codec.decoder()
+    loads, dumps, residue = codec.loads, codec.dumps, codec.RESIDUE
     new = tuple.__new__  # a named tuple's own constructor costs twice as much
     records = []
     for row in rows:
         key, version, author, session, created_ms, updated_ms, expires_ms, provenance, frame = row
         value = about = None
         if frame is not None:
-            said = (
-                f"{swarm}\0{key}\0{version}\0{author}\0{session}\0{created_ms}\0{updated_ms}"
-                f"\0{expires_ms}\0{provenance}"
-            ).encode()
             try:
-                if crc32(frame, crc32(said)) != codec.RESIDUE:
+                if crc32(frame, crc32(dumps((swarm, row[:-1])))) != residue:
                     raise codec.FrameError("its checksum does not match")
                 body = frame[1:-4]
                 if frame[0]:

@@ -201,6 +201,10 @@ class Swarm:
         """Iterate over changes under `prefix` as they are committed; see `Events.watch`."""
         return self.events.watch(prefix, since=since, timeout_s=timeout_s)
 
+    def read(self, fn: Callable[[Transaction], T]) -> T:
+        """Run `fn` with a handle whose services all see the store at one moment."""
+        return self._engine.read(lambda tx: fn(Transaction(tx, self)))
+
     def transact(self, fn: Callable[[Transaction], T], *, durability: str | None = None) -> T:
         """Run `fn` with a handle whose services all share one transaction.
 
@@ -298,5 +302,6 @@ def _compressor(engine: Engine, swarm: str, config: Config) -> Compressor:
 
 
 def _check_name(what: str, name: str) -> None:
-    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX:
+    fits = isinstance(name, str) and 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX
+    if not fits or name.encode("utf-8", "replace").decode() != name:
         raise InvalidArgumentError(f"{what} {name!r}", hint=f"1 to {NAME_BYTES_MAX} bytes of text")

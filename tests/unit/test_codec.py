@@ -139,3 +139,12 @@ def test_a_process_that_passes_by_loads_neither_orjson_nor_zstd(tmp_path):
 def test_training_on_too_little_says_so():
     with pytest.raises(InvalidValueError):
         codec.train_dictionary([b"{}"])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers() | st.none()))
+def test_both_encoders_give_one_form_of_what_checksums_cover(said):
+    import orjson
+
+    said = [s if not isinstance(s, int) else max(-(2**63), min(s, 2**63 - 1)) for s in said]
+
+    assert orjson.dumps(("swarm", said)) == codec._dumps_cold(("swarm", said))

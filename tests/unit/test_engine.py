@@ -41,7 +41,9 @@ def test_statements_are_parsed_by_their_headers():
     assert {"one": "SELECT 1", "two": "SELECT :a,\n    2"} == statements.parse(text, "test")
 
 
-@pytest.mark.parametrize("text", ["SELECT 1\n", "-- a --\n", "-- a --\nSELECT 1\n-- a --\nSELECT 2"])
+@pytest.mark.parametrize(
+    "text", ["SELECT 1\n", "-- a --\n", "-- a --\nSELECT 1\n-- a --\nSELECT 2"]
+)
 def test_statements_without_a_name_a_text_or_twice_are_refused(text):
     with pytest.raises(ValueError, match="test"):
         statements.parse(text, "test")
@@ -52,7 +54,7 @@ def test_every_statement_compiles_against_the_schema_and_is_used(url):
     sources = "".join(p.read_text() for p in SOURCE.parent.rglob("*.py"))
     db = apsw.Connection(engine.path)
     for name, sql in statements.load().items():
-        db.execute(f"EXPLAIN {sql}", {key: None for key in _parameters(sql)})
+        db.execute(f"EXPLAIN {sql}", dict.fromkeys(_parameters(sql)))
         assert f'"{name}"' in sources, f"{name} is never used"
 
 

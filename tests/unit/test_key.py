@@ -48,7 +48,7 @@ REAL_PATHS = [
     "a b/c\td",
     "node_modules/@scope/pkg/index.d.ts",
     "100%/50+50=100.txt",
-    "it's \"quoted\" & <escaped>.html",
+    'it\'s "quoted" & <escaped>.html',
     ".github/workflows/ci.yml",
     "..",
     ".",

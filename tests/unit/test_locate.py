@@ -81,9 +81,10 @@ def test_outside_git_the_nearest_store_above_is_meant(tmp_path):
 
 def test_without_a_project_it_is_the_users_store(tmp_path):
     assert "sqlite:////home/nobody/.local/share/swarm-memory/memory.db" == found(tmp_path).url
-    assert f"sqlite:///{tmp_path}/swarm-memory/memory.db" == found(
-        tmp_path, XDG_DATA_HOME=str(tmp_path)
-    ).url
+    assert (
+        f"sqlite:///{tmp_path}/swarm-memory/memory.db"
+        == found(tmp_path, XDG_DATA_HOME=str(tmp_path)).url
+    )
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CACHE_KIB = 8192
+CHECKPOINT_PAGES = 4000  # 16 MiB: a checkpoint syncs, and a put writes five pages
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 PAUSE_S_MIN, PAUSE_S_MAX = 0.0002, 0.005
 WAIT_S_MIN, WAIT_S_MAX = 0.001, 0.025
@@ -68,7 +69,10 @@ class SqliteTx:
         return rows[0] if rows else None
 
     def all(self, statement: str, /, **parameters: Any) -> list[Row]:
-        return self._execute(_SQL[statement], parameters).fetchall()
+        return self.select(_SQL[statement], parameters)
+
+    def select(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
+        return self._execute(sql, parameters).fetchall()
 
     def run(self, statement: str, /, **parameters: Any) -> int:
         self._execute(_SQL[statement], parameters)
@@ -102,7 +106,8 @@ class _Connection:
         self.db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         self.db.execute(
             f"PRAGMA cache_size = -{CACHE_KIB}; PRAGMA cell_size_check = ON;"
-            f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}; PRAGMA temp_store = MEMORY"
+            f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}; PRAGMA temp_store = MEMORY;"
+            f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
         )
         self.execute = self.db.cursor().execute
         self.synchronous = -1
@@ -169,19 +174,19 @@ class SqliteEngine:
         return self._clock.now_ms()
 
     def one(self, statement: str, /, **parameters: Any) -> Row | None:
-        rows = self._rows(statement, parameters)
+        rows = self._select(_SQL[statement], parameters)
         return rows[0] if rows else None
 
     def all(self, statement: str, /, **parameters: Any) -> list[Row]:
-        return self._rows(statement, parameters)
+        return self._select(_SQL[statement], parameters)
 
-    def _rows(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
-        """Run one reading statement; without BEGIN it is its own snapshot."""
+    def _select(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
+        # One statement is its own snapshot: a BEGIN and a COMMIT would double what a get costs.
         if self.in_memory:
-            return self.read(lambda tx: tx.all(statement, **parameters))
+            return self._in_memory(lambda tx: tx.select(sql, parameters), "BEGIN")
         connection = self._take()
         try:
-            return connection.execute(_SQL[statement], parameters).fetchall()
+            return connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
             raise _translate(error, self.path) from error
         finally:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 SMALL_LIMITS = {"settings": {"agent_bytes_max": 4096, "total_bytes_max": 8192}}
-WORDS = "decide progress task agent result memory lease message outcome strategy".split()
+WORDS = ("decide", "progress", "task", "agent", "result", "memory", "lease", "outcome", "plan")
 
 
 def checks() -> list[Check]:
@@ -55,7 +55,12 @@ def raises(kind: type[SwarmMemoryError]) -> Iterator[list[SwarmMemoryError]]:
 
 def check_put_then_get_returns_the_same_value(store: Store) -> None:
     records = store.open().records
-    value = {"text": "äöü \u2028 \0", "list": [1, 2.5, None, True], "big": 2**63 - 1, "deep": [[{}]]}
+    value = {
+        "text": "äöü \u2028 \0",
+        "list": [1, 2.5, None, True],
+        "big": 2**63 - 1,
+        "deep": [[{}]],
+    }
 
     written = records.put("notes/1", value)
 
@@ -282,7 +287,14 @@ def check_scan_is_in_bytewise_key_order(store: Store) -> None:
 
 def check_a_prefix_matches_whole_segments(store: Store) -> None:
     records = store.open().records
-    for key in ("s/agent-a", "s/agent-a/x", "s/agent-ab/x", "s/agent-a-b", "s/Agent-a/x", "s/agent-a0"):
+    for key in (
+        "s/agent-a",
+        "s/agent-a/x",
+        "s/agent-ab/x",
+        "s/agent-a-b",
+        "s/Agent-a/x",
+        "s/agent-a0",
+    ):
         records.put(key, 1)
 
     assert [r.key for r in records.scan("s/agent-a")] == ["s/agent-a", "s/agent-a/x"]

@@ -1,0 +1,206 @@
+"""Exporting: everything a swarm holds as one JSONL file, from one moment.
+
+`importers.jsonl` describes the file. Not in it: the change log and the results of op_ids, which
+belong to the store that they happened in, and what has expired.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import namedtuple
+from hashlib import sha256
+
+from swarm_memory import codec
+from swarm_memory.errors import CorruptValueError, EngineUnavailableError
+from swarm_memory.importers.jsonl import COLUMNS, FORMAT, HISTORY, RECORDS, VERSION
+from swarm_memory.rows import records_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Row, Tx
+    from swarm_memory.model import Json, Record
+    from swarm_memory.swarm import Swarm, Transaction
+
+    Line = tuple[str, dict[str, Json]]
+
+PAGE_ROWS = 500
+_JSON_COLUMNS = {"agents", "context", "candidates", "base", "theirs", "mine", "result"}
+
+
+class _Table(namedtuple("_Table", "name statement id_column")):
+    __slots__ = ()
+
+
+# Choices first: an outcome may point to one.
+_TABLES = (
+    _Table("choices", "export_choices", 0),
+    _Table("outcomes", "export_outcomes", 0),
+    _Table("conflicts", "export_conflicts", 0),
+)
+
+
+def export_store(
+    swarm: Swarm,
+    out: str | os.PathLike[str] | BinaryIO,
+    *,
+    all_swarms: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> dict[str, Json]:
+    """Write all that the swarm holds, telemetry and history included, to `out`.
+
+    All rows are of one moment. A path is replaced only when the whole file is on disk; it is
+    readable by its owner only. Values that are damaged in the store are left out and named.
+
+    Args:
+        out: A path, or a binary stream that is written to directly.
+        all_swarms: Every swarm of the store instead of the caller's own.
+        progress: Called with the number of rows written, once in `PAGE_ROWS`.
+
+    Returns:
+        `path`, `swarms`, `rows` by table, `bytes` and `damaged` keys.
+
+    Raises:
+        EngineUnavailableError: The file cannot be written.
+    """
+    if not isinstance(out, (str, os.PathLike)):
+        stream = out
+        return swarm.read(lambda tx: _write(tx, swarm, stream, None, all_swarms, progress))
+    path = os.path.abspath(os.path.expanduser(out))
+    folder, name = os.path.split(path)
+    waiting = None
+    try:
+        number, waiting = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
+        with os.fdopen(number, "wb") as file:
+            written = swarm.read(lambda tx: _write(tx, swarm, file, path, all_swarms, progress))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(waiting, path)
+        waiting = None
+        _sync_folder(folder)
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"cannot write {path}: {error.strerror}", hint="name another file with -o"
+        ) from error
+    finally:
+        if waiting is not None:
+            os.unlink(waiting)
+    return written
+
+
+def _sync_folder(folder: str) -> None:
+    if os.name == "nt":
+        return  # a directory cannot be opened there
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _write(
+    tx: Transaction,
+    swarm: Swarm,
+    file: BinaryIO,
+    path: str | None,
+    all_swarms: bool,
+    progress: Callable[[int], object] | None,
+) -> dict[str, Json]:
+    own = swarm.context.swarm
+    names = [row[0] for row in tx.tx.all("export_swarms")] if all_swarms else [own]
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "exported_ms": tx.now_ms,
+        "swarms": names,
+    }
+    size = file.write(_line(manifest))
+    rows: dict[str, int] = {}
+    sums: dict[str, Json] = {}
+    damaged: list[str] = []
+    for name in names:
+        context = swarm.as_agent(swarm.context.agent, swarm=name).context
+        for table, row in _lines_of(tx.tx, context, damaged):
+            line = _line({"table": table, "swarm": name} | row)
+            size += file.write(line)
+            sums.setdefault(table, sha256()).update(line)
+            rows[table] = rows.get(table, 0) + 1
+            if progress is not None and sum(rows.values()) % PAGE_ROWS == 0:
+                progress(sum(rows.values()))
+    digests = {table: digest.hexdigest() for table, digest in sums.items()}
+    size += file.write(_line({"trailer": True, "rows": rows, "sha256": digests}))
+    return {"path": path, "swarms": names, "rows": rows, "bytes": size, "damaged": damaged}
+
+
+def _lines_of(tx: Tx, context: Context, damaged: list[str]) -> Iterator[Line]:
+    """Yield (table, row) of everything in the context's swarm."""
+    floor = tx.one("fact_get", swarm=context.swarm, name="version_floor")
+    if floor is not None:
+        yield "facts", {"name": "version_floor", "value": floor[0]}
+    for row in _pages(tx, "export_records", context.swarm):
+        yield from _versions(tx, context, row, damaged)
+    for table in _TABLES:
+        for row in _pages(tx, table.statement, context.swarm):
+            yield table.name, _named(table.name, row)
+
+
+def _pages(tx: Tx, statement: str, swarm: str) -> Iterator[Row]:
+    after = ""
+    while rows := tx.all(statement, swarm=swarm, after=after, limit=PAGE_ROWS):
+        yield from rows
+        after = rows[-1][0]
+
+
+def _versions(tx: Tx, context: Context, row: Row, damaged: list[str]) -> Iterator[Line]:
+    """Yield the older versions of a record, oldest first, and the record."""
+    key, expires_ms, history_id = row[0], row[6], row[9]
+    category = context.config.category_of(key)
+    if history_id is not None:
+        older = tx.all(
+            "history_list",
+            swarm=context.swarm,
+            key=key,
+            now_ms=tx.now_ms,
+            depth=category.versions_max - 1,
+        )
+        for version in reversed(older):
+            record = _record(context, version, damaged)
+            if record is not None:
+                yield HISTORY, record.to_dict()
+    record = _record(context, row[:9], damaged)
+    if record is None:
+        return
+    if expires_ms is not None and expires_ms <= tx.now_ms:
+        # Never given out again, but its version must not come again either: as a sweep leaves it.
+        record = record._replace(value=None, provenance=None, expires_ms=None, deleted=True)
+    shown = record.to_dict()
+    if category.telemetry:
+        shown["telemetry"] = True
+    yield RECORDS, shown
+
+
+def _record(context: Context, row: Row, damaged: list[str]) -> Record | None:
+    try:
+        return records_of(context, (row,))[0]
+    except CorruptValueError:
+        damaged.append(f"{row[0]} version {row[1]}")
+        return None
+
+
+def _named(table: str, row: Row) -> dict[str, Json]:
+    named = dict(zip(COLUMNS[table], row, strict=True))
+    for name in _JSON_COLUMNS & named.keys():
+        if named[name] is not None:
+            named[name] = json.loads(named[name])
+    if table == "outcomes":
+        named["success"] = bool(named["success"])
+    return named
+
+
+def _line(row: dict[str, Json]) -> bytes:
+    return codec.dumps(row) + b"\n"
