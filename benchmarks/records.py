@@ -128,13 +128,21 @@ class SameStatements:
             "value": encoded,
         }
         execute(SQL["record_put"], row)
-        event = {"version": version, "op": "put", "author": "a", "at_ms": 1_750_000_000_000}
-        execute(SQL["event_append"], {**where, **event})
-        if grown:
-            counter = {"swarm": "s", "scope": "agent-a", "category": "agent_knowledge"}
-            execute(SQL["usage_add"], {**counter, "telemetry": 0, "records": count, "bytes": grown})
-        if grown > 0:
-            execute(SQL["usage_scope"], {"swarm": "s", "scope": "agent-a"}).fetchall()
+        event = {
+            "version": version,
+            "op": "put",
+            "author": "a",
+            "at_ms": 1_750_000_000_000,
+            "scope": "agent-a",
+            "category": "agent_knowledge",
+            "telemetry": 0,
+            "records": count,
+            "bytes": grown,
+        }
+        seq = execute(SQL["event_append"], {**where, **event}).fetchall()[0][0]
+        if seq % 256 == 0:
+            execute(SQL["usage_fold"])
+            execute(SQL["fact_set"], {"swarm": "", "name": "folded_seq", "value": seq})
 
     def get(self, number: int) -> object:
         rows = self.execute(SQL["record_get"], {"swarm": "s", "key": key(number)}).fetchall()

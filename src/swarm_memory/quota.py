@@ -1,12 +1,12 @@
-"""Quotas: counters that move in the write's own transaction, and the limits they meet.
+"""Quotas: every event says how it moves the counters, and the limits are met before it commits.
 
-There is a counter per swarm, scope and category, so no row is touched by every writer. Expired
-records do not count: before anything is refused, they go.
+A counter that each put writes would cost it another page, and on a server make all writers of one
+agent wait for each other. So events carry the movements, every `FOLD_EVENTS`-th one adds them up,
+and a process that knows what a scope held at one event only reads what others did since.
+Expired records do not count: before anything is refused, they go.
 """
 
 from __future__ import annotations
-
-import time
 
 from swarm_memory.errors import LimitExceededError
 
@@ -16,97 +16,130 @@ if TYPE_CHECKING:
     from swarm_memory.context import Context
     from swarm_memory.engine import Row, Tx
 
-# With more room than this left, no second of writing can fill a swarm, so its total is then
-# summed once a second and not in every write.
-TOTAL_HEADROOM_BYTES = 256 * 1024 * 1024
-TOTAL_REFRESH_S = 1.0
+FOLD_EVENTS = 256
 TELEMETRY_SCOPE = "telemetry"
+WHOLE_SWARM = ""
 
 
 class Quota:
-    """Counts what one swarm stores and refuses what would pass a limit."""
+    """Logs what one swarm's records do, counts it, and refuses what would pass a limit."""
 
-    __slots__ = ("_context", "_total", "_total_until")
+    __slots__ = ("_context", "_known")
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._total = 0
-        self._total_until = 0.0
+        # scope → what it held at the event seq, as a transaction saw it
+        self._known: dict[str, tuple[int, int, Tx]] = {}
 
-    def count(
-        self, tx: Tx, key: str, scope: str, category: Category, head: Row | None, size: int
+    def write(
+        self,
+        tx: Tx,
+        key: str,
+        version: int,
+        op: str,
+        scope: str,
+        category: Category,
+        head: Row | None,
+        size: int,
     ) -> None:
-        """Move the counters from the replaced row `head` to a frame of `size` bytes.
+        """Log that a frame of `size` bytes replaced the row `head`.
 
         Raises:
             LimitExceededError: A limit would be passed; the transaction must be undone.
         """
-        size += len(key)
-        grown = size
-        same = False
+        records, grown = 1, size + len(key)
         if head is not None and head[6] is not None:
             _, _, old_scope, old_category, old_telemetry, _, old_size = head
             old_size += len(key)
-            same = old_scope == scope and old_category == category.name
-            grown = size - old_size
-            if not same:
+            if old_scope == scope and old_category == category.name:
+                records, grown = 0, grown - old_size
+            else:
                 self.add(tx, old_scope, old_category, old_telemetry, -1, -old_size)
-        if not same:
-            self.add(tx, scope, category.name, category.telemetry, 1, size)
-        elif grown:
-            self.add(tx, scope, category.name, category.telemetry, 0, grown)
-        if grown > 0 and not category.telemetry:
-            self._check(tx, scope, grown)
+        telemetry = int(category.telemetry)
+        seq = self._log(tx, key, version, op, scope, category.name, telemetry, records, grown)
+        if grown > 0 and not telemetry:
+            self._check(tx, scope, seq, grown)
 
-    def add(
-        self, tx: Tx, scope: str, category: str, telemetry: int, records: int, size: int
-    ) -> None:
-        """Move one counter."""
-        tx.run(
-            "usage_add",
-            swarm=self._context.swarm,
-            scope=scope,
-            category=category,
-            telemetry=int(telemetry),
-            records=records,
-            bytes=size,
-        )
+    def remove(self, tx: Tx, key: str, version: int, op: str, head: Row) -> None:
+        """Log that the live row `head` (see `record_head`) became a tombstone."""
+        _, _, scope, category, telemetry, _, size = head
+        self._log(tx, key, version, op, scope, category, telemetry, -1, -(size + len(key)))
 
     def expire(self, tx: Tx, row: Row) -> bool:
         """Turn one expired row (key, version, scope, category, telemetry, size) into a tombstone.
 
         It does nothing if somebody wrote the key since it was seen.
         """
-        key, version, scope, category, telemetry, stored = row
+        key, version, scope, category, telemetry, size = row
         where = {"swarm": self._context.swarm, "key": key}
         if not tx.run("record_bury", **where, version=version, now_ms=tx.now_ms):
             return False
         tx.run("history_expire", **where, now_ms=tx.now_ms)
-        tx.run(
-            "event_append",
-            **where,
-            version=version,
-            op="expire",
-            author=self._context.agent,
-            at_ms=tx.now_ms,
-        )
-        self.add(tx, scope, category, telemetry, -1, -(stored + len(key)))
+        self.remove(tx, key, version, "expire", (0, 0, scope, category, telemetry, 0, size))
         return True
 
-    def _check(self, tx: Tx, scope: str, grown: int) -> None:
+    def add(
+        self, tx: Tx, scope: str, category: str, telemetry: int, records: int, size: int
+    ) -> None:
+        """Move a counter that no event moves."""
+        tx.run(
+            "usage_add",
+            swarm=self._context.swarm,
+            scope=scope,
+            category=category,
+            telemetry=telemetry,
+            records=records,
+            bytes=size,
+        )
+
+    def _log(
+        self,
+        tx: Tx,
+        key: str,
+        version: int,
+        op: str,
+        scope: str,
+        category: str,
+        telemetry: int,
+        records: int,
+        size: int,
+    ) -> int:
+        row = tx.one(
+            "event_append",
+            swarm=self._context.swarm,
+            key=key,
+            version=version,
+            op=op,
+            author=self._context.agent,
+            at_ms=tx.now_ms,
+            scope=scope,
+            category=category,
+            telemetry=telemetry,
+            records=records,
+            bytes=size,
+        )
+        seq = int(row[0]) if row else 0
+        if seq % FOLD_EVENTS == 0:
+            self.fold(tx, seq)
+        return seq
+
+    def fold(self, tx: Tx, newest: int) -> None:
+        """Add up the counters of all events to `newest`, which must be the newest one."""
+        tx.run("usage_fold")
+        tx.run("fact_set", swarm="", name="folded_seq", value=newest)
+
+    def _check(self, tx: Tx, scope: str, seq: int, grown: int) -> None:
         config = self._context.config
         if scope.startswith("agent-"):
-            self._check_limit(tx, scope, config.agent_bytes_max, "the agent's memory")
+            self._check_limit(tx, scope, seq, grown, config.agent_bytes_max, "the agent's memory")
         elif scope.startswith("session-"):
-            self._check_limit(tx, scope, config.session_bytes_max, "the session's memory")
+            limit = config.session_bytes_max
+            self._check_limit(tx, scope, seq, grown, limit, "the session's memory")
         limit = config.total_bytes_max
-        near = self._total + grown + TOTAL_HEADROOM_BYTES > limit
-        if near or time.monotonic() > self._total_until:
-            self._total = self._check_limit(tx, "", limit, "the swarm's memory")
-            self._total_until = time.monotonic() + TOTAL_REFRESH_S
+        self._check_limit(tx, WHOLE_SWARM, seq, grown, limit, "the swarm's memory")
 
-    def _check_limit(self, tx: Tx, scope: str, limit: int, what: str) -> int:
-        used = self._used(tx, scope)
+    def _check_limit(self, tx: Tx, scope: str, seq: int, grown: int, limit: int, what: str) -> None:
+        used = self._follow(tx, scope, seq, grown)
         if used > limit:
             self._sweep(tx, scope)
             used = self._used(tx, scope)
@@ -117,14 +150,24 @@ class Quota:
                 actual=used,
                 hint="delete or shorten records, or raise the limit in the configuration",
             )
-        return used
+        self._known[scope] = (used, seq, tx)
+
+    def _follow(self, tx: Tx, scope: str, seq: int, grown: int) -> int:
+        """Return what `scope` holds at event `seq`, from what is known of it if that holds."""
+        known = self._known.get(scope)
+        # A transaction that was undone has the number of the next one, and its seq comes again.
+        if known is None or not (known[2] is tx or known[2].number < tx.number):
+            return self._used(tx, scope)
+        used, at, _ = known
+        if seq - at > 1:
+            row = tx.one(
+                "usage_between", swarm=self._context.swarm, scope=scope, after=at, before=seq
+            )
+            used += int(row[0]) if row else 0
+        return used + grown
 
     def _used(self, tx: Tx, scope: str) -> int:
-        swarm = self._context.swarm
-        if scope:
-            row = tx.one("usage_scope", swarm=swarm, scope=scope)
-        else:
-            row = tx.one("usage_total", swarm=swarm)
+        row = tx.one("usage_used", swarm=self._context.swarm, scope=scope)
         return int(row[0]) if row else 0
 
     def _sweep(self, tx: Tx, scope: str) -> None:

@@ -437,8 +437,7 @@ class Records:
             history_id=history_id,
             value=frame,
         )
-        self._log(tx, key, version, op)
-        self._quota.count(tx, key, prepared.scope, category, head, len(frame))
+        self._quota.write(tx, key, version, op, prepared.scope, category, head, len(frame))
         return Record(
             key,
             prepared.value,
@@ -471,7 +470,7 @@ class Records:
     def _bury(self, tx: Tx, key: str, head: Row) -> None:
         """Replace a live record by a tombstone, one version on."""
         context = self._context
-        version, _, scope, category, telemetry, created_ms, stored = head
+        version, _, scope, category, telemetry, created_ms, _ = head
         pushed = tx.one("history_push", swarm=context.swarm, key=key)
         tx.run(
             "record_put",
@@ -490,19 +489,7 @@ class Records:
             history_id=pushed[0] if pushed else None,
             value=None,
         )
-        self._log(tx, key, version + 1, "delete")
-        self._quota.add(tx, scope, category, telemetry, -1, -(stored + len(key)))
-
-    def _log(self, tx: Tx, key: str, version: int, op: str) -> None:
-        tx.run(
-            "event_append",
-            swarm=self._context.swarm,
-            key=key,
-            version=version,
-            op=op,
-            author=self._context.agent,
-            at_ms=tx.now_ms,
-        )
+        self._quota.remove(tx, key, version + 1, "delete", head)
 
     def _conflict(
         self, tx: Tx, prepared: _Prepared, expect: int, live: int, on_conflict: OnConflict
@@ -625,7 +612,7 @@ def _check_expect(expect: int | None) -> None:
 
 
 def _check_fence(tx: Tx, swarm: str, fence: Lease) -> None:
-    row = tx.one("lease_token", swarm=swarm, name=fence.name, token=fence.token)
+    row = tx.one("lease_token", swarm=swarm, name=fence.name, token=fence.token, now_ms=tx.now_ms)
     if row is None:
         raise LeaseLostError(f"lease {fence.name!r} with token {fence.token} is not held any more")
 

@@ -111,6 +111,9 @@ class Retention:
         config, swarm = self._context.config, self._context.swarm
 
         def prune(tx: Tx) -> tuple[int, int]:
+            span = tx.one("event_span")
+            if span and span[1]:
+                Quota(self._context).fold(tx, span[1])
             events = tx.run(
                 "event_prune",
                 at_ms=now_ms - round(config.event_retention_s * 1000),

@@ -41,7 +41,13 @@ if TYPE_CHECKING:
             """
 
     class Tx(Reader, Protocol):
-        """One transaction."""
+        """One transaction.
+
+        `number` counts the transactions that this process has committed before it: a later one
+        has a higher number if this one was committed.
+        """
+
+        number: int
 
         def run(self, statement: str, /, **parameters: Any) -> int:
             """Run a writing statement and return how many rows it changed."""

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 import apsw
 
 from swarm_memory.engine import migrate, statements
+from swarm_memory.engine.checkpoint import Checkpointer, move
+from swarm_memory.engine.wake import Wake
 from swarm_memory.errors import (
     AmbiguousCommitError,
     EngineBusyError,
@@ -35,10 +37,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CACHE_KIB = 8192
-CHECKPOINT_PAGES = 4000  # 16 MiB: a checkpoint syncs, and a put writes five pages
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 PAUSE_S_MIN, PAUSE_S_MAX = 0.0002, 0.005
-WAIT_S_MIN, WAIT_S_MAX = 0.001, 0.025
+WAIT_S = 0.002  # between two looks at a database in memory
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
 _SYNCHRONOUS = {"full": 2, "relaxed": 1}
 _SQL = statements.load()
@@ -56,13 +57,14 @@ os.register_at_fork(after_in_child=_count_fork)
 class SqliteTx:
     """One transaction on one connection."""
 
-    __slots__ = ("_changes", "_execute", "_executemany", "now_ms")
+    __slots__ = ("_changes", "_execute", "_executemany", "now_ms", "number")
 
-    def __init__(self, connection: _Connection, now_ms: int) -> None:
+    def __init__(self, connection: _Connection, now_ms: int, number: int) -> None:
         self._execute = connection.execute
         self._executemany = connection.db.executemany
         self._changes = connection.db.changes
         self.now_ms = now_ms
+        self.number = number
 
     def one(self, statement: str, /, **parameters: Any) -> Row | None:
         rows = self._execute(_SQL[statement], parameters).fetchall()
@@ -95,7 +97,7 @@ class SqliteTx:
 class _Connection:
     """One SQLite connection with the settings every one of ours has."""
 
-    __slots__ = ("db", "execute", "synchronous")
+    __slots__ = ("db", "execute", "synchronous", "wal_pages")
 
     def __init__(self, path: str, busy_timeout_s: float) -> None:
         self.db = apsw.Connection(path)
@@ -106,11 +108,20 @@ class _Connection:
         self.db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         self.db.execute(
             f"PRAGMA cache_size = -{CACHE_KIB}; PRAGMA cell_size_check = ON;"
-            f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}; PRAGMA temp_store = MEMORY;"
-            f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
+            f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}; PRAGMA temp_store = MEMORY"
         )
         self.execute = self.db.cursor().execute
         self.synchronous = -1
+        self.wal_pages = 0
+        self.db.set_wal_hook(self._note_wal_pages)
+
+    def _note_wal_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
+        self.wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def number(self, pragma: str) -> int:
+        value: Any = self.db.pragma(pragma)
+        return int(value)
 
     def set_durability(self, durability: str) -> None:
         wanted = _SYNCHRONOUS[durability]
@@ -157,6 +168,7 @@ class SqliteEngine:
         self._watch: _Connection | None = None
         self._watch_lock = threading.Lock()
         self._commits = 0
+        self._checkpointer = Checkpointer(lambda: self._connect().db)
         with _translated(self.path):
             if not self.in_memory:
                 _create_private(self.path)
@@ -230,7 +242,7 @@ class SqliteEngine:
         try:
             execute(begin)
             try:
-                result = fn(SqliteTx(connection, self._clock.now_ms()))
+                result = fn(SqliteTx(connection, self._clock.now_ms(), self._commits))
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -243,7 +255,9 @@ class SqliteEngine:
                 raise AmbiguousCommitError(f"committing to {self.path} failed: {error}") from error
         except apsw.Error as error:
             raise _translate(error, self.path) from error
-        self._commits += 1
+        if begin != "BEGIN":
+            self._commits += 1
+            self._checkpointer.committed(connection.db, connection.wal_pages)
         return result
 
     def _in_memory(self, fn: Callable[[SqliteTx], T], begin: str) -> T:
@@ -254,7 +268,7 @@ class SqliteEngine:
             connection = self._take()
             self._idle.append(connection)
             if connection.db.in_transaction:
-                return fn(SqliteTx(connection, self._clock.now_ms()))
+                return fn(SqliteTx(connection, self._clock.now_ms(), self._commits))
             return self._transaction(connection, fn, begin)
 
     def _take(self) -> _Connection:
@@ -286,6 +300,7 @@ class SqliteEngine:
         self._born = _forks
         self._write_lock = threading.RLock()
         self._local = threading.local()
+        self._checkpointer = Checkpointer(lambda: self._connect().db)
 
     # --- the rest of the port ---
 
@@ -299,28 +314,36 @@ class SqliteEngine:
             if self._watch is None:
                 # data_version tells of other connections only, so watching has one of its own.
                 self._watch = self._connect()
-            return int(self._watch.execute("PRAGMA data_version").fetchall()[0][0])
+            return self._watch.number("data_version")
 
     def wait(self, version: int, timeout_s: float) -> int:
         """Wait until `version` is no longer the current one, or the time is over."""
         deadline = time.monotonic() + timeout_s
-        pause_s = WAIT_S_MIN
+        # The watch begins before the first look, so a commit between the two is noticed.
+        wake = None if self.in_memory else self._wake()
         while (current := self.version()) == version:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
-            time.sleep(min(pause_s, left_s))
-            pause_s = min(pause_s * 1.5, WAIT_S_MAX)
+            if wake is None:
+                time.sleep(min(WAIT_S, left_s))
+            else:
+                wake.wait(left_s)
         return current
+
+    def _wake(self) -> Wake:
+        wake: Wake | None = getattr(self._local, "wake", None)
+        if wake is None:
+            wake = self._local.wake = Wake(self.path + "-wal")
+        return wake
 
     def usage(self) -> dict[str, int]:
         with _translated(self.path):
             connection = self._take()
             try:
-                pragma = connection.db.pragma
-                page = int(pragma("page_size"))
-                pages = int(pragma("page_count"))
-                free = int(pragma("freelist_count"))
+                page = connection.number("page_size")
+                pages = connection.number("page_count")
+                free = connection.number("freelist_count")
             finally:
                 self._idle.append(connection)
         return {
@@ -339,7 +362,7 @@ class SqliteEngine:
                 if before["free_bytes"] > VACUUM_FREE_RATIO * before["file_bytes"]:
                     connection.db.execute("VACUUM")
                 if not self.in_memory:
-                    connection.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    move(connection.db)
             finally:
                 self._idle.append(connection)
         return max(0, before["file_bytes"] - self.usage()["file_bytes"])
@@ -347,6 +370,7 @@ class SqliteEngine:
     def close(self) -> None:
         if self._born != _forks:
             self._abandon()
+        self._checkpointer.close()
         self._closed = True
         while self._idle:
             self._idle.pop().db.close()

@@ -243,4 +243,3 @@ class _Import:
     def _tell(self, report: FileReport) -> None:
         if self._progress is not None:
             self._progress(Progress(report.path, *self._place, self._rows))
-

@@ -99,7 +99,7 @@ class Restorer:
         about = None
         if record.provenance is not None:
             about = codec.encode(record.provenance, bytes_max=config.value_bytes_max).decode()
-        row = {
+        row: dict[str, Json] = {
             "swarm": self._context.swarm,
             "key": record.key,
             "version": record.version + shift,
@@ -131,19 +131,12 @@ class Restorer:
             history_id=history_id,
             **row,
         )
-        tx.run(
-            "event_append",
-            swarm=context.swarm,
-            key=key,
-            version=row["version"],
-            op="delete" if record.deleted else "put",
-            author=context.agent,
-            at_ms=tx.now_ms,
-        )
+        version = row["version"]
         if not record.deleted:
-            self._quota.count(tx, key, scope, category, head, len(row["value"]))
+            size = len(row["value"])
+            self._quota.write(tx, key, version, "put", scope, category, head, size)
         elif head is not None and head[6] is not None:
-            self._quota.add(tx, head[2], head[3], head[4], -1, -(head[6] + len(key)))
+            self._quota.remove(tx, key, version, "delete", head)
 
     # --- the other tables ---
 

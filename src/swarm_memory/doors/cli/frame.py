@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swarm_memory.doors.cli.show import Show, safe
-from swarm_memory.errors import EXIT_STATUS, SwarmMemoryError
+from swarm_memory.errors import EXIT_STATUS, NotFoundError, SwarmMemoryError
 from swarm_memory.locate import locate
 from swarm_memory.manager import SwarmMemoryManager
 from swarm_memory.swarm import DEFAULT_AGENT, DEFAULT_SWARM, Swarm
@@ -98,6 +98,7 @@ class Door:
         self.agent = agent or environment.get("SWARM_MEMORY_AGENT") or DEFAULT_AGENT
         self.session = environment.get("SWARM_MEMORY_SESSION") or None
         self.as_json = as_json
+        self.missing: str | None = None
         self.show = Show(as_json, now_ms=int(time.time() * 1000))
 
     def located(self) -> Located:
@@ -112,7 +113,7 @@ class Door:
             located = self.located()
             path = file_of(located.url)
             if path is not None and not os.path.exists(path):
-                self.show.note(f"there is no store yet at {path}; swarm-memory init makes one")
+                self.missing = f"there is no store yet at {path}: swarm-memory init makes one"
                 url = IN_MEMORY
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -141,30 +142,34 @@ def verb(name: str, panel: str) -> Callable[[Callable[..., int | None]], Callabl
     """Register a function of (door, …) as a verb; it returns its exit status, None for 0."""
 
     def register(fn: Callable[..., int | None]) -> Callable[..., int | None]:
-        own = [p for p in inspect.signature(fn, eval_str=True).parameters.values()][1:]
-        context = _parameter("context", typer.Context)
+        own = list(inspect.signature(fn, eval_str=True).parameters.values())[1:]
+        invocation = _parameter("invocation", typer.Context)
         common = [_parameter(n, kind, default) for n, (kind, default) in _COMMON.items()]
-        parameters = [context, *(p.replace(kind=p.KEYWORD_ONLY) for p in own), *common]
+        parameters = [invocation, *(p.replace(kind=p.KEYWORD_ONLY) for p in own), *common]
 
-        def call(context: typer.Context, **arguments: Any) -> None:
-            chosen = {name: arguments.pop(name) for name in _COMMON}
-            before = context.obj or {}
-            door = Door(**{n: chosen[n] or before.get(n) for n in _COMMON})
+        def call(invocation: typer.Context, **arguments: Any) -> None:
+            before = invocation.obj or {}
+            chosen: dict[str, Any] = {n: arguments.pop(n) or before.get(n) for n in _COMMON}
+            door = Door(**chosen)
             raise typer.Exit(_run(door, lambda: fn(door, **arguments)))
 
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {p.name: p.annotation for p in parameters}
-        call.__doc__ = fn.__doc__
+        call.__doc__ = _unwrapped(fn.__doc__ or "")
         app.command(name, rich_help_panel=panel)(call)
         return fn
 
     return register
 
 
+def _unwrapped(text: str) -> str:
+    """Return text with one line a paragraph, so that help breaks lines where the reader's end."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 def _run(door: Door, call: Callable[[], int | None]) -> int:
@@ -173,6 +178,8 @@ def _run(door: Door, call: Callable[[], int | None]) -> int:
         status = call() or 0
         sys.stdout.flush()
     except SwarmMemoryError as error:
+        if door.missing is not None and isinstance(error, NotFoundError):
+            error.hint = door.missing
         return fail(door, error)
     except BrokenPipeError:
         # The reader went away. Nobody is left to tell, and closing must not complain either.
@@ -181,6 +188,8 @@ def _run(door: Door, call: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         door.show.note("interrupted")
         return EXIT_INTERRUPTED
+    if door.missing is not None and not door.as_json:
+        door.show.note(door.missing)
     return status
 
 
@@ -227,6 +236,7 @@ _before.__annotations__ |= {name: kind for name, (kind, _) in _COMMON.items()} |
     "context": typer.Context,
     "version": inspect.signature(_before, eval_str=True).parameters["version"].annotation,
 }
+_before.__doc__ = _unwrapped(_before.__doc__ or "")
 app.callback()(_before)
 
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 TERMINAL_ROWS = 50  # of a listing on a terminal, unless asked otherwise
 PREVIEW_LENGTH_MAX = 300
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-_AGES = ((86_400 * 365, "y"), (86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_AGES = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+AGE_S_MAX = 30 * 86_400  # what is older, or lies ahead, is shown with its date
 
 
 class Show:
@@ -91,11 +92,13 @@ class Show:
             )
 
     def age(self, at_ms: int) -> str:
-        """Return how long ago a time is, in its largest unit."""
+        """Return how long ago a time is in its largest unit, or its date."""
         seconds = (self.now_ms - at_ms) / 1000
+        if not -1 < seconds < AGE_S_MAX:
+            return time_of(at_ms)[:10]
         for size, unit in _AGES:
-            if abs(seconds) >= size:
-                return f"{seconds / size:.0f} {unit}" if seconds > 0 else time_of(at_ms)[:10]
+            if seconds >= size:
+                return f"{seconds / size:.0f} {unit}"
         return "now"
 
 
@@ -131,11 +134,24 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
-def preview(value: Json, length_max: int = PREVIEW_LENGTH_MAX) -> str:
-    """Return a value as one line for a person: `name: value` pairs instead of JSON."""
-    shown = _flat(value, top=True)
-    shown = safe(" ".join(shown.split()))
+def preview(value: Json, *, known: str = "", length_max: int = PREVIEW_LENGTH_MAX) -> str:
+    """Return a value as one line for a person: `name: value` pairs instead of JSON.
+
+    Sentences come first, and what says `known`, the name that is shown beside, is left out.
+    """
+    if isinstance(value, dict):
+        pairs = [pair for pair in value.items() if pair[1] != known or not known]
+        value = dict(sorted(pairs, key=_telling))
+    shown = safe(" ".join(_flat(value, top=True).split()))
     return shown if len(shown) <= length_max else shown[: length_max - 1] + "…"
+
+
+def _telling(pair: tuple[str, Json]) -> int:
+    """Return the place of a field in a preview: sentences, then single values, then the rest."""
+    value = pair[1]
+    if isinstance(value, str) and " " in value and any(c.isalpha() for c in value):
+        return 0
+    return 2 if value is None or isinstance(value, (dict, list)) else 1
 
 
 def _flat(value: Json, *, top: bool = False) -> str:
@@ -145,8 +161,7 @@ def _flat(value: Json, *, top: bool = False) -> str:
         inner = ", ".join(f"{name}: {_flat(item)}" for name, item in value.items())
         return inner if top else f"{{{inner}}}"
     if isinstance(value, list):
-        inner = ", ".join(_flat(item) for item in value)
-        return f"[{inner}]"
+        return f"[{', '.join(_flat(item) for item in value)}]"
     return json.dumps(value)
 
 
@@ -157,10 +172,10 @@ def size_of(value: Json) -> int:
 
 def human_bytes(size: float) -> str:
     for unit in _UNITS:
-        if size < 1000:
+        if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.0f} PB"
+        size /= 1024
+    return f"{size:.0f} PiB"
 
 
 def time_of(at_ms: int) -> str:

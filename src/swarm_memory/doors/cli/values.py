@@ -55,7 +55,7 @@ def _from_stdin(argument: str | None) -> str:
         raise InvalidValueError(
             f"standard input is no UTF-8: {error.reason} at byte {error.start}"
         ) from error
-    return given.removesuffix("\n").removesuffix("\r")
+    return given.removesuffix("\r\n") if given.endswith("\r\n") else given.removesuffix("\n")
 
 
 def _looks_like_json(text: str) -> bool:

@@ -1,3 +1,11 @@
+-- event_append --
+-- One line of the change log, in the transaction of the change itself.
+INSERT INTO events (swarm, key, version, op, author, at_ms, scope, category, telemetry, records,
+    bytes)
+VALUES (:swarm, :key, :version, :op, :author, :at_ms, :scope, :category, :telemetry, :records,
+    :bytes)
+RETURNING seq
+
 -- event_list --
 -- The next events of a swarm in order.
 SELECT seq, key, version, op, author, at_ms FROM events
@@ -10,10 +18,13 @@ LIMIT :limit
 SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events
 
 -- event_prune --
--- Drop old events, but never the newest: seq must keep rising.
+-- Drop old events, but never the newest: seq must keep rising. Nor one that counters still need.
 DELETE FROM events
 WHERE seq IN (SELECT seq FROM events WHERE at_ms <= :at_ms
-        AND seq < (SELECT max(seq) FROM events) ORDER BY seq LIMIT :rows)
+        AND seq < (SELECT max(seq) FROM events)
+        AND seq <= (SELECT coalesce(max(value), 0) FROM facts
+            WHERE swarm = '' AND name = 'folded_seq')
+    ORDER BY seq LIMIT :rows)
 
 -- event_newest --
 -- The newest event of one swarm.

@@ -1,6 +1,6 @@
 -- export_swarms --
--- Every swarm that wrote something; counters stay when what they counted is gone.
-SELECT swarm FROM usage UNION SELECT swarm FROM arms UNION SELECT swarm FROM choices
+-- Every swarm that wrote something.
+SELECT DISTINCT swarm FROM records UNION SELECT swarm FROM arms UNION SELECT swarm FROM choices
 UNION SELECT swarm FROM conflicts
 ORDER BY swarm
 

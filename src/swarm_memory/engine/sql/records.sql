@@ -149,39 +149,6 @@ SELECT key, version, author, session, created_ms, updated_ms, expires_ms, proven
 FROM records
 WHERE swarm = :swarm AND key = :key
 
--- event_append --
--- One line of the change log, in the transaction of the change itself.
-INSERT INTO events (swarm, key, version, op, author, at_ms)
-VALUES (:swarm, :key, :version, :op, :author, :at_ms)
-
--- usage_add --
--- Move a scope's counters; the caller checks the limit in the same transaction.
-INSERT INTO usage (swarm, scope, category, telemetry, records, bytes)
-VALUES (:swarm, :scope, :category, :telemetry, :records, :bytes)
-ON CONFLICT (swarm, scope, category) DO UPDATE SET
-    records = usage.records + excluded.records, bytes = usage.bytes + excluded.bytes
-
--- usage_scope --
--- What one scope holds.
-SELECT coalesce(sum(bytes), 0) FROM usage
-WHERE swarm = :swarm AND scope = :scope AND telemetry = 0
-
--- usage_total --
--- What the whole swarm holds.
-SELECT coalesce(sum(bytes), 0) FROM usage WHERE swarm = :swarm AND telemetry = 0
-
--- usage_list --
--- Every counter of a swarm.
-SELECT scope, category, telemetry, records, bytes FROM usage
-WHERE swarm = :swarm AND records > 0
-ORDER BY scope, category
-
--- usage_agents --
--- The agents that have a state.
-SELECT scope FROM usage
-WHERE swarm = :swarm AND category = 'agent_state' AND records > 0
-ORDER BY scope
-
 -- op_get --
 -- The first result of a call that may be a retry.
 SELECT args_digest, result FROM ops
@@ -239,4 +206,4 @@ RETURNING value
 
 -- swarm_list --
 -- The swarms of this store.
-SELECT DISTINCT swarm FROM usage ORDER BY swarm
+SELECT DISTINCT swarm FROM usage_now ORDER BY swarm

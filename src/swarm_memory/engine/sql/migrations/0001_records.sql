@@ -36,6 +36,8 @@ CREATE TABLE history (
     value BLOB -- NULL for a deletion, and for a version that has expired
 );
 
+-- The change log. An event also says how it moves the counters, so that a put writes no counter:
+-- `usage` holds the sums up to the fact `folded_seq`, `usage_now` adds the events since.
 -- Pruning never takes the newest event, so seq keeps rising without AUTOINCREMENT.
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -44,7 +46,12 @@ CREATE TABLE events (
     version INTEGER NOT NULL,
     op TEXT NOT NULL,
     author TEXT NOT NULL,
-    at_ms INTEGER NOT NULL
+    at_ms INTEGER NOT NULL,
+    scope TEXT NOT NULL,
+    category TEXT NOT NULL,
+    telemetry INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
 );
 
 CREATE TABLE usage (
@@ -82,3 +89,9 @@ CREATE TABLE facts (
     value INTEGER NOT NULL,
     PRIMARY KEY (swarm, name)
 ) WITHOUT ROWID;
+
+CREATE VIEW usage_now AS
+SELECT swarm, scope, category, telemetry, records, bytes FROM usage
+UNION ALL
+SELECT swarm, scope, category, telemetry, records, bytes FROM events
+WHERE seq > (SELECT coalesce(max(value), 0) FROM facts WHERE swarm = '' AND name = 'folded_seq');

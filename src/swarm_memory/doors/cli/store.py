@@ -1,0 +1,244 @@
+"""The verbs of the whole store: init where health snapshot optimize demo."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarm_memory.doors.cli.frame import Door, file_of, verb
+from swarm_memory.doors.cli.show import cell, count, human_bytes, table
+from swarm_memory.locate import FILE, project_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from swarm_memory.model import HealthReport, Optimization
+
+PANEL = "Store"
+BAR_WIDTH = 24
+LISTED_MAX = 12
+_LEVELS = {"healthy": "bold green", "warning": "bold yellow", "critical": "bold red"}
+
+
+@verb("init", PANEL)
+def init(door: Door) -> None:
+    """Make the project's store, and say where it is.
+
+    The project is the git repository around this directory (its worktrees share the store), else
+    the nearest directory above with a .swarm-memory, else this directory. With --url or
+    SWARM_MEMORY_URL it is that store. A second call changes nothing.
+
+    Example: swarm-memory init
+    """
+    url = door.url or os.environ.get("SWARM_MEMORY_URL")
+    url = url or f"sqlite:///{os.path.join(project_folder(os.getcwd()), FILE)}"
+    path = file_of(url)
+    there = path is not None and os.path.exists(path)
+    with door.open(url=url) as swarm:
+        made = swarm.url
+
+    def pretty(console: Console) -> None:
+        console.print(cell(f"{'it is there already' if there else 'made'}: {path or made}", "bold"))
+        console.print("next:")
+        for line in (
+            "swarm-memory put notes/1 'what to remember'",
+            "swarm-memory ls",
+            "swarm-memory import PATH   to bring in the memory of claude-flow or ruflo",
+        ):
+            console.print(cell(f"  {line}"))
+
+    door.show.result(
+        {"url": made, "path": path, "created": not there},
+        [[made, "exists" if there else "created"]],
+        pretty,
+    )
+
+
+@verb("where", PANEL)
+def where(door: Door) -> None:
+    """Print which store is used and why; nothing is created.
+
+    Example: swarm-memory where
+    """
+    located = door.located()
+    path = file_of(located.url)
+    exists = path is not None and os.path.exists(path)
+    size = None
+    if exists and path is not None:
+        sides = (path, f"{path}-wal")
+        size = sum(os.stat(side).st_size for side in sides if os.path.exists(side))
+    facts = {
+        "url": located.url,
+        "why": located.why,
+        "exists": exists,
+        "bytes": size,
+        "swarm": door.swarm,
+        "agent": door.agent,
+    }
+
+    def pretty(console: Console) -> None:
+        state = human_bytes(size) if size is not None else "not made yet (swarm-memory init)"
+        for name, text in (
+            ("store", located.url),
+            ("why", located.why),
+            ("size", state),
+            ("swarm", door.swarm),
+            ("agent", door.agent),
+        ):
+            console.print(cell(f"{name:<6} {text}"), soft_wrap=True)
+
+    door.show.result(facts, facts.items(), pretty)
+
+
+@verb("health", PANEL)
+def health(door: Door) -> int | None:
+    """Show usage against the limits, what is wrong and what to do.
+
+    Exit status 0 when healthy or with warnings, 1 when critical.
+
+    Example: swarm-memory health --json
+    """
+    with door.manager(create=False) as manager:
+        report = manager.get_memory_health_report()
+        limits = manager.swarm.config
+        bounds = (limits.agent_bytes_max, limits.session_bytes_max)
+    door.show.result(
+        report.to_dict(),
+        _health_lines(report),
+        lambda console: _print_health(door, report, bounds, console),
+    )
+    return 1 if report.overall_health == "critical" else None
+
+
+def _health_lines(report: HealthReport) -> list[list[Any]]:
+    lines: list[list[Any]] = [["overall_health", report.overall_health]]
+    for name, value in report.metrics.items():
+        if isinstance(value, dict):
+            lines += [[f"{name}/{inner}", _number(figure)] for inner, figure in value.items()]
+        else:
+            lines.append([name, value])
+    lines += [["issue", issue] for issue in report.issues]
+    return lines + [["recommendation", advice] for advice in report.recommendations]
+
+
+def _number(figure: Any) -> Any:
+    return figure["bytes"] if isinstance(figure, dict) else figure
+
+
+def _print_health(
+    door: Door, report: HealthReport, bounds: tuple[int, int], console: Console
+) -> None:
+    metrics, style = report.metrics, _LEVELS[report.overall_health]
+    console.print(cell(f"swarm {door.swarm}: "), cell(report.overall_health, style), sep="")
+    outcomes = metrics.get("outcomes", 0)
+    console.print(
+        cell(
+            f"  {count(metrics['records'], 'memory')}, {metrics['telemetry']:,} of telemetry, "
+            f"{count(outcomes, 'outcome')}; the file has {human_bytes(metrics['file_bytes'])}, "
+            f"{metrics['fragmentation_level']:.0%} of it free"
+        )
+    )
+    rows = [(f"swarm {door.swarm}", metrics["bytes"], metrics["limit_bytes"])]
+    for names, limit in zip((metrics["agents"], metrics["sessions"]), bounds, strict=True):
+        largest = sorted(names.items(), key=lambda pair: -pair[1])
+        rows += [(name, size, limit) for name, size in largest[:LISTED_MAX]]
+    width = max(len(name) for name, _, _ in rows)
+    for name, size, limit in rows:
+        console.print(cell(f"  {name:<{width}}  "), _bar(size / limit), end="")
+        console.print(cell(f"  {human_bytes(size)} of {human_bytes(limit)}", "dim"))
+    _print_categories(metrics["categories"], console)
+    for issue in report.issues:
+        console.print(cell(f"  ! {issue}", style))
+    for advice in report.recommendations:
+        console.print(cell(f"    {advice}"))
+
+
+def _bar(ratio: float) -> Any:
+    filled = min(BAR_WIDTH, round(ratio * BAR_WIDTH))
+    style = "red" if ratio >= 0.9 else "yellow" if ratio >= 0.8 else "green"
+    shown = cell("█" * filled, style)
+    shown.append("░" * (BAR_WIDTH - filled), style="dim")
+    shown.append(f" {ratio:4.0%}")
+    return shown
+
+
+def _print_categories(categories: dict[str, dict[str, int]], console: Console) -> None:
+    if not categories:
+        return
+    shown = table("  category", "records", "bytes", right=["records", "bytes"])
+    shown.expand = False
+    for name, figures in sorted(categories.items(), key=lambda pair: -pair[1]["bytes"]):
+        shown.add_row(cell(f"  {name}"), f"{figures['records']:,}", human_bytes(figures["bytes"]))
+    console.print(shown)
+
+
+@verb("snapshot", PANEL)
+def snapshot(door: Door) -> None:
+    """Write a monitoring sample of the swarm's memory into the store.
+
+    Example: swarm-memory snapshot
+    """
+    with door.manager() as manager:
+        record = manager.create_memory_snapshot()
+    door.show.result(
+        record.to_dict(),
+        [[record.key, record.version]],
+        lambda console: console.print(cell(f"written: {record.key}")),
+    )
+
+
+@verb("optimize", PANEL)
+def optimize(
+    door: Door,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only say what.")] = False,
+) -> None:
+    """Remove what has expired, compress, give space back. Nothing that is live is removed.
+
+    Example: swarm-memory optimize --apply
+    """
+    with door.manager(create=apply) as manager:
+        found = manager.optimize_memory(auto_apply=apply)
+    door.show.result(
+        found.to_dict(),
+        [
+            ["applied", found.applied],
+            ["space_saved_bytes", found.space_saved_bytes],
+            ["entries_cleaned", found.entries_cleaned],
+            *(["optimization", text] for text in found.optimizations),
+            *(["recommendation", text] for text in found.recommendations),
+        ],
+        lambda console: _print_optimization(found, console),
+    )
+
+
+def _print_optimization(found: Optimization, console: Console) -> None:
+    for text in found.optimizations:
+        console.print(cell(text))
+    if not found.optimizations:
+        console.print(cell("there is nothing to clean up"))
+    elif not found.applied:
+        console.print(cell("nothing was done yet: --apply does it", "dim"))
+    for text in found.recommendations:
+        console.print(cell(text))
+
+
+@verb("demo", PANEL)
+def demo(
+    door: Door,
+    path: Annotated[
+        str | None, typer.Argument(metavar="PATH", help="A source tree; by default its own.")
+    ] = None,
+    agents: Annotated[int, typer.Option(metavar="N", min=2, max=64, help="Processes.")] = 6,
+) -> int:
+    """Let a real swarm of processes study a source tree together, and look at what it learned.
+
+    The store stays for swarm-memory to look into. Exit status 1 if anything was lost or done twice.
+
+    Example: swarm-memory demo src
+    """
+    from swarm_memory.demo import run
+
+    status = run(path, url=door.url, agents=agents, console=door.show.console)
+    return int(status or 0)

@@ -1,0 +1,737 @@
+"""Leases: locks with a time to live, taken in turn, with tokens that guard writes.
+
+Everybody at a lease has a seat (a row): it holds, it waits in line, or it was granted its turn
+and has a moment to claim it. Whoever writes to a lease first drops the seats that have lapsed and
+then grants from the head of the line, so nobody who comes later overtakes, and a dead process
+holds the line up for no longer than its time to live or its grace.
+
+Read leases admit each other; write and exclusive ones admit nobody else. Leases are not
+reentrant: a second acquire by the same agent waits like anybody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import namedtuple
+from contextlib import contextmanager, nullcontext, suppress
+
+from swarm_memory.errors import (
+    DeadlockError,
+    InvalidArgumentError,
+    LeaseHeldError,
+    LeaseLostError,
+    LimitExceededError,
+    SwarmMemoryError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Any, Self, TypeVar
+
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Reader, Tx
+    from swarm_memory.model import Json
+
+    T = TypeVar("T")
+
+MODES = ("read", "write", "exclusive")
+WAITING, GRANTED, HELD = "waiting", "granted", "held"
+
+NAME_BYTES_MAX = 1024
+REASON_BYTES_MAX = 1024
+TTL_S_DEFAULT, TTL_S_MIN, TTL_S_MAX = 30.0, 0.1, 3600.0
+WAIT_S_MAX = 86_400.0
+WAITERS_MAX = 1000
+GRACE_MS = 2000  # a granted waiter that has not claimed by then has lost its turn
+ALIVE_MS = 6000  # a waiter that has not shown itself for so long has lost its place
+BEAT_S = 2.0  # so it shows itself more often
+LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a lease lapses
+NET_S = 0.05  # where a wake-up can be missed, look again after so long
+
+
+class Seat(
+    namedtuple(
+        "Seat",
+        "name state mode owner session holder token reason since_ms expires_ms age_ms",
+    )
+):
+    """Somebody at a lease: `state` is held, granted (its turn, not yet claimed) or waiting.
+
+    `owner` is the agent, and its session after a slash; `holder` the random id of one acquire.
+    `age_ms` is how long it has held or waited; at `expires_ms` it stops counting. `token` is
+    None for those that wait; those stand in the order in which they will be served.
+    """
+
+    __slots__ = ()
+    name: str
+    state: str
+    mode: str
+    owner: str
+    session: str | None
+    holder: str
+    token: int | None
+    reason: str | None
+    since_ms: int
+    expires_ms: int
+    age_ms: int
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the seat as every door shows it."""
+        return self._asdict()
+
+
+class _Place(namedtuple("_Place", "holder state mode ticket token owner upgrades expires_ms")):
+    """What deciding needs to know of a seat."""
+
+    __slots__ = ()
+
+
+class _Wish(namedtuple("_Wish", "name holder mode ttl_ms reason upgrades")):
+    """What somebody asks for; `upgrades` is the holder of the read lease to be replaced."""
+
+    __slots__ = ()
+
+
+class Lease:
+    """A lease that is held: `token` guards writes, `expires_ms` is when it lapses.
+
+    Times are by the store's clock. As a context manager it is released at the end; if it had
+    lapsed by then LeaseLostError is raised, unless another error is on its way already. Only this
+    object renews or releases what it holds.
+    """
+
+    __slots__ = (
+        "_leases", "_released", "expires_ms", "holder", "mode", "name", "owner", "token", "ttl_s",
+    )  # fmt: skip
+
+    def __init__(self, leases: Leases, wish: Any, owner: str, token: int, expires_ms: int) -> None:
+        self._leases = leases
+        self._released = False
+        self.name: str = wish.name
+        self.holder: str = wish.holder
+        self.mode: str = wish.mode
+        self.ttl_s: float = wish.ttl_ms / 1000
+        self.owner = owner
+        self.token = token
+        self.expires_ms = expires_ms
+
+    def renew(self, ttl_s: float | None = None) -> Self:
+        """Begin the time to live anew, by default as long as it was; the token stays.
+
+        Raises:
+            LeaseLostError: It has lapsed already, whether or not somebody else took it since.
+        """
+        self._leases.renew(self, ttl_s)
+        return self
+
+    def release(self) -> bool:
+        """Give it up and let the next in line have it; False if that was done already.
+
+        Raises:
+            LeaseLostError: It had lapsed: what was done under it may have met somebody else.
+        """
+        return self._leases.release(self)
+
+    def upgrade(self, mode: str = "exclusive", *, wait_s: float | None = None) -> Self:
+        """Turn a read lease into a write or exclusive one, before anybody who waits in line.
+
+        Nobody else can have written in between. The token changes. Of two readers that upgrade
+        the second is refused at once, since each would wait for the other to leave. When it
+        fails the read lease is still held. A lease that is no read lease is left as it is.
+
+        Raises:
+            LeaseHeldError: Another reader upgrades, or others still read when the wait is over.
+            LeaseLostError: The read lease has lapsed.
+            DeadlockError: Another reader waits for something that this owner holds.
+        """
+        self._leases.upgrade(self, mode, wait_s=wait_s)
+        return self
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the lease as every door shows it."""
+        names = ("name", "mode", "token", "owner", "holder", "expires_ms")
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        return f"<Lease {self.name!r} {self.mode} token {self.token}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with _milder_than(error):
+            self.release()
+
+
+class Leases:
+    """The leases of one swarm, on an engine or inside a transaction.
+
+    Args:
+        wait: Blocks until the store changed or the time is over: `wait(timeout_s)`, or with
+            `version` given `wait(seen, timeout_s)`, which cannot miss a change. None cannot wait.
+        version: Returns a number that differs after any commit.
+    """
+
+    __slots__ = ("_context", "_db", "_home", "_owner", "_version", "_wait")
+
+    def __init__(
+        self,
+        db: Reader,
+        context: Context,
+        wait: Callable[..., object] | None = None,
+        version: Callable[[], int] | None = None,
+    ) -> None:
+        self._db = db
+        self._context = context
+        self._wait = wait
+        self._version = version
+        self._home = self
+        agent, session = context.agent, context.session
+        self._owner = agent if session is None else f"{agent}/{session}"
+
+    def within(self, tx: Tx) -> Leases:
+        """Return these leases bound to a transaction.
+
+        What is acquired there is held once the transaction has committed, and is released with
+        `lease.release()` afterwards or with `leases.release(lease)` in another transaction.
+        """
+        bound = Leases(tx, self._context)
+        bound._home = self._home
+        return bound
+
+    # --- taking ---
+
+    def acquire(
+        self,
+        name: str,
+        mode: str = "exclusive",
+        *,
+        ttl_s: float = TTL_S_DEFAULT,
+        wait_s: float | None = None,
+        reason: str | None = None,
+    ) -> Lease:
+        """Take the lease `name`, waiting in line for up to `wait_s` seconds.
+
+        One transaction takes it or takes a place in line: two owners never hold the same token,
+        and tokens of one name only grow.
+
+        Args:
+            name: Any text of 1 to 1024 bytes without NUL.
+            mode: "read" admits other readers; "write" and "exclusive" admit nobody else.
+            ttl_s: Seconds until it lapses unless renewed, 0.1 to 3600, by the store's clock.
+            wait_s: Seconds to wait; 0 asks once, None takes the setting `lock_timeout_s`. In a
+                transaction nothing can be waited for, so None means 0 there.
+            reason: What it is for, shown to those who wait; up to 1024 bytes.
+
+        Raises:
+            LeaseHeldError: Somebody else holds it and the wait is over.
+            DeadlockError: Waiting would close a cycle. Of those in the cycle the one that began
+                to wait last gets this, and that is always the caller.
+            LimitExceededError: 1000 are waiting already.
+
+        Source:
+            Gray and Cheriton 1989, "Leases". Waiting order: etcd client/v3/concurrency.
+        """
+        return self._acquire(self._wish(name, mode, ttl_s, reason), wait_s, ())
+
+    def try_acquire(
+        self,
+        name: str,
+        mode: str = "exclusive",
+        *,
+        ttl_s: float = TTL_S_DEFAULT,
+        reason: str | None = None,
+    ) -> Lease | None:
+        """Take the lease `name` if that is possible at once, else return None."""
+        taken = self._write_take(self._wish(name, mode, ttl_s, reason), queue=False)
+        return taken if isinstance(taken, Lease) else None
+
+    @contextmanager
+    def hold(
+        self,
+        name: str,
+        mode: str = "exclusive",
+        *,
+        ttl_s: float = TTL_S_DEFAULT,
+        wait_s: float | None = None,
+        reason: str | None = None,
+    ) -> Iterator[Lease]:
+        """Hold the lease `name` inside a `with`; see `acquire` and `Lease`."""
+        lease = self.acquire(name, mode, ttl_s=ttl_s, wait_s=wait_s, reason=reason)
+        with self._releasing([lease]):
+            yield lease
+
+    @contextmanager
+    def hold_all(
+        self,
+        names: Iterable[str],
+        mode: str = "exclusive",
+        *,
+        ttl_s: float = TTL_S_DEFAULT,
+        wait_s: float | None = None,
+        reason: str | None = None,
+    ) -> Iterator[list[Lease]]:
+        """Hold all of `names` inside a `with`, or none; yields the leases in the order of names.
+
+        They are taken in one order by everybody, so two calls never wait for each other in a
+        ring. What is held already is renewed while the rest is waited for; `wait_s` bounds the
+        whole wait. A name that comes twice is taken once.
+        """
+        limit_s = self._wait_limit_s(wait_s)
+        deadline = time.monotonic() + limit_s
+        wishes = [self._wish(name, mode, ttl_s, reason) for name in _in_order(names)]
+        leases: list[Lease] = []
+        with self._releasing(leases):
+            for wish in wishes:
+                left_s = max(0.0, deadline - time.monotonic()) if limit_s else 0.0
+                leases.append(self._acquire(wish, left_s, leases))
+            if len(leases) > 1:
+                self._write(lambda tx: self._renew_all(tx, leases))
+            yield leases
+
+    # --- what is held ---
+
+    def renew(self, lease: Lease, ttl_s: float | None = None) -> None:
+        """Begin the time to live of `lease` anew; see `Lease.renew`."""
+        ttl_ms = _ttl_ms(lease.ttl_s if ttl_s is None else ttl_s)
+
+        def write(tx: Tx) -> int:
+            return self._renew(tx, lease, ttl_ms)
+
+        lease.expires_ms = self._write(write)
+        lease.ttl_s = ttl_ms / 1000
+
+    def release(self, lease: Lease) -> bool:
+        """Give up `lease`; see `Lease.release`. In a transaction it counts once that commits."""
+        if lease._released:
+            return False
+        lost = self._write(lambda tx: self._free(tx, lease))
+        if lost:
+            raise _lost(lease)
+        if self is self._home:  # a transaction may run again and has to release again
+            lease._released = True
+        return True
+
+    def upgrade(
+        self, lease: Lease, mode: str = "exclusive", *, wait_s: float | None = None
+    ) -> None:
+        """Turn a read lease into a write or exclusive one; see `Lease.upgrade`."""
+        if mode not in MODES[1:]:
+            raise InvalidArgumentError(f"mode {mode!r}", hint='upgrade to "write" or "exclusive"')
+        if lease.mode != "read":
+            return
+        wish = self._wish(lease.name, mode, lease.ttl_s, None)._replace(upgrades=lease.holder)
+        upgraded = self._acquire(wish, wait_s, [lease])
+        for field in ("holder", "mode", "token", "expires_ms"):
+            setattr(lease, field, getattr(upgraded, field))
+
+    def end_session(self, session: str) -> int:
+        """Free all that `session` holds or waits for; return how many seats that were."""
+
+        def write(tx: Tx) -> int:
+            where = {"swarm": self._context.swarm, "session": session}
+            names = [row[0] for row in tx.all("lease_session_names", **where)]
+            freed = tx.run("lease_session_end", **where) if names else 0
+            for name in names:
+                self._settle(tx, name)
+            return freed
+
+        return self._write(write)
+
+    def list(self, name: str | None = None, *, limit: int = 1000) -> list[Seat]:
+        """Return who holds and who waits, by name and place in line; of one name if given."""
+        if not 1 <= limit <= self._context.config.batch_rows_max:
+            most = self._context.config.batch_rows_max
+            raise InvalidArgumentError(f"limit {limit}", hint=f"give 1 to {most}")
+
+        def read(tx: Tx) -> list[Seat]:
+            now_ms = _now_ms(tx)
+            rows = tx.all(
+                "lease_list",
+                swarm=self._context.swarm,
+                name="" if name is None else _check_name(name),
+                now_ms=now_ms,
+                limit=limit,
+            )
+            return [Seat(*row, max(0, now_ms - row[8])) for row in rows]
+
+        return self._db.read(read)
+
+    # --- one acquire ---
+
+    def _wish(self, name: str, mode: str, ttl_s: float, reason: str | None) -> _Wish:
+        if mode not in MODES:
+            raise InvalidArgumentError(f"mode {mode!r}", hint=" or ".join(MODES))
+        if reason is not None and not _fits(reason, 0, REASON_BYTES_MAX):
+            raise InvalidArgumentError(
+                "reason", hint=f"text of up to {REASON_BYTES_MAX} bytes without NUL"
+            )
+        return _Wish(_check_name(name), os.urandom(8).hex(), mode, _ttl_ms(ttl_s), reason, None)
+
+    def _wait_limit_s(self, wait_s: float | None) -> float:
+        if wait_s is None:
+            return self._context.config.lock_timeout_s if self._wait is not None else 0.0
+        if isinstance(wait_s, bool) or not 0 <= wait_s <= WAIT_S_MAX:
+            raise InvalidArgumentError(f"wait_s {wait_s!r}", hint=f"give 0 to {WAIT_S_MAX} seconds")
+        if wait_s and self._wait is None:
+            raise InvalidArgumentError(
+                f"wait_s {wait_s} in a transaction, which sees one moment",
+                hint="acquire before transact(), or pass wait_s=0",
+            )
+        return wait_s
+
+    def _acquire(self, wish: _Wish, wait_s: float | None, kept: Sequence[Lease]) -> Lease:
+        """Take what is wished for; `kept` are leases to renew while it is waited for."""
+        limit_s = self._wait_limit_s(wait_s)
+        taken = self._write_take(wish, queue=limit_s > 0)
+        if not isinstance(taken, Lease) and limit_s > 0:
+            taken = self._stand_in_line(wish, limit_s, kept)
+        if isinstance(taken, Lease):
+            return taken
+        raise LeaseHeldError(wish.name, taken.owner, taken.expires_ms)
+
+    def _stand_in_line(self, wish: _Wish, limit_s: float, kept: Sequence[Lease]) -> Lease | _Place:
+        """Wait until it is this waiter's turn; after `limit_s` return who was in the way."""
+        deadline = time.monotonic() + limit_s
+        # What is kept must not lapse between two beats.
+        beat_s = min([BEAT_S, *(lease.ttl_s / 3 for lease in kept)])
+        beat = time.monotonic() + beat_s
+        try:
+            while True:
+                # Before the look: a change right after it then ends the wait at once.
+                seen = self._version() if self._version is not None else None
+                pause_s = self._look(wish)
+                now = time.monotonic()
+                if pause_s <= 0 or now >= beat or now >= deadline:
+                    stays = now < deadline
+                    taken = self._write_take(wish, queue=stays, leave=not stays, kept=kept)
+                    if isinstance(taken, Lease) or not stays:
+                        return taken
+                    beat = now + beat_s
+                    continue
+                self._pause(seen, min(pause_s, beat - now, deadline - now))
+        except BaseException:
+            # If even this fails, the seat lapses by itself.
+            with suppress(SwarmMemoryError):
+                self._write(lambda tx: self._leave(tx, wish))
+            raise
+
+    def _look(self, wish: _Wish) -> float:
+        """Return how many seconds there is nothing to do for this waiter; it only reads."""
+        now_ms = _now_ms(self._db)
+        where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
+        row = self._db.one("lease_look", **where, now_ms=now_ms)
+        state, before, expires_ms = row if row else (None, 0, None)
+        if state != WAITING:
+            return 0.0  # it is our turn, or our place is gone
+        if before:
+            return LOOK_S_MAX  # what lapses is for the first in line to see to
+        return 0.0 if expires_ms is None else min(LOOK_S_MAX, (expires_ms - now_ms) / 1000)
+
+    def _pause(self, seen: int | None, timeout_s: float) -> None:
+        if self._wait is None:
+            raise InvalidArgumentError("nothing to wait with", hint="give Leases a wait function")
+        if seen is None:
+            self._wait(min(timeout_s, NET_S))
+        else:
+            self._wait(seen, timeout_s)
+
+    # --- inside a transaction ---
+
+    def _write(self, fn: Callable[[Tx], T]) -> T:
+        if self._wait is None:
+            return self._db.write(fn)
+        # Power loss ends every holder, so a lease needs no sync.
+        return self._db.write(fn, durability="relaxed")
+
+    def _write_take(
+        self, wish: _Wish, *, queue: bool, leave: bool = False, kept: Sequence[Lease] = ()
+    ) -> Lease | _Place:
+        def write(tx: Tx) -> Lease | _Place:
+            self._renew_all(tx, kept)
+            return self._take(tx, wish, queue, leave)
+
+        return self._write(write)
+
+    def _take(self, tx: Tx, wish: _Wish, queue: bool, leave: bool) -> Lease | _Place:
+        """Move one step on: hold it, or stand in line, or (`leave`) go; else who is in the way."""
+        places = self._settle(tx, wish.name)
+        own = next((place for place in places if place.holder == wish.holder), None)
+        if own is not None and own.state == GRANTED:
+            return self._claim(tx, wish, own.token)
+        others = [p for p in places if p.holder not in (wish.holder, wish.upgrades)]
+        if own is not None:
+            if leave:
+                self._leave(tx, wish)
+            else:
+                where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
+                tx.run("lease_stay", **where, expires_ms=_now_ms(tx) + ALIVE_MS)
+            return _in_the_way(wish, others)
+        if wish.upgrades is not None:
+            _check_upgrade(wish, places)
+        taken = [p for p in others if p.state != WAITING]
+        # Nobody overtakes those in line but a reader that upgrades: it holds the lease already.
+        first = wish.upgrades is not None or len(taken) == len(others)
+        if first and _admits(wish.mode, taken):
+            return self._sit(tx, wish, places)
+        if queue:
+            self._stand(tx, wish, places)
+            self._check_deadlock(tx, wish)
+        return _in_the_way(wish, others)
+
+    def _settle(self, tx: Tx, name: str) -> builtins.list[_Place]:
+        """Drop the seats that have lapsed, grant from the head of the line, return who is left."""
+        now_ms = _now_ms(tx)
+        where = {"swarm": self._context.swarm, "name": name}
+        every = [_Place(*row) for row in tx.all("lease_seats", **where)]
+        places = [place for place in every if place.expires_ms > now_ms]
+        if len(places) < len(every):
+            tx.run("lease_lapse", **where, now_ms=now_ms)
+        taken = [place for place in places if place.state != WAITING]
+        for index, place in enumerate(places):
+            if place.state != WAITING:
+                continue
+            if not _admits(place.mode, [p for p in taken if p.holder != place.upgrades]):
+                break
+            turn = {"token": self._next_token(tx, name), "expires_ms": now_ms + GRACE_MS}
+            tx.run("lease_grant", **where, holder=place.holder, **turn)
+            places[index] = place._replace(state=GRANTED, **turn)
+            taken.append(places[index])
+        return places
+
+    def _sit(self, tx: Tx, wish: _Wish, places: Sequence[_Place]) -> Lease:
+        """Hold what is free."""
+        self._leave_upgraded(tx, wish)
+        token = self._next_token(tx, wish.name)
+        expires_ms = _now_ms(tx) + wish.ttl_ms
+        self._add(tx, wish, HELD, _last(places) + 1, token, expires_ms)
+        return Lease(self._home, wish, self._owner, token, expires_ms)
+
+    def _stand(self, tx: Tx, wish: _Wish, places: Sequence[_Place]) -> None:
+        """Stand in line: at its end, or at its head to upgrade."""
+        waiters = sum(place.state == WAITING for place in places)
+        if waiters >= WAITERS_MAX:
+            what = f"the line at lease {wish.name!r}"
+            raise LimitExceededError(what, limit=WAITERS_MAX, actual=waiters + 1, unit="waiters")
+        ticket = _last(places) + 1 if wish.upgrades is None else places[0].ticket - 1
+        self._add(tx, wish, WAITING, ticket, None, _now_ms(tx) + ALIVE_MS)
+
+    def _add(
+        self, tx: Tx, wish: _Wish, state: str, ticket: int, token: int | None, expires_ms: int
+    ) -> None:
+        tx.run(
+            "lease_sit",
+            swarm=self._context.swarm,
+            name=wish.name,
+            holder=wish.holder,
+            ticket=ticket,
+            state=state,
+            mode=wish.mode,
+            token=token,
+            owner=self._owner,
+            session=self._context.session,
+            upgrades=wish.upgrades if state == WAITING else None,
+            reason=wish.reason,
+            now_ms=_now_ms(tx),
+            expires_ms=expires_ms,
+        )
+
+    def _claim(self, tx: Tx, wish: _Wish, token: int) -> Lease:
+        """Hold what was granted."""
+        self._leave_upgraded(tx, wish)
+        now_ms = _now_ms(tx)
+        expires_ms = now_ms + wish.ttl_ms
+        where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
+        tx.run("lease_claim", **where, now_ms=now_ms, expires_ms=expires_ms)
+        return Lease(self._home, wish, self._owner, token, expires_ms)
+
+    def _leave_upgraded(self, tx: Tx, wish: _Wish) -> None:
+        """Give up the read lease that is replaced; nobody else was let in while it was held."""
+        if wish.upgrades is None:
+            return
+        where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.upgrades}
+        if tx.one("lease_leave", **where) is None:
+            raise LeaseLostError(f"the read lease {wish.name!r} to be upgraded has lapsed")
+
+    def _next_token(self, tx: Tx, name: str) -> int:
+        row = tx.one("lease_token_next", swarm=self._context.swarm, name=name)
+        return int(row[0]) if row else 0
+
+    def _free(self, tx: Tx, lease: Lease) -> bool:
+        """Delete a held seat, let the next one in, and tell whether it had lapsed."""
+        where = {"swarm": self._context.swarm, "name": lease.name, "holder": lease.holder}
+        row = tx.one("lease_leave", **where)
+        if row is not None:
+            self._settle(tx, lease.name)
+        return row is None or row[0] <= _now_ms(tx)
+
+    def _leave(self, tx: Tx, wish: _Wish) -> None:
+        where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
+        if tx.one("lease_leave", **where) is not None:
+            self._settle(tx, wish.name)  # those behind may have waited for nobody else
+
+    def _renew(self, tx: Tx, lease: Lease, ttl_ms: int) -> int:
+        now_ms = _now_ms(tx)
+        renewed = tx.run(
+            "lease_renew",
+            swarm=self._context.swarm,
+            name=lease.name,
+            holder=lease.holder,
+            token=lease.token,
+            now_ms=now_ms,
+            expires_ms=now_ms + ttl_ms,
+        )
+        if not renewed:
+            raise _lost(lease)
+        return now_ms + ttl_ms
+
+    def _renew_all(self, tx: Tx, leases: Iterable[Lease]) -> None:
+        for lease in leases:
+            lease.expires_ms = self._renew(tx, lease, _ttl_ms(lease.ttl_s))
+
+    def _check_deadlock(self, tx: Tx, wish: _Wish) -> None:
+        where = {"swarm": self._context.swarm, "now_ms": _now_ms(tx)}
+        # Most waiters hold nothing, so nobody can be waiting for them.
+        if tx.one("lease_elsewhere", **where, owner=self._owner, holder=wish.holder) is None:
+            return
+        lines: dict[str, list[_Place]] = {}
+        for name, *fields in tx.all("lease_waits", **where):
+            lines.setdefault(name, []).append(_Place(*fields))
+        cycle = find_cycle(self._owner, lines.values())
+        if cycle:
+            raise DeadlockError(cycle)
+
+    @contextmanager
+    def _releasing(self, leases: builtins.list[Lease]) -> Iterator[None]:
+        """Release `leases`, whatever they are by then, at the end of the `with`."""
+        try:
+            yield
+        except BaseException as error:
+            with _milder_than(error):
+                self._release_all(leases)
+            raise
+        self._release_all(leases)
+
+    def _release_all(self, leases: Sequence[Lease]) -> None:
+        held = [lease for lease in reversed(leases) if not lease._released]
+        lost = self._write(lambda tx: [lease for lease in held if self._free(tx, lease)])
+        for lease in held if self is self._home else ():
+            lease._released = lease not in lost
+        if lost:
+            raise _lost(lost[-1])
+
+
+def find_cycle(owner: str, lines: Iterable[Sequence[_Place]]) -> list[str]:
+    """Return the shortest ring of owners from `owner`, each waiting for the next; [] for none.
+
+    `lines` are the seats at each lease in the order of their tickets. A waiter waits for all
+    whom its mode does not admit, holders and those before it in line. An owner does not wait for
+    itself: another of its threads may release.
+    """
+    waits_for: dict[str, list[str]] = {}
+    for line in lines:
+        for waiter, other in _waits(line):
+            if waiter.owner != other.owner:
+                waits_for.setdefault(waiter.owner, []).append(other.owner)
+    paths = [[owner]]
+    seen = set()
+    for path in paths:  # grows while it is walked: breadth first
+        for following in waits_for.get(path[-1], ()):
+            if following == owner:
+                return path
+            if following not in seen:
+                seen.add(following)
+                paths.append([*path, following])
+    return []
+
+
+def _waits(line: Sequence[_Place]) -> Iterator[tuple[_Place, _Place]]:
+    taken = [place for place in line if place.state != WAITING]
+    waiting = [place for place in line if place.state == WAITING]
+    for index, waiter in enumerate(waiting):
+        for place in taken:
+            if place.holder != waiter.upgrades and not _admits(waiter.mode, [place]):
+                yield waiter, place
+        for place in reversed(waiting[:index]):
+            if not _admits(waiter.mode, [place]):
+                yield waiter, place
+            if place.mode != "read":
+                break  # whom that one waits for, this one waits for too
+
+
+def _last(places: Sequence[_Place]) -> int:
+    return int(places[-1].ticket) if places else 0
+
+
+def _admits(mode: str, others: Sequence[_Place]) -> bool:
+    return not others or (mode == "read" and all(other.mode == "read" for other in others))
+
+
+def _in_the_way(wish: _Wish, others: Sequence[_Place]) -> _Place:
+    holders = [place for place in others if place.state != WAITING]
+    blocking = [place for place in holders if not _admits(wish.mode, [place])]
+    return (blocking or holders or list(others))[0]
+
+
+def _check_upgrade(wish: _Wish, places: Sequence[_Place]) -> None:
+    for place in places:
+        if place.upgrades is not None and place.holder != wish.holder:
+            held = LeaseHeldError(wish.name, place.owner, place.expires_ms)
+            held.hint = "another reader upgrades first: release this lease and acquire it anew"
+            raise held
+    if not any(place.holder == wish.upgrades and place.state == HELD for place in places):
+        raise LeaseLostError(f"the read lease {wish.name!r} to be upgraded is not held any more")
+
+
+def _now_ms(db: Reader) -> int:
+    """Return the time that leases are measured by; nothing else here asks what time it is."""
+    return db.now_ms
+
+
+def _milder_than(error: BaseException | None) -> AbstractContextManager[None]:
+    """Return a context in which a lost lease does not replace an error that is on its way."""
+    return nullcontext() if error is None else suppress(LeaseLostError)
+
+
+def _lost(lease: Lease) -> LeaseLostError:
+    return LeaseLostError(f"lease {lease.name!r} with token {lease.token} is not held any more")
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise InvalidArgumentError(f"names {names!r}", hint="give a list of names")
+    return sorted({_check_name(name) for name in names}, key=str.encode)
+
+
+def _check_name(name: str) -> str:
+    if not _fits(name, 1, NAME_BYTES_MAX):
+        raise InvalidArgumentError(
+            f"lease name {name!r:.80}", hint=f"text of 1 to {NAME_BYTES_MAX} bytes without NUL"
+        )
+    return name
+
+
+def _fits(text: str, bytes_min: int, bytes_max: int) -> bool:
+    try:
+        length = len(text.encode())
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return bytes_min <= length <= bytes_max and "\0" not in text
+
+
+def _ttl_ms(ttl_s: float) -> int:
+    if isinstance(ttl_s, bool) or not TTL_S_MIN <= ttl_s <= TTL_S_MAX:
+        raise InvalidArgumentError(
+            f"ttl_s {ttl_s!r}", hint=f"give {TTL_S_MIN} to {TTL_S_MAX} seconds and renew it"
+        )
+    return round(ttl_s * 1000)
