@@ -363,7 +363,7 @@ class Leases:
                 now_ms=now_ms,
                 limit=limit,
             )
-            return [Seat(*row, max(0, now_ms - row[8])) for row in rows]
+            return [Seat._make([*row, max(0, now_ms - row[8])]) for row in rows]
 
         return self._db.read(read)
 

@@ -132,7 +132,9 @@ class Swarm:
         if "leases" not in self._later:
             from swarm_memory.leases import Leases
 
-            self._later["leases"] = Leases(self._engine, self.context, self._wait)
+            self._later["leases"] = Leases(
+                self._engine, self.context, self._engine.wait, self._engine.version
+            )
         leases: Leases = self._later["leases"]
         return leases
 
@@ -142,7 +144,9 @@ class Swarm:
         if "messages" not in self._later:
             from swarm_memory.messages import Messages
 
-            self._later["messages"] = Messages(self._engine, self.context, self._wait)
+            self._later["messages"] = Messages(
+                self._engine, self.context, self._engine.wait, self._engine.version
+            )
         messages: Messages = self._later["messages"]
         return messages
 
@@ -252,9 +256,6 @@ class Swarm:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _wait(self, timeout_s: float) -> None:
-        self._engine.wait(self._engine.version(), timeout_s)
 
 
 class Transaction:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swarm_memory.doors.cli.frame import Door, file_of, verb
-from swarm_memory.doors.cli.show import cell, count, human_bytes, table
+from swarm_memory.doors.cli.show import cell, count, human_bytes, safe, table
 from swarm_memory.locate import FILE, project_folder
 
 if TYPE_CHECKING:
@@ -238,7 +238,18 @@ def demo(
 
     Example: swarm-memory demo src
     """
-    from swarm_memory.demo import run
+    from swarm_memory import demo as study
 
-    status = run(path, url=door.url, agents=agents, console=door.show.console)
-    return int(status or 0)
+    with door.show.progress("the agents are working") as bar:
+        report = study.run(
+            path,
+            url=door.url,
+            agents=agents,
+            progress=lambda done, total: bar(done, total, f"{done} of {total} tasks"),
+        )
+    if door.show.as_json:
+        door.show.json(report.to_dict())
+    else:
+        for line in study.lines(report):
+            print(safe(line))
+    return 0 if report.ok else 1

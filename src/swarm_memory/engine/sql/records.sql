@@ -203,7 +203,3 @@ INSERT INTO facts (swarm, name, value) VALUES (:swarm, :name, :value)
 ON CONFLICT (swarm, name) DO UPDATE SET value = excluded.value 
     WHERE facts.value <= :before
 RETURNING value
-
--- swarm_list --
--- The swarms of this store.
-SELECT DISTINCT swarm FROM usage_now ORDER BY swarm

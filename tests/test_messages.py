@@ -1,0 +1,730 @@
+"""Messages: who gets which, how often, in which order, and what happens when nobody says done."""
+
+import threading
+import time
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from swarm_memory.codec import Compressor
+from swarm_memory.config import load_config
+from swarm_memory.context import Context
+from swarm_memory.engine import open_engine
+from swarm_memory.errors import (
+    InvalidArgumentError,
+    InvalidValueError,
+    LimitExceededError,
+    NotFoundError,
+    OpIdReusedError,
+    StaleReceiptError,
+    WaitTimeoutError,
+)
+from swarm_memory.messages import BROADCAST_TTL_S, Counts, Messages
+from swarm_memory.records import Records
+
+WAIT_S = 5.0
+
+
+class ManualClock:
+    def __init__(self):
+        self.ms = 1_000_000
+
+    def now_ms(self):
+        return self.ms
+
+
+class Store:
+    """One store, and messages in it for as many agents as a test needs."""
+
+    def __init__(self, url, clock):
+        self.clock = clock
+        self.engine = open_engine(url, clock=clock)
+        self.config = load_config()
+
+    def context(self, agent="a", session=None, swarm="s"):
+        compressor = Compressor(lambda number: b"", lambda: 0, self.config.value_bytes_max)
+        return Context(swarm, agent, session, self.config, compressor)
+
+    def messages(self, agent="a", session=None, swarm="s"):
+        engine = self.engine
+        return Messages(engine, self.context(agent, session, swarm), engine.wait, engine.version)
+
+
+def bodies(messages):
+    return [message.body for message in messages]
+
+
+def in_thread(fn):
+    result = []
+    thread = threading.Thread(target=lambda: result.append(fn()), daemon=True)
+    thread.start()
+
+    def get():
+        thread.join(2 * WAIT_S)
+        assert result, "it still waits, or failed"
+        return result[0]
+
+    return get
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request, tmp_path, clock):
+    url = "sqlite:///:memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/m.db"
+    store = Store(url, clock)
+    yield store
+    store.engine.close()
+
+
+# --- to whom ---
+
+
+def test_a_message_to_an_agent_reaches_that_agent_only(store, clock):
+    sent = store.messages("a").send(
+        {"n": 1}, to="b", type="ping", priority=3, correlation="c", reply_to="d"
+    )
+
+    assert [] == store.messages("c").claim()
+    (message,) = store.messages("b").claim()
+    assert {"n": 1} == message.body
+    assert (sent.message_id, "a", "b", None, "ping", 3, 1, clock.ms, "c", "agent:d") == (
+        message.message_id, message.sender, message.to, message.topic, message.type,
+        message.priority, message.attempts, message.sent_ms, message.correlation,
+        message.reply_to,
+    )  # fmt: skip
+    message.ack()
+    assert Counts(0, 0, 0, 0, 0) == store.messages().counts()
+
+
+def test_of_those_who_claim_from_a_topic_one_gets_a_message(store):
+    for number in range(6):
+        store.messages("a").send(number, topic="reviews")
+
+    first = store.messages("b").claim("reviews", limit=4, visible_after_s=60)
+    second = store.messages("c").claim("reviews")
+
+    assert ([0, 1, 2, 3], [4, 5]) == (bodies(first), bodies(second))
+    assert "reviews" == first[0].topic and first[0].to is None
+    assert [] == store.messages("d").claim("reviews")
+
+
+def test_topics_and_agents_of_one_name_are_different(store):
+    store.messages().send("topic", topic="b")
+    store.messages().send("agent", to="b")
+
+    assert ["agent"] == bodies(store.messages("b").claim())
+    assert ["topic"] == bodies(store.messages("b").claim("b"))
+
+
+def test_what_is_said_to_everyone_reaches_each_agent_once(store):
+    store.messages("a").send("hello")
+
+    for agent in "abc":
+        (message,) = store.messages(agent).claim()
+        assert ("hello", "a", agent) == (message.body, message.sender, message.to)
+        message.ack()
+        assert [] == store.messages(agent).claim()
+
+
+def test_who_joins_later_still_hears_what_was_said_to_everyone(store, clock):
+    store.messages("a").send("early")
+    store.messages("b").claim()[0].ack()
+    store.messages("a").send("late")
+    clock.ms += 3_600_000
+
+    assert ["early", "late"] == bodies(store.messages("newcomer").claim())
+    assert ["late"] == bodies(store.messages("b").claim())
+
+
+def test_who_joins_after_it_expired_does_not(store, clock):
+    store.messages("a").send("short", ttl_s=1)
+    store.messages("a").send("default")
+    clock.ms += 1000
+    assert ["default"] == bodies(store.messages("b").claim())
+    clock.ms += round(BROADCAST_TTL_S * 1000)
+
+    assert [] == store.messages("c").claim()
+
+
+def test_a_broadcast_comes_again_to_the_agent_that_did_not_acknowledge(store, clock):
+    store.messages("a").send("hello")
+    store.messages("b").claim(visible_after_s=1)
+    store.messages("c").claim()[0].ack()
+    clock.ms += 1000
+
+    (message,) = store.messages("b").claim()
+    assert ("hello", 2) == (message.body, message.attempts)
+    assert [] == store.messages("c").claim()
+
+
+def test_an_inbox_keeps_the_order_of_broadcasts_and_direct_messages(store):
+    sender = store.messages("a")
+    sender.send(1)
+    sender.send(2, to="b")
+    sender.send(3)
+    sender.send(4, to="b")
+
+    assert [1, 2, 3, 4] == bodies(store.messages("b").claim())
+
+
+def test_swarms_do_not_see_each_others_messages(store):
+    store.messages(swarm="s").send(1, to="b")
+    store.messages(swarm="s").send(2, topic="t")
+    store.messages(swarm="s").send(3)
+    other = store.messages("b", swarm="t")
+
+    assert ([], [], []) == (other.claim(), other.claim("t"), other.inbox())
+    assert Counts(0, 0, 0, 0, 0) == other.counts()
+
+
+def test_a_receipt_of_another_swarm_is_worth_nothing(store):
+    store.messages(swarm="s").send(1, topic="t")
+    (message,) = store.messages(swarm="s").claim("t")
+
+    with pytest.raises(StaleReceiptError):
+        store.messages(swarm="other").ack(message.receipt)
+    message.ack()
+
+
+# --- in which order, and when ---
+
+
+def test_a_topic_is_first_in_first_out_within_a_priority(store):
+    for number, priority in enumerate([0, 5, 0, 5, -1]):
+        store.messages().send(number, topic="t", priority=priority)
+
+    assert [1, 3, 0] == bodies(store.messages().claim("t", limit=3))
+    assert [2, 4] == bodies(store.messages().claim("t"))
+
+
+def test_a_message_given_back_comes_before_younger_ones(store):
+    for number in range(3):
+        store.messages().send(number, topic="t")
+    (first,) = store.messages().claim("t", limit=1)
+    first.nack()
+
+    assert [0, 1, 2] == bodies(store.messages().claim("t"))
+
+
+def test_strict_order_waits_for_what_is_open(store, clock):
+    for number in range(3):
+        store.messages().send(number, topic="t")
+    store.messages("a").claim("t", limit=1, order="strict", visible_after_s=1)
+
+    assert [] == store.messages("b").claim("t", order="strict")
+    clock.ms += 1000
+    again = store.messages("b").claim("t", limit=1, order="strict")
+    assert ([0], [2]) == (bodies(again), [m.attempts for m in again])
+    again[0].ack()
+    assert [1, 2] == bodies(store.messages("b").claim("t", order="strict"))
+
+
+def test_a_delayed_message_shows_when_it_is_due(store, clock):
+    sent = store.messages().send("later", topic="t", delay_s=2)
+    store.messages().send("for all", delay_s=2)
+    assert clock.ms + 2000 == sent.visible_ms
+    assert ([], []) == (store.messages().claim("t"), store.messages("b").claim())
+    assert 2 == store.messages().counts().delayed
+
+    clock.ms += 2000
+
+    (message,) = store.messages().claim("t")
+    assert ("later", 1) == (message.body, message.attempts)
+    assert ["for all"] == bodies(store.messages("b").claim())
+
+
+def test_an_expired_message_is_dropped_and_those_behind_it_are_given(store, clock):
+    for number in range(20):
+        store.messages().send(number, topic="t", ttl_s=1 if number % 4 else None)
+    clock.ms += 1000
+
+    assert [0, 4, 8] == bodies(store.messages().claim("t", limit=3))
+    assert [12, 16] == bodies(store.messages().claim("t", limit=3))
+    assert Counts(0, 0, 5, 0, 0) == store.messages().counts()
+
+
+# --- done, or not done ---
+
+
+def test_what_was_not_acknowledged_comes_again(store, clock):
+    store.messages().send("work", topic="t")
+    (first,) = store.messages("a").claim("t", visible_after_s=1)
+    clock.ms += 999
+    assert [] == store.messages("b").claim("t")
+    clock.ms += 1
+
+    (second,) = store.messages("b").claim("t")
+
+    assert (1, 2) == (first.attempts, second.attempts)
+    assert "not acknowledged in time by a" == second.reason
+    for call in (first.ack, first.nack, first.extend):
+        with pytest.raises(StaleReceiptError):
+            call()
+    second.ack()
+    with pytest.raises(StaleReceiptError):
+        second.ack()
+
+
+def test_a_late_acknowledgement_counts_if_nobody_else_got_the_message(store, clock):
+    store.messages().send("work", topic="t")
+    (message,) = store.messages().claim("t", visible_after_s=1)
+    clock.ms += 5000
+
+    message.ack()
+
+    assert [] == store.messages().claim("t")
+
+
+def test_an_extended_message_stays_hidden(store, clock):
+    store.messages().send("work", topic="t")
+    (message,) = store.messages().claim("t", visible_after_s=1)
+    clock.ms += 900
+    message.extend(10)
+    clock.ms += 9000
+
+    assert [] == store.messages("b").claim("t")
+    message.ack()
+
+
+def test_a_message_given_back_with_a_delay_comes_after_it(store, clock):
+    store.messages().send("work", topic="t")
+    store.messages().claim("t")[0].nack(delay_s=2, reason="not yet")
+    assert [] == store.messages().claim("t")
+    clock.ms += 2000
+
+    (message,) = store.messages().claim("t")
+    assert (2, "not yet") == (message.attempts, message.reason)
+
+
+def test_several_are_acknowledged_at_once_and_stale_ones_are_named(store, clock):
+    for number in range(3):
+        store.messages().send(number, topic="t")
+    messages = store.messages().claim("t")
+    messages[1].ack()
+
+    with pytest.raises(StaleReceiptError) as caught:
+        store.messages().ack(*messages[:2], messages[2].receipt)
+
+    assert messages[1].receipt in str(caught.value)
+    assert messages[0].receipt not in str(caught.value)
+    clock.ms += 3_600_000
+    assert [] == store.messages().claim("t")
+    assert 0 == store.messages().ack()
+
+
+@pytest.mark.parametrize("receipt", ["", "x", "1", "1-", "-1-", "٣-a", "9" * 40 + "-a", "1-'"])
+def test_a_made_up_receipt_is_refused(store, receipt):
+    store.messages().send(1, topic="t")
+    store.messages().claim("t")[0].nack()
+
+    with pytest.raises(StaleReceiptError):
+        store.messages().ack(receipt)
+
+
+def test_a_poison_message_dies_after_its_attempts_and_the_topic_goes_on(store):
+    store.messages().send("poison", topic="t")
+    store.messages().send("good", topic="t")
+    for _ in range(5):
+        store.messages().claim("t", limit=1)[0].nack(reason="cannot parse")
+
+    assert ["good"] == bodies(store.messages().claim("t"))
+    (dead,) = store.messages().dead("t")
+    assert ("poison", 5, "cannot parse", None) == (
+        dead.body, dead.attempts, dead.reason, dead.receipt,
+    )  # fmt: skip
+    assert [] == store.messages().dead("other")
+    assert 1 == store.messages().counts().dead
+
+
+def test_a_message_whose_consumers_die_ends_among_the_dead(store, clock):
+    store.messages().send("deadly", topic="t", attempts_max=2)
+    for _ in range(2):
+        assert ["deadly"] == bodies(store.messages().claim("t", visible_after_s=1))
+        clock.ms += 1000
+
+    (dead,) = store.messages().dead()
+    assert ("not acknowledged in time by a", clock.ms) == (dead.reason, dead.dead_ms)
+    assert [] == store.messages().claim("t")
+
+
+def test_a_revived_message_begins_anew(store):
+    store.messages().send("work", topic="t", attempts_max=1)
+    store.messages().claim("t")[0].nack()
+    (dead,) = store.messages().dead()
+
+    assert 1 == store.messages().revive(dead.message_id)
+
+    (message,) = store.messages().claim("t")
+    assert 1 == message.attempts
+    with pytest.raises(NotFoundError):
+        store.messages().revive(dead.message_id)
+
+
+def test_a_broadcast_that_died_for_one_agent_is_kept_with_its_text(store, clock):
+    store.messages("a").send("hello", attempts_max=1)
+    store.messages("b").claim()[0].nack(reason="no")
+    clock.ms += round(BROADCAST_TTL_S * 1000)
+    store.messages("a").send("next")
+    store.messages("a").prune()
+
+    assert ["hello"] == bodies(store.messages().dead())
+
+
+def test_the_end_of_a_session_gives_back_what_it_had(store):
+    store.messages().send(1, topic="t")
+    store.messages().send(2, topic="t")
+    store.messages("a", "s1").claim("t", limit=1)
+    (kept,) = store.messages("a", "s2").claim("t", limit=1)
+
+    assert 1 == store.messages().end_session("s1")
+
+    assert [1] == bodies(store.messages("b").claim("t"))
+    kept.ack()
+
+
+# --- sending once ---
+
+
+def test_a_repeated_send_with_one_op_id_sends_once(store, clock):
+    first = store.messages().send("x", topic="t", op_id="op-1")
+    clock.ms += 10
+
+    assert first == store.messages().send("x", topic="t", op_id="op-1")
+    with pytest.raises(OpIdReusedError):
+        store.messages().send("y", topic="t", op_id="op-1")
+    store.messages("b").send("y", topic="t", op_id="op-1")
+    assert ["x", "y"] == bodies(store.messages().claim("t"))
+
+
+def test_a_send_is_seen_only_if_its_transaction_commits(store):
+    def write(tx, fail):
+        Records(tx, store.context()).put("k/a", 1)
+        store.messages().within(tx).send("put", topic="t")
+        if fail:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.engine.write(lambda tx: write(tx, True))
+    assert [] == store.messages().claim("t")
+    store.engine.write(lambda tx: write(tx, False))
+    assert ["put"] == bodies(store.messages().claim("t"))
+
+
+def test_a_message_is_claimed_and_done_in_the_transaction_of_its_work(store):
+    store.messages().send("work", topic="t")
+
+    def work(tx, fail):
+        messages = store.messages().within(tx)
+        (message,) = messages.claim("t")
+        Records(tx, store.context()).put("k/a", message.body)
+        messages.ack(message)
+        if fail:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.engine.write(lambda tx: work(tx, True))
+    store.engine.write(lambda tx: work(tx, False))
+    assert [] == store.messages().inbox("t")
+
+
+def test_nothing_is_waited_for_in_a_transaction(store):
+    def wait(tx):
+        messages = store.messages().within(tx)
+        with pytest.raises(InvalidArgumentError):
+            messages.claim("t", wait_s=1)
+        with pytest.raises(InvalidArgumentError):
+            messages.request(1, to="b")
+        assert [] == messages.claim("t")
+
+    store.engine.write(wait)
+
+
+# --- looking ---
+
+
+def test_looking_into_the_inbox_takes_nothing(store, clock):
+    store.messages("a").send("all")
+    store.messages("a").send("direct", to="b")
+    store.messages("a").send("gone", to="b", ttl_s=1)
+    store.messages("a").send("later", to="b", delay_s=60)
+    clock.ms += 1000
+
+    for _ in range(2):
+        seen = store.messages("b").inbox()
+        assert ["all", "direct"] == bodies(seen)
+        assert {(0, None)} == {(m.attempts, m.receipt) for m in seen}
+    assert ["all", "direct"] == bodies(store.messages("b").claim())
+    assert [] == store.messages("b").inbox()
+    with pytest.raises(StaleReceiptError):
+        seen[0].ack()
+
+
+def test_what_is_due_again_is_seen_in_the_inbox(store, clock):
+    store.messages().send(1, topic="t")
+    store.messages().claim("t", visible_after_s=1)
+    clock.ms += 1000
+
+    assert [1] == bodies(store.messages().inbox("t"))
+
+
+def test_counts_tell_the_states_and_the_oldest_age(store, clock):
+    messages = store.messages()
+    for number in range(4):
+        messages.send(number, topic="t", attempts_max=1)
+    messages.send("later", topic="t", delay_s=60)
+    messages.claim("t", limit=1)
+    messages.claim("t", limit=1)[0].nack()
+    clock.ms += 700
+
+    assert Counts(2, 1, 1, 1, 700) == messages.counts()
+    assert {"ready": 2, "dead": 1}.items() <= messages.counts().to_dict().items()
+
+
+def test_pruning_forgets_the_expired_and_the_old_dead(store, clock):
+    messages = store.messages()
+    messages.send("expired", topic="t", ttl_s=1)
+    messages.send("kept", topic="t")
+    messages.send("dead", topic="d", attempts_max=1)
+    messages.claim("d")[0].nack()
+    messages.send("everyone", ttl_s=1)
+    messages.send("newest", ttl_s=1)
+    clock.ms += 1000
+
+    assert 2 == messages.prune()
+    assert 1 == messages.counts().dead
+    clock.ms += round(store.config.event_retention_s * 1000)
+    assert 1 == messages.prune()
+    assert (1, 0, 0, 0) == messages.counts()[:4]
+
+
+def test_a_message_shows_the_same_json_at_every_door(store):
+    store.messages().send({"a": [1, None]}, topic="t")
+
+    shown = store.messages().claim("t")[0].to_dict()
+
+    assert {"a": [1, None]} == shown["body"]
+    assert {"message_id", "receipt", "attempts", "sender", "topic"} <= shown.keys()
+
+
+# --- waiting, asking and answering ---
+
+
+def test_a_claim_waits_for_a_message(store):
+    get = in_thread(lambda: store.messages("b").claim("t", wait_s=WAIT_S))
+    store.messages("a").send("now", topic="t")
+
+    assert ["now"] == bodies(get())
+
+
+def test_a_claim_waits_for_what_is_said_to_everyone(store):
+    get = in_thread(lambda: store.messages("b").claim(wait_s=WAIT_S))
+    store.messages("a").send("now")
+
+    assert ["now"] == bodies(get())
+
+
+def test_a_claim_notices_when_something_becomes_due(store, clock):
+    store.messages().send("later", topic="t", delay_s=60)
+    get = in_thread(lambda: store.messages().claim("t", wait_s=WAIT_S))
+    clock.ms += 60_000
+
+    assert ["later"] == bodies(get())
+
+
+def test_a_wait_that_is_over_gives_nothing(store):
+    began = time.monotonic()
+
+    assert [] == store.messages().claim("t", wait_s=0.05)
+    assert 0.05 <= time.monotonic() - began < WAIT_S
+
+
+def test_a_wait_function_that_misses_changes_only_delays(store):
+    engine = store.engine
+    messages = Messages(engine, store.context("b"), lambda s: engine.wait(engine.version(), s))
+    get = in_thread(lambda: messages.claim(wait_s=WAIT_S))
+    store.messages("a").send("now", to="b")
+
+    assert ["now"] == bodies(get())
+
+
+def test_a_request_gets_its_answer_and_others_do_not(store):
+    get = in_thread(lambda: store.messages("a").request("2 + 2", to="b", timeout_s=WAIT_S))
+    (question,) = store.messages("b").claim(wait_s=WAIT_S)
+    question.reply(4)
+    question.ack()
+
+    answer = get()
+
+    assert (4, "b", question.correlation) == (answer.body, answer.sender, answer.correlation)
+    assert [] == store.messages("a").claim()
+    assert Counts(0, 0, 0, 0, 0) == store.messages().counts()
+
+
+def test_a_request_without_an_answer_ends_and_is_never_worked_on(store, clock):
+    with pytest.raises(WaitTimeoutError):
+        store.messages("a").request("anybody?", to="b", timeout_s=0.05)
+    clock.ms += 50
+
+    assert [] == store.messages("b").claim()
+
+
+def test_an_answer_to_an_ordinary_message_goes_to_its_sender_or_where_it_asked(store):
+    sent = store.messages("a").send("question", to="b")
+    store.messages("a").send("question", to="b", reply_to="topic:answers", correlation="c-1")
+    for message in store.messages("b").claim():
+        message.reply("answer", type="answer")
+
+    (direct,) = store.messages("a").claim()
+    (other,) = store.messages("c").claim("answers")
+    assert (sent.message_id, "c-1") == (direct.correlation, other.correlation)
+    assert "answer" == other.type
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"to": "b", "topic": "t"}, {"to": ""}, {"topic": ""}, {"topic": "a\0b"},
+        {"topic": "t" * 1025}, {"to": 7}, {"priority": 1001}, {"priority": True},
+        {"delay_s": -1}, {"delay_s": float("nan")}, {"ttl_s": 0}, {"ttl_s": "1"}, {"type": ""},
+        {"op_id": ""}, {"attempts_max": 0}, {"correlation": "c" * 256}, {"reply_to": ""},
+    ],
+)  # fmt: skip
+def test_a_send_out_of_range_is_refused(store, options):
+    with pytest.raises(InvalidArgumentError):
+        store.messages().send(1, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"limit": 0}, {"limit": 10**9}, {"visible_after_s": 0}, {"wait_s": -1}, {"order": "lifo"},
+     {"topic": ""}],
+)  # fmt: skip
+def test_a_claim_out_of_range_is_refused(store, options):
+    with pytest.raises(InvalidArgumentError):
+        store.messages().claim(**options)
+
+
+def test_a_body_that_is_no_json_or_too_large_is_refused(store):
+    with pytest.raises(InvalidValueError):
+        store.messages().send(float("nan"), topic="t")
+    with pytest.raises(LimitExceededError):
+        store.messages().send("x" * (store.config.value_bytes_max + 1), topic="t")
+    assert Counts(0, 0, 0, 0, 0) == store.messages().counts()
+
+
+# --- against a model ---
+
+
+class Sheet:
+    """What the model knows of one message."""
+
+    def __init__(self, body, priority, attempts_max):
+        self.body, self.priority, self.attempts_max = body, priority, attempts_max
+        self.attempts, self.state, self.until, self.message = 0, "ready", 0, None
+
+
+class MessageMachine(RuleBasedStateMachine):
+    """Send, claim, ack, nack, extend, revive and time on one topic, against a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.clock = ManualClock()
+        self.store = Store("sqlite:///:memory:", self.clock)
+        self.messages = self.store.messages()
+        self.sheets, self.stale = [], []
+        self.number = 0
+
+    def refresh(self):
+        for sheet in self.sheets:
+            if sheet.state == "hidden" and sheet.until <= self.clock.ms:
+                sheet.state = "dead" if sheet.attempts >= sheet.attempts_max else "ready"
+                self.stale.append(sheet.message)
+
+    def hidden(self):
+        return [sheet for sheet in self.sheets if sheet.state == "hidden"]
+
+    @rule(priority=st.integers(-1, 1), attempts_max=st.integers(1, 3))
+    def send(self, priority, attempts_max):
+        self.number += 1
+        self.messages.send(self.number, topic="t", priority=priority, attempts_max=attempts_max)
+        self.sheets.append(Sheet(self.number, priority, attempts_max))
+
+    @rule(limit=st.integers(1, 3), seconds=st.integers(1, 3))
+    def claim(self, limit, seconds):
+        self.refresh()
+        ready = [sheet for sheet in self.sheets if sheet.state == "ready"]
+        ready.sort(key=lambda sheet: (-sheet.priority, sheet.body))
+        messages = self.messages.claim("t", limit=limit, visible_after_s=seconds)
+        assert bodies(messages) == [sheet.body for sheet in ready[:limit]]
+        for sheet, message in zip(ready, messages, strict=False):
+            sheet.state, sheet.until, sheet.message = "hidden", message.visible_ms, message
+            sheet.attempts += 1
+            assert (sheet.attempts, self.clock.ms + 1000 * seconds) == (
+                message.attempts,
+                message.visible_ms,
+            )
+
+    @precondition(lambda self: self.hidden())
+    @rule(data=st.data(), how=st.sampled_from(["ack", "nack", "extend"]))
+    def use(self, data, how):
+        sheet = data.draw(st.sampled_from(self.hidden()))
+        getattr(sheet.message, how)()
+        if how == "extend":
+            sheet.until = self.clock.ms + 60_000
+            return
+        self.stale.append(sheet.message)
+        if how == "ack":
+            self.sheets.remove(sheet)
+        else:
+            sheet.state = "dead" if sheet.attempts >= sheet.attempts_max else "ready"
+
+    @precondition(lambda self: self.stale)
+    @rule(data=st.data(), how=st.sampled_from(["ack", "nack", "extend"]))
+    def use_a_stale_receipt(self, data, how):
+        self.messages.inbox("t")
+        message = data.draw(st.sampled_from(self.stale))
+        with pytest.raises(StaleReceiptError):
+            getattr(message, how)()
+
+    @rule(data=st.data())
+    def revive(self, data):
+        dead = [message.message_id for message in self.messages.dead()]
+        self.refresh()
+        if dead:
+            chosen = data.draw(st.sampled_from(self.messages.dead()))
+            self.messages.revive(chosen.message_id)
+            sheet = next(sheet for sheet in self.sheets if sheet.body == chosen.body)
+            sheet.state, sheet.attempts = "ready", 0
+
+    @rule(ms=st.integers(1, 2500))
+    def pass_time(self, ms):
+        self.clock.ms += ms
+
+    @invariant()
+    def nothing_is_lost_and_nothing_doubled(self):
+        self.refresh()
+        states = [sheet.state for sheet in self.sheets]
+        assert sorted(s.body for s in self.sheets if s.state == "dead") == sorted(
+            bodies(self.messages.dead("t"))
+        )
+        seen = bodies(self.messages.inbox("t"))
+        ready = [sheet for sheet in self.sheets if sheet.state == "ready"]
+        ready.sort(key=lambda sheet: (-sheet.priority, sheet.body))
+        assert [sheet.body for sheet in ready] == seen
+        assert states.count("hidden") == self.messages.counts().claimed
+
+    def teardown(self):
+        self.store.engine.close()
+
+
+TestMessageMachine = MessageMachine.TestCase
+TestMessageMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
