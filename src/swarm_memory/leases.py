@@ -16,6 +16,7 @@ import time
 from collections import namedtuple
 from contextlib import contextmanager, nullcontext, suppress
 
+from swarm_memory.checks import check_name, check_number, check_whole, fits
 from swarm_memory.errors import (
     DeadlockError,
     InvalidArgumentError,
@@ -23,6 +24,19 @@ from swarm_memory.errors import (
     LeaseLostError,
     LimitExceededError,
     SwarmMemoryError,
+)
+from swarm_memory.seats import (
+    GRANTED,
+    HELD,
+    MODES,
+    WAITING,
+    Place,
+    Wish,
+    admits,
+    check_upgrade,
+    find_cycle,
+    in_the_way,
+    last_ticket,
 )
 
 TYPE_CHECKING = False
@@ -38,9 +52,6 @@ if TYPE_CHECKING:
     from swarm_memory.model import Json
 
     T = TypeVar("T")
-
-MODES = ("read", "write", "exclusive")
-WAITING, GRANTED, HELD = "waiting", "granted", "held"
 
 NAME_BYTES_MAX = 1024
 REASON_BYTES_MAX = 1024
@@ -83,18 +94,6 @@ class Seat(
     def to_dict(self) -> dict[str, Json]:
         """Return the seat as every door shows it."""
         return self._asdict()
-
-
-class _Place(namedtuple("_Place", "holder state mode ticket token owner upgrades expires_ms")):
-    """What deciding needs to know of a seat."""
-
-    __slots__ = ()
-
-
-class _Wish(namedtuple("_Wish", "name holder mode ttl_ms reason upgrades")):
-    """What somebody asks for; `upgrades` is the holder of the read lease to be replaced."""
-
-    __slots__ = ()
 
 
 class Lease:
@@ -350,9 +349,7 @@ class Leases:
 
     def list(self, name: str | None = None, *, limit: int = 1000) -> list[Seat]:
         """Return who holds and who waits, by name and place in line; of one name if given."""
-        if not 1 <= limit <= self._context.config.batch_rows_max:
-            most = self._context.config.batch_rows_max
-            raise InvalidArgumentError(f"limit {limit}", hint=f"give 1 to {most}")
+        check_whole("limit", limit, 1, self._context.config.batch_rows_max)
 
         def read(tx: Tx) -> list[Seat]:
             now_ms = _now_ms(tx)
@@ -369,20 +366,19 @@ class Leases:
 
     # --- one acquire ---
 
-    def _wish(self, name: str, mode: str, ttl_s: float, reason: str | None) -> _Wish:
+    def _wish(self, name: str, mode: str, ttl_s: float, reason: str | None) -> Wish:
         if mode not in MODES:
             raise InvalidArgumentError(f"mode {mode!r}", hint=" or ".join(MODES))
-        if reason is not None and not _fits(reason, 0, REASON_BYTES_MAX):
+        if reason is not None and not fits(reason, 0, REASON_BYTES_MAX):
             raise InvalidArgumentError(
                 "reason", hint=f"text of up to {REASON_BYTES_MAX} bytes without NUL"
             )
-        return _Wish(_check_name(name), os.urandom(8).hex(), mode, _ttl_ms(ttl_s), reason, None)
+        return Wish(_check_name(name), os.urandom(8).hex(), mode, _ttl_ms(ttl_s), reason, None)
 
     def _wait_limit_s(self, wait_s: float | None) -> float:
         if wait_s is None:
             return self._context.config.lock_timeout_s if self._wait is not None else 0.0
-        if isinstance(wait_s, bool) or not 0 <= wait_s <= WAIT_S_MAX:
-            raise InvalidArgumentError(f"wait_s {wait_s!r}", hint=f"give 0 to {WAIT_S_MAX} seconds")
+        check_number("wait_s", wait_s, 0, WAIT_S_MAX, "seconds")
         if wait_s and self._wait is None:
             raise InvalidArgumentError(
                 f"wait_s {wait_s} in a transaction, which sees one moment",
@@ -390,7 +386,7 @@ class Leases:
             )
         return wait_s
 
-    def _acquire(self, wish: _Wish, wait_s: float | None, kept: Sequence[Lease]) -> Lease:
+    def _acquire(self, wish: Wish, wait_s: float | None, kept: Sequence[Lease]) -> Lease:
         """Take what is wished for; `kept` are leases to renew while it is waited for."""
         limit_s = self._wait_limit_s(wait_s)
         taken = self._write_take(wish, queue=limit_s > 0)
@@ -400,7 +396,7 @@ class Leases:
             return taken
         raise LeaseHeldError(wish.name, taken.owner, taken.expires_ms)
 
-    def _stand_in_line(self, wish: _Wish, limit_s: float, kept: Sequence[Lease]) -> Lease | _Place:
+    def _stand_in_line(self, wish: Wish, limit_s: float, kept: Sequence[Lease]) -> Lease | Place:
         """Wait until it is this waiter's turn; after `limit_s` return who was in the way."""
         deadline = time.monotonic() + limit_s
         # What is kept must not lapse between two beats.
@@ -426,7 +422,7 @@ class Leases:
                 self._write(lambda tx: self._leave(tx, wish))
             raise
 
-    def _look(self, wish: _Wish) -> float:
+    def _look(self, wish: Wish) -> float:
         """Return how many seconds there is nothing to do for this waiter; it only reads."""
         now_ms = _now_ms(self._db)
         where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
@@ -455,15 +451,15 @@ class Leases:
         return self._db.write(fn, durability="relaxed")
 
     def _write_take(
-        self, wish: _Wish, *, queue: bool, leave: bool = False, kept: Sequence[Lease] = ()
-    ) -> Lease | _Place:
-        def write(tx: Tx) -> Lease | _Place:
+        self, wish: Wish, *, queue: bool, leave: bool = False, kept: Sequence[Lease] = ()
+    ) -> Lease | Place:
+        def write(tx: Tx) -> Lease | Place:
             self._renew_all(tx, kept)
             return self._take(tx, wish, queue, leave)
 
         return self._write(write)
 
-    def _take(self, tx: Tx, wish: _Wish, queue: bool, leave: bool) -> Lease | _Place:
+    def _take(self, tx: Tx, wish: Wish, queue: bool, leave: bool) -> Lease | Place:
         """Move one step on: hold it, or stand in line, or (`leave`) go; else who is in the way."""
         places = self._settle(tx, wish.name)
         own = next((place for place in places if place.holder == wish.holder), None)
@@ -476,24 +472,24 @@ class Leases:
             else:
                 where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
                 tx.run("lease_stay", **where, expires_ms=_now_ms(tx) + ALIVE_MS)
-            return _in_the_way(wish, others)
+            return in_the_way(wish, others)
         if wish.upgrades is not None:
-            _check_upgrade(wish, places)
+            check_upgrade(wish, places)
         taken = [p for p in others if p.state != WAITING]
         # Nobody overtakes those in line but a reader that upgrades: it holds the lease already.
         first = wish.upgrades is not None or len(taken) == len(others)
-        if first and _admits(wish.mode, taken):
+        if first and admits(wish.mode, taken):
             return self._sit(tx, wish, places)
         if queue:
             self._stand(tx, wish, places)
             self._check_deadlock(tx, wish)
-        return _in_the_way(wish, others)
+        return in_the_way(wish, others)
 
-    def _settle(self, tx: Tx, name: str) -> builtins.list[_Place]:
+    def _settle(self, tx: Tx, name: str) -> builtins.list[Place]:
         """Drop the seats that have lapsed, grant from the head of the line, return who is left."""
         now_ms = _now_ms(tx)
         where = {"swarm": self._context.swarm, "name": name}
-        every = [_Place(*row) for row in tx.all("lease_seats", **where)]
+        every = [Place(*row) for row in tx.all("lease_seats", **where)]
         places = [place for place in every if place.expires_ms > now_ms]
         if len(places) < len(every):
             tx.run("lease_lapse", **where, now_ms=now_ms)
@@ -501,7 +497,7 @@ class Leases:
         for index, place in enumerate(places):
             if place.state != WAITING:
                 continue
-            if not _admits(place.mode, [p for p in taken if p.holder != place.upgrades]):
+            if not admits(place.mode, [p for p in taken if p.holder != place.upgrades]):
                 break
             turn = {"token": self._next_token(tx, name), "expires_ms": now_ms + GRACE_MS}
             tx.run("lease_grant", **where, holder=place.holder, **turn)
@@ -509,25 +505,25 @@ class Leases:
             taken.append(places[index])
         return places
 
-    def _sit(self, tx: Tx, wish: _Wish, places: Sequence[_Place]) -> Lease:
+    def _sit(self, tx: Tx, wish: Wish, places: Sequence[Place]) -> Lease:
         """Hold what is free."""
         self._leave_upgraded(tx, wish)
         token = self._next_token(tx, wish.name)
         expires_ms = _now_ms(tx) + wish.ttl_ms
-        self._add(tx, wish, HELD, _last(places) + 1, token, expires_ms)
+        self._add(tx, wish, HELD, last_ticket(places) + 1, token, expires_ms)
         return Lease(self._home, wish, self._owner, token, expires_ms)
 
-    def _stand(self, tx: Tx, wish: _Wish, places: Sequence[_Place]) -> None:
+    def _stand(self, tx: Tx, wish: Wish, places: Sequence[Place]) -> None:
         """Stand in line: at its end, or at its head to upgrade."""
         waiters = sum(place.state == WAITING for place in places)
         if waiters >= WAITERS_MAX:
             what = f"the line at lease {wish.name!r}"
             raise LimitExceededError(what, limit=WAITERS_MAX, actual=waiters + 1, unit="waiters")
-        ticket = _last(places) + 1 if wish.upgrades is None else places[0].ticket - 1
+        ticket = last_ticket(places) + 1 if wish.upgrades is None else places[0].ticket - 1
         self._add(tx, wish, WAITING, ticket, None, _now_ms(tx) + ALIVE_MS)
 
     def _add(
-        self, tx: Tx, wish: _Wish, state: str, ticket: int, token: int | None, expires_ms: int
+        self, tx: Tx, wish: Wish, state: str, ticket: int, token: int | None, expires_ms: int
     ) -> None:
         tx.run(
             "lease_sit",
@@ -546,7 +542,7 @@ class Leases:
             expires_ms=expires_ms,
         )
 
-    def _claim(self, tx: Tx, wish: _Wish, token: int) -> Lease:
+    def _claim(self, tx: Tx, wish: Wish, token: int) -> Lease:
         """Hold what was granted."""
         self._leave_upgraded(tx, wish)
         now_ms = _now_ms(tx)
@@ -555,7 +551,7 @@ class Leases:
         tx.run("lease_claim", **where, now_ms=now_ms, expires_ms=expires_ms)
         return Lease(self._home, wish, self._owner, token, expires_ms)
 
-    def _leave_upgraded(self, tx: Tx, wish: _Wish) -> None:
+    def _leave_upgraded(self, tx: Tx, wish: Wish) -> None:
         """Give up the read lease that is replaced; nobody else was let in while it was held."""
         if wish.upgrades is None:
             return
@@ -575,7 +571,7 @@ class Leases:
             self._settle(tx, lease.name)
         return row is None or row[0] <= _now_ms(tx)
 
-    def _leave(self, tx: Tx, wish: _Wish) -> None:
+    def _leave(self, tx: Tx, wish: Wish) -> None:
         where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
         if tx.one("lease_leave", **where) is not None:
             self._settle(tx, wish.name)  # those behind may have waited for nobody else
@@ -599,14 +595,14 @@ class Leases:
         for lease in leases:
             lease.expires_ms = self._renew(tx, lease, _ttl_ms(lease.ttl_s))
 
-    def _check_deadlock(self, tx: Tx, wish: _Wish) -> None:
+    def _check_deadlock(self, tx: Tx, wish: Wish) -> None:
         where = {"swarm": self._context.swarm, "now_ms": _now_ms(tx)}
         # Most waiters hold nothing, so nobody can be waiting for them.
         if tx.one("lease_elsewhere", **where, owner=self._owner, holder=wish.holder) is None:
             return
-        lines: dict[str, list[_Place]] = {}
+        lines: dict[str, list[Place]] = {}
         for name, *fields in tx.all("lease_waits", **where):
-            lines.setdefault(name, []).append(_Place(*fields))
+            lines.setdefault(name, []).append(Place(*fields))
         cycle = find_cycle(self._owner, lines.values())
         if cycle:
             raise DeadlockError(cycle)
@@ -631,68 +627,6 @@ class Leases:
             raise _lost(lost[-1])
 
 
-def find_cycle(owner: str, lines: Iterable[Sequence[_Place]]) -> list[str]:
-    """Return the shortest ring of owners from `owner`, each waiting for the next; [] for none.
-
-    `lines` are the seats at each lease in the order of their tickets. A waiter waits for all
-    whom its mode does not admit, holders and those before it in line. An owner does not wait for
-    itself: another of its threads may release.
-    """
-    waits_for: dict[str, list[str]] = {}
-    for line in lines:
-        for waiter, other in _waits(line):
-            if waiter.owner != other.owner:
-                waits_for.setdefault(waiter.owner, []).append(other.owner)
-    paths = [[owner]]
-    seen = set()
-    for path in paths:  # grows while it is walked: breadth first
-        for following in waits_for.get(path[-1], ()):
-            if following == owner:
-                return path
-            if following not in seen:
-                seen.add(following)
-                paths.append([*path, following])
-    return []
-
-
-def _waits(line: Sequence[_Place]) -> Iterator[tuple[_Place, _Place]]:
-    taken = [place for place in line if place.state != WAITING]
-    waiting = [place for place in line if place.state == WAITING]
-    for index, waiter in enumerate(waiting):
-        for place in taken:
-            if place.holder != waiter.upgrades and not _admits(waiter.mode, [place]):
-                yield waiter, place
-        for place in reversed(waiting[:index]):
-            if not _admits(waiter.mode, [place]):
-                yield waiter, place
-            if place.mode != "read":
-                break  # whom that one waits for, this one waits for too
-
-
-def _last(places: Sequence[_Place]) -> int:
-    return int(places[-1].ticket) if places else 0
-
-
-def _admits(mode: str, others: Sequence[_Place]) -> bool:
-    return not others or (mode == "read" and all(other.mode == "read" for other in others))
-
-
-def _in_the_way(wish: _Wish, others: Sequence[_Place]) -> _Place:
-    holders = [place for place in others if place.state != WAITING]
-    blocking = [place for place in holders if not _admits(wish.mode, [place])]
-    return (blocking or holders or list(others))[0]
-
-
-def _check_upgrade(wish: _Wish, places: Sequence[_Place]) -> None:
-    for place in places:
-        if place.upgrades is not None and place.holder != wish.holder:
-            held = LeaseHeldError(wish.name, place.owner, place.expires_ms)
-            held.hint = "another reader upgrades first: release this lease and acquire it anew"
-            raise held
-    if not any(place.holder == wish.upgrades and place.state == HELD for place in places):
-        raise LeaseLostError(f"the read lease {wish.name!r} to be upgraded is not held any more")
-
-
 def _now_ms(db: Reader) -> int:
     """Return the time that leases are measured by; nothing else here asks what time it is."""
     return db.now_ms
@@ -714,24 +648,9 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 
 def _check_name(name: str) -> str:
-    if not _fits(name, 1, NAME_BYTES_MAX):
-        raise InvalidArgumentError(
-            f"lease name {name!r:.80}", hint=f"text of 1 to {NAME_BYTES_MAX} bytes without NUL"
-        )
-    return name
-
-
-def _fits(text: str, bytes_min: int, bytes_max: int) -> bool:
-    try:
-        length = len(text.encode())
-    except (AttributeError, UnicodeEncodeError):
-        return False
-    return bytes_min <= length <= bytes_max and "\0" not in text
+    return check_name("lease name", name, NAME_BYTES_MAX)
 
 
 def _ttl_ms(ttl_s: float) -> int:
-    if isinstance(ttl_s, bool) or not TTL_S_MIN <= ttl_s <= TTL_S_MAX:
-        raise InvalidArgumentError(
-            f"ttl_s {ttl_s!r}", hint=f"give {TTL_S_MIN} to {TTL_S_MAX} seconds and renew it"
-        )
+    check_number("ttl_s", ttl_s, TTL_S_MIN, TTL_S_MAX, "seconds, and renew it")
     return round(ttl_s * 1000)

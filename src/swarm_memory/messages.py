@@ -16,14 +16,15 @@ import time
 from collections import namedtuple
 
 from swarm_memory import codec
+from swarm_memory.checks import check_name, check_number, check_whole
 from swarm_memory.context import new_id
 from swarm_memory.errors import (
     InvalidArgumentError,
     NotFoundError,
-    OpIdReusedError,
     StaleReceiptError,
     WaitTimeoutError,
 )
+from swarm_memory.once import digest_of, once
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -457,8 +458,8 @@ class Messages:
         config = self._context.config
         _check_text("type", type, LABEL_BYTES_MAX)
         _check_text("correlation", correlation, LABEL_BYTES_MAX)
-        _check_whole("priority", priority, -PRIORITY_MAX, PRIORITY_MAX)
-        _check_whole("attempts_max", attempts_max, 1, ATTEMPTS_MAX_MAX)
+        check_whole("priority", priority, -PRIORITY_MAX, PRIORITY_MAX)
+        check_whole("attempts_max", attempts_max, 1, ATTEMPTS_MAX_MAX)
         _check_seconds("delay_s", delay_s, 0, DELAY_S_MAX)
         if ttl_s is not None:
             _check_seconds("ttl_s", ttl_s, 0.001, TTL_S_MAX)
@@ -483,24 +484,19 @@ class Messages:
     def _send(self, letter: _Letter, op_id: str | None) -> Sent:
         if op_id is None:
             return self._write(lambda tx: self._post(tx, letter))
-        _check_text("op_id", op_id, LABEL_BYTES_MAX)
-        from hashlib import sha256
+        digest = digest_of(["send", *letter])
 
-        digest = sha256(codec.canonical(["send", *letter])).hexdigest()
-        where = {"swarm": self._context.swarm, "agent": self._context.agent, "op_id": op_id}
+        def post(tx: Tx) -> Sent:
+            return self._post(tx, letter)
+
+        def dump(sent: Sent) -> str:
+            return json.dumps(sent)
+
+        def load(text: str) -> Sent:
+            return Sent(*json.loads(text))
 
         def write(tx: Tx) -> Sent:
-            row = tx.one("op_get", **where)
-            if row is None:
-                sent = self._post(tx, letter)
-                result = json.dumps(sent)
-                tx.run("op_put", **where, args_digest=digest, result=result, at_ms=tx.now_ms)
-                return sent
-            if row[0] != digest:
-                raise OpIdReusedError(f"op_id {op_id!r} was used for another call")
-            # Written before it is acknowledged: the first commit may not be on disk yet.
-            tx.run("op_touch", **where, at_ms=tx.now_ms)
-            return Sent(*json.loads(row[1]))
+            return once(tx, self._context, op_id, digest, post, dump, load)
 
         return self._write(write)
 
@@ -657,7 +653,7 @@ class Messages:
         return _TO_TOPIC + _check_name("topic", topic)
 
     def _check_limit(self, limit: int) -> None:
-        _check_whole("limit", limit, 1, self._context.config.batch_rows_max)
+        check_whole("limit", limit, 1, self._context.config.batch_rows_max)
 
     def _check_can_wait(self, what: str, seconds: float) -> None:
         if seconds and self._wait is None:
@@ -688,34 +684,13 @@ def _ms(seconds: float) -> int:
 
 
 def _check_name(what: str, name: str) -> str:
-    if not _fits(name, 1, NAME_BYTES_MAX):
-        raise InvalidArgumentError(
-            f"{what} {name!r:.80}", hint=f"text of 1 to {NAME_BYTES_MAX} bytes without NUL"
-        )
-    return name
+    return check_name(what, name, NAME_BYTES_MAX)
 
 
 def _check_text(what: str, text: str | None, bytes_max: int) -> None:
-    if text is not None and not _fits(text, 1, bytes_max):
-        raise InvalidArgumentError(
-            f"{what} {text!r:.80}", hint=f"text of 1 to {bytes_max} bytes without NUL"
-        )
-
-
-def _fits(text: str, bytes_min: int, bytes_max: int) -> bool:
-    try:
-        length = len(text.encode())
-    except (AttributeError, UnicodeEncodeError):
-        return False
-    return bytes_min <= length <= bytes_max and "\0" not in text
-
-
-def _check_whole(what: str, value: int, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise InvalidArgumentError(f"{what} {value!r}", hint=f"give {low} to {high}")
+    if text is not None:
+        check_name(what, text, bytes_max)
 
 
 def _check_seconds(what: str, value: float, low: float, high: float) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high:
-        raise InvalidArgumentError(f"{what} {value!r}", hint=f"give {low} to {high} seconds")
+    check_number(what, value, low, high, "seconds")

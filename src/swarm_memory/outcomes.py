@@ -10,6 +10,7 @@ import json
 import os
 
 from swarm_memory import codec
+from swarm_memory.checks import check_name, check_number
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
 from swarm_memory.learning import policy
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME_BYTES_MAX = 255
 CANDIDATES_MAX = 1000
-DURATION_S_MAX = 1e9
+AMOUNT_MAX = 1e9
 CONTEXT_BYTES_MAX = 65_536
 INSIGHT_TRIALS_MIN = 5
 ANY_TASK = "any"
@@ -332,16 +333,11 @@ def _outcome(row: Row) -> Outcome:
 
 
 def _check_name(what: str, name: str) -> None:
-    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX:
-        raise InvalidArgumentError(f"{what} {name!r}", hint=f"1 to {NAME_BYTES_MAX} bytes of text")
+    check_name(what, name, NAME_BYTES_MAX)
 
 
 def _check_amount(what: str, amount: float) -> None:
-    number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
-    if not number or not 0 <= amount <= DURATION_S_MAX:
-        raise InvalidArgumentError(
-            f"{what} {amount!r}", hint=f"a number from 0 to {DURATION_S_MAX:g}"
-        )
+    check_number(what, amount, 0, AMOUNT_MAX)
 
 
 def _encode(context: dict[str, Json]) -> str:

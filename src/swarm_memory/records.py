@@ -10,17 +10,17 @@ import json
 from collections import namedtuple
 
 from swarm_memory import codec, settle
+from swarm_memory.checks import check_whole
 from swarm_memory.errors import (
     ConflictError,
     InvalidArgumentError,
-    InvalidValueError,
     LeaseLostError,
     LimitExceededError,
     NotFoundError,
-    OpIdReusedError,
 )
 from swarm_memory.key import check_key, check_prefix, scope_of
 from swarm_memory.model import Page, Record
+from swarm_memory.once import digest_of, once
 from swarm_memory.quota import TELEMETRY_SCOPE, Quota
 from swarm_memory.rows import meaning, records_of
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 SCAN_LIMIT = 1000
 TTL_S_MAX = 3_153_600_000  # a hundred years
-OP_ID_BYTES_MAX = 255
 
 
 class Put(namedtuple("Put", "key value expect ttl_s provenance", defaults=(None, None, None))):
@@ -103,9 +102,7 @@ class Records:
         `after` to go on; `reverse` starts at the end. Telemetry is left out unless asked for or
         unless the prefix lies within it.
         """
-        if not 1 <= limit <= self._context.config.batch_rows_max:
-            most = self._context.config.batch_rows_max
-            raise InvalidArgumentError(f"limit {limit}", hint=f"give 1 to {most}")
+        check_whole("limit", limit, 1, self._context.config.batch_rows_max)
         exact, low, high = check_prefix(prefix)
         wanted = telemetry or self._context.config.category_of(exact or low or "x").telemetry
         if after is not None:
@@ -226,7 +223,7 @@ class Records:
 
         if op_id is None:
             return self._db.write(write, durability=durability)
-        digest = _digest(["put", key, value, expect, ttl_s, settle.strategy_name(on_conflict)])
+        digest = digest_of(["put", key, value, expect, ttl_s, settle.strategy_name(on_conflict)])
         return self._db.write(
             lambda tx: self._once(tx, op_id, digest, write, value), durability=durability
         )
@@ -322,7 +319,7 @@ class Records:
 
         if op_id is None:
             return self._db.write(write)
-        digest = _digest(["rollback", key, version, expect])
+        digest = digest_of(["rollback", key, version, expect])
         return self._db.write(lambda tx: self._once(tx, op_id, digest, write))
 
     def _older(self, tx: Tx, key: str, version: int | None) -> Record:
@@ -520,31 +517,21 @@ class Records:
                 return record
         return None
 
-    # --- op_id ---
-
     def _once(
         self, tx: Tx, op_id: str, digest: str, write: Callable[[Tx], Record], value: Json = None
     ) -> Record:
-        """Run `write` unless this op_id already did; then return what it returned.
+        """Apply `write` once; `value` is what it writes if all goes well, and is not kept then."""
 
-        `value` is what the call writes if all goes well; the kept result leaves it out then.
-        """
-        if not isinstance(op_id, str) or not 0 < len(op_id.encode()) <= OP_ID_BYTES_MAX:
-            raise InvalidArgumentError("op_id", hint=f"1 to {OP_ID_BYTES_MAX} bytes of text")
-        where = {"swarm": self._context.swarm, "agent": self._context.agent, "op_id": op_id}
-        row = tx.one("op_get", **where)
-        if row is None:
-            record = write(tx)
+        def dump(record: Record) -> str:
             result = record.to_dict()
             if record.value is value:
                 del result["value"]
-            text = json.dumps(result, ensure_ascii=False)
-            tx.run("op_put", **where, args_digest=digest, result=text, at_ms=tx.now_ms)
-            return record
-        if row[0] != digest:
-            raise OpIdReusedError(f"op_id {op_id!r} was used for another call")
-        tx.run("op_touch", **where, at_ms=tx.now_ms)
-        return Record(**{"value": value, **json.loads(row[1])})
+            return json.dumps(result, ensure_ascii=False)
+
+        def load(text: str) -> Record:
+            return Record(**{"value": value, **json.loads(text)})
+
+        return once(tx, self._context, op_id, digest, write, dump, load)
 
     # --- loading from elsewhere ---
 
@@ -615,12 +602,3 @@ def _check_fence(tx: Tx, swarm: str, fence: Lease) -> None:
     row = tx.one("lease_token", swarm=swarm, name=fence.name, token=fence.token, now_ms=tx.now_ms)
     if row is None:
         raise LeaseLostError(f"lease {fence.name!r} with token {fence.token} is not held any more")
-
-
-def _digest(arguments: Json) -> str:
-    from hashlib import sha256
-
-    try:
-        return sha256(codec.canonical(arguments)).hexdigest()
-    except (TypeError, ValueError) as error:
-        raise InvalidValueError(f"the arguments are no JSON: {error}") from error

@@ -6,10 +6,11 @@ import os
 import warnings
 
 from swarm_memory import config as configuration
+from swarm_memory.checks import check_name
 from swarm_memory.codec import Compressor
 from swarm_memory.context import Context
 from swarm_memory.engine import open_engine
-from swarm_memory.errors import CorruptValueError, InvalidArgumentError, NotFoundError
+from swarm_memory.errors import CorruptValueError, NotFoundError
 from swarm_memory.events import Events
 from swarm_memory.locate import locate, prepare
 from swarm_memory.records import Records
@@ -80,10 +81,10 @@ class Swarm:
         Raises:
             ConfigError, SchemaError, EngineUnavailableError, InvalidArgumentError.
         """
-        _check_name("agent", agent)
-        _check_name("swarm", swarm)
+        check_name("agent", agent, NAME_BYTES_MAX)
+        check_name("swarm", swarm, NAME_BYTES_MAX)
         if session is not None:
-            _check_name("session", session)
+            check_name("session", session, NAME_BYTES_MAX)
         environment = os.environ
         config_path = config_path or environment.get("SWARM_MEMORY_CONFIG")
         config = configuration.load_config(config_path, environment)
@@ -114,11 +115,11 @@ class Swarm:
         self, agent: str, *, swarm: str | None = None, session: str | None = None
     ) -> Swarm:
         """Return another agent's door to the same open store; closing that closes nothing."""
-        _check_name("agent", agent)
+        check_name("agent", agent, NAME_BYTES_MAX)
         mine = self.context
         compressor = mine.compressor
         if swarm is not None and swarm != mine.swarm:
-            _check_name("swarm", swarm)
+            check_name("swarm", swarm, NAME_BYTES_MAX)
             compressor = _compressor(self._engine, swarm, mine.config)
         context = Context(swarm or mine.swarm, agent, session, mine.config, compressor)
         return Swarm(self._engine, context, located_why=self.why, owner=False)
@@ -222,6 +223,7 @@ class Swarm:
         if not self.retention.due("cleanup", self.config.cleanup_interval_s):
             return False
         self.retention.sweep()
+        self.messages.prune()
         self.retention.pack()
         return True
 
@@ -300,9 +302,3 @@ def _compressor(engine: Engine, swarm: str, config: Config) -> Compressor:
         return int(row[0]) if row else 0
 
     return Compressor(load, newest, config.value_bytes_max)
-
-
-def _check_name(what: str, name: str) -> None:
-    fits = isinstance(name, str) and 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX
-    if not fits or name.encode("utf-8", "replace").decode() != name:
-        raise InvalidArgumentError(f"{what} {name!r}", hint=f"1 to {NAME_BYTES_MAX} bytes of text")

@@ -473,9 +473,9 @@ def test_readers_in_line_do_not_wait_for_each_other(store):
 
 def test_the_shortest_ring_is_found():
     def place(owner, state, mode="exclusive", upgrades=None):
-        from swarm_memory.leases import _Place
+        from swarm_memory.seats import Place
 
-        return _Place(owner, state, mode, 0, None, owner, upgrades, 0)
+        return Place(owner, state, mode, 0, None, owner, upgrades, 0)
 
     lines = [
         [place("a", "held"), place("b", "waiting")],
