@@ -24,17 +24,22 @@ class Health:
         self._engine = engine
         self._context = context
 
-    def report(self, more: dict[str, Json] | None = None) -> HealthReport:
-        """Return the health of the swarm's memory; `more` are metrics of other services."""
+    def report(
+        self, more: dict[str, Json] | None = None, agent: dict[str, Json] | None = None
+    ) -> HealthReport:
+        """Return the health of the swarm's memory.
+
+        `more` are metrics of other services, `agent` what they know of the one who asks.
+        """
         rows = self._engine.all("usage_list", swarm=self._context.swarm)
         disk = self._engine.usage()
         metrics = self._metrics(rows, disk) | (more or {})
         judge = _Judge()
         self._judge_limits(judge, rows, metrics)
         _judge_disk(judge, disk, metrics)
-        return HealthReport(
-            judge.overall, judge.issues, judge.recommendations, metrics, self._agent_info(rows)
-        )
+        _judge_messages(judge, metrics)
+        info = self._agent_info(rows) | (agent or {})
+        return HealthReport(judge.overall, judge.issues, judge.recommendations, metrics, info)
 
     def _metrics(self, rows: list[Row], disk: dict[str, int]) -> dict[str, Any]:
         memory = [row for row in rows if not row[2]]
@@ -124,6 +129,15 @@ def _judge_disk(judge: _Judge, disk: dict[str, int], metrics: dict[str, Any]) ->
             WARNING,
             f"the write-ahead log has grown to {_bytes(disk['wal_bytes'])}",
             "look for a process that keeps a read open, and end it",
+        )
+
+
+def _judge_messages(judge: _Judge, metrics: dict[str, Any]) -> None:
+    if dead := metrics.get("messages_dead"):
+        judge.add(
+            WARNING,
+            f"{dead} messages failed every attempt",
+            "look at them with messages.dead(), then revive or forget them",
         )
 
 

@@ -204,7 +204,21 @@ class SwarmMemoryManager:
 
     def get_memory_health_report(self) -> HealthReport:
         """Return usage against the limits, what is wrong, and what to do."""
-        return self.swarm.health.report({"outcomes": self.swarm.outcomes.count()})
+        seats = self.swarm.leases.list()
+        mine = [s for s in seats if s.owner.partition("/")[0] == self.agent_name]
+        counts = self.swarm.messages.counts()
+        metrics = {
+            "outcomes": self.swarm.outcomes.count(),
+            "leases_held": sum(seat.state == "held" for seat in seats),
+            "leases_waited_for": sum(seat.state == "waiting" for seat in seats),
+            "messages_ready": counts.ready,
+            "messages_dead": counts.dead,
+        }
+        agent = {
+            "active_locks": sum(seat.state == "held" for seat in mine),
+            "pending_messages": len(self.swarm.messages.inbox()),
+        }
+        return self.swarm.health.report(metrics, agent)
 
     def optimize_memory(self, auto_apply: bool = False) -> Optimization:
         """Remove what has expired, compress, give space back; without `auto_apply` only say so.

@@ -188,6 +188,19 @@ def test_health_names_who_is_over_a_limit(url, tmp_path):
         assert report.recommendations
 
 
+def test_health_tells_of_locks_and_messages(manager):
+    manager.swarm.leases.acquire("deploy", ttl_s=30)
+    manager.swarm.messages.send("hello", to="agent-1")
+    manager.swarm.messages.send("poison", topic="t", attempts_max=1)
+    manager.swarm.messages.claim("t")[0].nack(reason="cannot")
+
+    report = manager.get_memory_health_report()
+
+    assert (1, 1) == (report.agent_info["active_locks"], report.agent_info["pending_messages"])
+    assert (1, 1) == (report.metrics["leases_held"], report.metrics["messages_dead"])
+    assert "warning" == report.overall_health
+
+
 def test_an_unknown_variable_warns(url, monkeypatch):
     monkeypatch.setenv("SWARM_MEMORY_LOCK_TIMOUT_S", "3")
     with pytest.warns(UserWarning, match="SWARM_MEMORY_LOCK_TIMEOUT_S"):
