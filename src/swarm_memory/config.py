@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "SWARM_MEMORY_"
 # Variables that choose a store or an identity; the doors read them, they are no settings.
-ENVIRONMENT_NAMES = frozenset({"URL", "SWARM", "AGENT", "SESSION", "TOKEN", "INJECT", "CONFIG"})
+ENVIRONMENT_NAMES = frozenset(
+    {"URL", "SWARM", "AGENT", "SESSION", "TOKEN", "INJECT", "CONFIG", "LEASE_TOKEN"}
+)
 CONFLICT_STRATEGIES = ("reject", "first_write", "last_write", "merge", "keep_both")
 BACKUP_FREQUENCIES = ("none", "hourly", "daily", "weekly")
 _SCHEMA_FILE = os.path.join(os.path.dirname(__file__), "memory_schema.json")

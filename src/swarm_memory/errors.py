@@ -5,6 +5,8 @@ Every error says what happened with the values involved, and `hint` says what to
 `EXIT_STATUS` is the one table that maps a code to a process's exit status.
 """
 
+import time
+
 
 class SwarmMemoryError(Exception):
     """A swarm-memory call failed."""
@@ -115,8 +117,9 @@ class LeaseHeldError(SwarmMemoryError):
     retryable = True
 
     def __init__(self, name: str, owner: str, expires_ms: int) -> None:
+        until = time.strftime("%H:%M:%S", time.gmtime(expires_ms / 1000))
         super().__init__(
-            f"lease {name!r} is held by {owner} until {expires_ms} ms",
+            f"lease {name!r} is held by {owner} until {until} UTC",
             hint="retry, or pass wait_s= to wait in line",
         )
         self.name = name

@@ -6,11 +6,18 @@ for a person at a terminal, as plain tab-separated lines for a pipe, as JSON wit
 
 from __future__ import annotations
 
-from swarm_memory.doors.cli import agents, exchange, records, store
+from swarm_memory.doors.cli import agents, coordination, exchange, records, store
 from swarm_memory.doors.cli.frame import app, main
 
-PANELS = [store.PANEL, records.PANEL, agents.AGENTS, agents.LEARNING, exchange.PANEL]
+PANELS = [
+    store.PANEL,
+    records.PANEL,
+    agents.AGENTS,
+    agents.LEARNING,
+    coordination.PANEL,
+    exchange.PANEL,
+]
 # Help lists the verbs in this order, and within a panel as they stand in their module.
 app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_help_panel)))
 
-__all__ = ["app", "main", "agents", "exchange", "records", "store"]
+__all__ = ["app", "main", "agents", "coordination", "exchange", "records", "store"]
