@@ -7,12 +7,13 @@ import warnings
 
 from swarm_memory import config as configuration
 from swarm_memory.checks import check_name
-from swarm_memory.codec import Compressor
+from swarm_memory.codec import Compressor, decode, encode
 from swarm_memory.context import Context
 from swarm_memory.engine import open_engine
 from swarm_memory.errors import CorruptValueError, NotFoundError
 from swarm_memory.events import Events
 from swarm_memory.locate import locate, prepare
+from swarm_memory.once import digest_of, once
 from swarm_memory.records import Records
 
 TYPE_CHECKING = False
@@ -210,13 +211,40 @@ class Swarm:
         """Run `fn` with a handle whose services all see the store at one moment."""
         return self._engine.read(lambda tx: fn(Transaction(tx, self)))
 
-    def transact(self, fn: Callable[[Transaction], T], *, durability: str | None = None) -> T:
+    def transact(
+        self,
+        fn: Callable[[Transaction], T],
+        *,
+        op_id: str | None = None,
+        durability: str | None = None,
+    ) -> T:
         """Run `fn` with a handle whose services all share one transaction.
 
         It commits when `fn` returns and undoes everything when it raises. `fn` may run again, so
-        it must have no other effects.
+        it must have no other effects. With `op_id` it applies once: repeating the call returns
+        what it returned first, which then has to be JSON (a tuple comes back as a list).
+
+        Raises:
+            OpIdReusedError: The op_id was used for something else.
+            InvalidValueError: With `op_id`, `fn` returned no JSON; nothing was written.
         """
-        return self._engine.write(lambda tx: fn(Transaction(tx, self)), durability=durability)
+        if op_id is None:
+            return self._engine.write(lambda tx: fn(Transaction(tx, self)), durability=durability)
+        digest = digest_of(["transact", getattr(fn, "__qualname__", "")])
+
+        def dump(result: T) -> str:
+            return encode(result, bytes_max=self.config.value_bytes_max).decode()
+
+        def load(text: str) -> T:
+            result: T = decode(text.encode())
+            return result
+
+        def apply(tx: Tx) -> T:
+            return once(
+                tx, self.context, op_id, digest, lambda tx: fn(Transaction(tx, self)), dump, load
+            )
+
+        return self._engine.write(apply, durability=durability)
 
     def tick(self) -> bool:
         """Do the daily duties if they are due and no other process has them; tell if it did."""

@@ -423,6 +423,44 @@ def check_a_failed_call_does_not_use_up_its_op_id(store: Store) -> None:
     assert records.put("x/a", 1, expect=3, op_id="op-1").version == 4
 
 
+def check_a_transaction_with_an_op_id_applies_once(store: Store) -> None:
+    swarm = store.open()
+
+    def move(tx: object) -> dict[str, int]:
+        count = tx.records.get("x/count")
+        value = count.value + 1 if count else 1
+        tx.records.put("x/count", value)
+        tx.messages.send({"count": value}, topic="t")
+        return {"count": value}
+
+    assert swarm.transact(move, op_id="op-1") == {"count": 1}
+    assert swarm.transact(move, op_id="op-1") == {"count": 1}
+    assert swarm.transact(move, op_id="op-2") == {"count": 2}
+    assert [m.body["count"] for m in swarm.messages.claim("t")] == [1, 2]
+    with raises(OpIdReusedError):
+        swarm.records.put("x/a", 1, op_id="op-1")
+    with raises(InvalidValueError):
+        swarm.transact(lambda tx: object(), op_id="op-3")
+
+
+def check_records_leases_and_messages_share_a_transaction(store: Store) -> None:
+    swarm = store.open()
+
+    def work(tx: object) -> None:
+        lease = tx.leases.acquire("deploy")
+        tx.records.put("x/a", 1, fence=lease)
+        tx.messages.send("hello", to="a")
+        tx.outcomes.record("t", ["a"], True, 1.0)
+        raise KeyError("planted")
+
+    try:
+        swarm.transact(work)
+    except KeyError:
+        pass
+    assert (swarm.leases.list(), swarm.messages.inbox(), list(swarm.records.scan())) == ([], [], [])
+    assert swarm.outcomes.count() == 0
+
+
 # --- conflicts ---
 
 
