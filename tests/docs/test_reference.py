@@ -1,5 +1,7 @@
 """The reference names everything that there is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,10 @@ def test_every_proof_that_the_guarantees_name_exists():
     named = {part for part in text.split("`") if part.startswith("tests/")}
     assert named
     assert [path for path in named if not (DOCS.parent / path).exists()] == []
+
+
+def test_the_cli_reference_is_what_the_command_line_says():
+    tool = DOCS.parent / "tools" / "reference_cli.py"
+    run = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+
+    assert (0, "") == (run.returncode, run.stderr), "run ./dev docs"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from swarm_memory.errors import (
     ConflictError,
@@ -453,10 +453,8 @@ def check_records_leases_and_messages_share_a_transaction(store: Store) -> None:
         tx.outcomes.record("t", ["a"], True, 1.0)
         raise KeyError("planted")
 
-    try:
+    with suppress(KeyError):
         swarm.transact(work)
-    except KeyError:
-        pass
     assert (swarm.leases.list(), swarm.messages.inbox(), list(swarm.records.scan())) == ([], [], [])
     assert swarm.outcomes.count() == 0
 
