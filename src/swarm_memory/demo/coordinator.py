@@ -13,6 +13,7 @@ import time
 from collections import Counter, namedtuple
 
 from swarm_memory import SwarmMemoryManager
+from swarm_memory.demo.strategies import NOTABLE, is_notable
 from swarm_memory.demo.survey import Survey, survey, tasks_of
 from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.demo.survey import Task
+    from swarm_memory.messages import Message
     from swarm_memory.model import Record
 
 DEADLINE_S = 120.0
@@ -37,14 +39,13 @@ class Invariant(namedtuple("Invariant", "name held detail")):
     detail: str
 
 
-class Run(namedtuple("Run", "acknowledged victim held_task done_before_kill seconds errors")):
-    """What the coordinator saw from outside: acknowledged keys per agent, and who was killed."""
+class Run(namedtuple("Run", "said victim held_task seconds errors")):
+    """What the coordinator heard from outside: per kind of word what was said, who was killed."""
 
     __slots__ = ()
-    acknowledged: dict[str, list[str]]
+    said: dict[str, list[str]]
     victim: str | None
     held_task: str | None
-    done_before_kill: int
     seconds: float
     errors: list[str]
 
@@ -144,10 +145,9 @@ def conduct(
     The first agent begins alone and stops inside a task that it has claimed; then the others
     begin, and half-way through the work the first is killed.
     """
-    acknowledged: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {"acknowledged": [], "merged": [], "sent": []}
     held = None
     killed = False
-    before = 0
     done = 0
     began = time.monotonic()
     hold_at = max(1, min(5, len(tasks) // (2 * count))) if tasks else 0
@@ -156,36 +156,36 @@ def conduct(
         waiting = set(agents.processes)
         agents.go(first)
         while waiting:
-            left_s = began + DEADLINE_S - time.monotonic()
-            try:
-                name, fact = agents.heard.get(timeout=max(0.0, left_s))
-            except queue.Empty:
-                raise SwarmMemoryError(
-                    f"the demo did not finish within {DEADLINE_S:.0f} s: {sorted(waiting)}"
-                ) from None
-            if key := fact.get("acknowledged"):
-                acknowledged.setdefault(name, []).append(key)
-                done += "/results/" in key
+            name, fact = _next_word(agents, began + DEADLINE_S, waiting)
+            for kind, words in said.items():
+                words += [fact[kind]] if kind in fact else []
+            if "/results/" in fact.get("acknowledged", ""):
+                done += 1
                 if progress is not None:
                     progress(done, len(tasks))
-            if "holding" in fact:
-                held = fact["holding"]
-            if name == first and ("holding" in fact or "ended" in fact):
+            held = fact.get("holding", held)
+            if name == first and ("holding" in fact or ("ended" in fact and not killed)):
                 for other in others:
-                    if not killed:
-                        agents.go(other)
+                    agents.go(other)
                 others = []
-            if held is not None and not killed and done >= len(tasks) // 2:
-                agents.kill(first)
-                killed, before = True, done
             if "ended" in fact:
                 waiting.discard(name)
-                if held is not None and not killed and waiting == {first}:
-                    agents.kill(first)
-                    killed, before = True, done
+            half_way = done >= len(tasks) // 2 or waiting == {first}
+            if held is not None and not killed and half_way:
+                agents.kill(first)
+                killed = True
         errors = _errors(agents, first if killed else None)
     seconds = time.monotonic() - began
-    return Run(acknowledged, first if killed else None, held, before, seconds, errors)
+    return Run(said, first if killed else None, held, seconds, errors)
+
+
+def _next_word(agents: Agents, deadline: float, waiting: set[str]) -> tuple[str, dict[str, Any]]:
+    try:
+        return agents.heard.get(timeout=max(0.0, deadline - time.monotonic()))
+    except queue.Empty:
+        raise SwarmMemoryError(
+            f"the demo did not finish within {DEADLINE_S:.0f} s: {sorted(waiting)}"
+        ) from None
 
 
 def _errors(agents: Agents, victim: str | None) -> list[str]:
@@ -207,32 +207,39 @@ def check(url: str, swarm: str, tasks: list[Task], run: Run) -> tuple[list[Invar
         results = {r.key: r for r in records.each(f"{base}/results/")}
         known = {r.key for r in records.each(f"swarm-{swarm}/")}
         outcomes = manager.swarm.outcomes.recent(limit=len(tasks) + 1)
-        claims = len(records.scan(f"{base}/claims/"))
+        held = [seat for seat in manager.swarm.leases.list() if seat.name.startswith("demo:")]
+        merged = records.get(f"{base}/languages")
+        heard = [m.body["path"] for m in _heard(manager)]
         facts = Facts(
             list(results.values()),
             outcomes,
-            [r.value["knowledge_data"] for r in manager.get_shared_knowledge(limit=1000)],
             manager.get_learning_insights(),
             manager.get_memory_health_report(),
-            manager.get_swarm_coordination_state(),
         )
     wanted = {f"{base}/results/{task.task_id}" for task in tasks}
     twice = [key for key, record in results.items() if record.version != 1]
-    said = Counter(key for keys in run.acknowledged.values() for key in keys)
-    lost = [key for key in said if key not in known]
-    doubled = [key for key, times in said.items() if times > 1]
+    acknowledged = Counter(run.said["acknowledged"])
+    lost = [key for key in acknowledged if key not in known]
+    doubled = [key for key, times in acknowledged.items() if times > 1]
+    unmerged = set(run.said["merged"]) - set(merged.value if merged else {})
     held_key = f"{base}/results/{run.held_task}"
     heir = results[held_key].author if held_key in results else None
     invariants = [
         Invariant("every task has a result", wanted == set(results), _of(results, wanted)),
         Invariant("no task was done twice", not twice and not doubled, f"{len(twice)} twice"),
-        Invariant("nothing acknowledged is lost", not lost, f"{len(said)} acknowledged"),
+        Invariant("nothing acknowledged is lost", not lost, f"{len(acknowledged)} acknowledged"),
         Invariant(
             "every task has one outcome",
             sorted(o.outcome_id for o in outcomes) == sorted(f"demo:{t.task_id}" for t in tasks),
             f"{len(outcomes)} outcomes",
         ),
-        Invariant("no claim is left", claims == 0, f"{claims} left"),
+        Invariant("nothing merged is lost", not unmerged, f"{len(run.said['merged'])} merged"),
+        Invariant(
+            "every message arrived once",
+            sorted(heard) == sorted(_notable(results)) and set(run.said["sent"]) <= set(heard),
+            f"{len(heard)} of {len(_notable(results))}",
+        ),
+        Invariant("no lease is left", not held, f"{len(held)} left"),
         Invariant("every agent ended well", not run.errors, "; ".join(run.errors) or "all did"),
     ]
     if run.held_task is not None:
@@ -242,11 +249,25 @@ def check(url: str, swarm: str, tasks: list[Task], run: Run) -> tuple[list[Invar
     return invariants, facts
 
 
+def _heard(manager: SwarmMemoryManager) -> list[Message]:
+    """Return all messages about notable findings, acknowledged."""
+    heard: list[Message] = []
+    while messages := manager.swarm.messages.claim(NOTABLE, limit=100):
+        manager.swarm.messages.ack(*messages)
+        heard += messages
+    return heard
+
+
+def _notable(results: dict[str, Record]) -> list[str]:
+    values = [record.value for record in results.values()]
+    return [v["path"] for v in values if is_notable(v["kind"], v["finding"])]
+
+
 def _of(results: dict[str, Record], wanted: set[str]) -> str:
     return f"{len(results.keys() & wanted)} of {len(wanted)}"
 
 
-class Facts(namedtuple("Facts", "results outcomes knowledge insights health state")):
+class Facts(namedtuple("Facts", "results outcomes insights health")):
     """What the store says after the run."""
 
     __slots__ = ()

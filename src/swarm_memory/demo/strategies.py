@@ -34,6 +34,7 @@ LANGUAGES = {
     ".rs": "rust", ".go": "go", ".c": "c", ".h": "c", ".java": "java", ".rb": "ruby",
 }  # fmt: skip
 UNKNOWN = "unknown"
+NOTABLE, NOTABLE_DEFINITIONS = "notable", 20
 # What a strategy may raise on a file that is not what its name says.
 FAILURES = (SyntaxError, ValueError, RecursionError, tokenize.TokenError)
 
@@ -192,3 +193,8 @@ TASKS: dict[str, tuple[dict[str, Strategy], Strategy]] = {
         language_that_parses,
     ),
 }
+
+
+def is_notable(kind: str, finding: object) -> bool:
+    """Tell whether others should hear of a finding."""
+    return kind == "definitions" and isinstance(finding, int) and finding >= NOTABLE_DEFINITIONS

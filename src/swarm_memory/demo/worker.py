@@ -1,7 +1,8 @@
 """One agent of the demo: `python -m swarm_memory.demo.worker URL SWARM NAME ROOT HOLD_AT`.
 
-It knows the others only through the store. It takes an open task by claiming it, studies the file
-as the swarm recommends, and finishes in one transaction that checks the claim once more. What it
+It knows the others only through the store. It takes an open task under a lease, studies the file as
+the swarm recommends, and finishes in one transaction that the lease guards. What it learned about
+languages it merges into one record that all write; what is notable it sends as a message. What it
 was acknowledged it prints as JSON lines, so that somebody outside the store can tell if it is lost.
 """
 
@@ -12,26 +13,26 @@ import random
 import sys
 import time
 
-from swarm_memory import ConflictError, SwarmMemoryManager
-from swarm_memory.demo.strategies import FAILURES, TASKS
+from swarm_memory import ConflictError, LeaseLostError, SwarmMemoryManager
+from swarm_memory.demo.strategies import FAILURES, NOTABLE, TASKS, is_notable
 from swarm_memory.demo.survey import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from swarm_memory import Record
+    from swarm_memory.leases import Lease
     from swarm_memory.model import Recommendation
     from swarm_memory.swarm import Transaction
 
-CLAIM_S = 2.0  # a claim whose owner died lapses after this, by the store's clock
+LEASE_S = 2.0  # a lease whose holder died lapses after this, by the store's clock
+MERGE_TRIES = 50  # a merge needs its base, which others may have pushed out of the history
 IDLE_S = 0.25  # how long to wait for something to happen before looking again
-NOTABLE_DEFINITIONS = 20
 DECIDE_EVERY = 10  # tasks between two decisions worth keeping
 
 
 class Worker:
-    """Claims, studies and finishes tasks until none is open."""
+    """Takes, studies and finishes tasks until none is open."""
 
     def __init__(self, manager: SwarmMemoryManager, root: str, hold_at: int) -> None:
         self.manager = manager
@@ -40,7 +41,7 @@ class Worker:
         self.hold_at = hold_at
         self.base = f"swarm-{manager.swarm_id}/global/demo"
         self.done = 0
-        self.claimed = 0
+        self.taken = 0
 
     def run(self) -> None:
         """Work until every task has a result."""
@@ -48,7 +49,7 @@ class Worker:
         while open_tasks := self._open_tasks():
             worked = [self._try(task) for task in open_tasks]
             if not any(worked):
-                # Others have the rest: look again when one of them finishes or its claim lapses.
+                # Others have the rest: look again when one of them finishes or its lease lapses.
                 for _ in self.manager.swarm.watch(f"{self.base}/", timeout_s=IDLE_S):
                     break
         self.manager.update_agent_progress("study", {"done": self.done, "finished": True})
@@ -65,29 +66,24 @@ class Worker:
         return tasks
 
     def _try(self, task: dict[str, str]) -> bool:
-        claim = self._claim(task)
-        if claim is None:
+        lease = self._take(task)
+        if lease is None:
             return False
-        self.claimed += 1
-        if self.claimed == self.hold_at:
+        self.taken += 1
+        if self.taken == self.hold_at:
             say(holding=task["task_id"])
-            sys.stdin.readline()  # the one that will be killed waits here, with its claim
+            sys.stdin.readline()  # the one that will be killed waits here, with its lease
         chosen, finding, success, seconds = self._study(task)
-        finished = self._finish(task, claim, chosen, finding, success, seconds)
-        if finished:
-            self._share(task, finding)
+        finished = self._finish(task, lease, chosen, finding, success, seconds)
+        if finished and success and task["kind"] == "language":
+            self._merge(task["path"], finding)
         return finished
 
-    def _claim(self, task: dict[str, str]) -> Record | None:
-        if self.records.get(f"{self.base}/results/{task['task_id']}") is not None:
+    def _take(self, task: dict[str, str]) -> Lease | None:
+        result_key = f"{self.base}/results/{task['task_id']}"
+        if self.records.get(result_key) is not None:
             return None
-        key = f"{self.base}/claims/{task['task_id']}"
-        try:
-            return self.records.put(
-                key, {"agent": self.manager.agent_name}, expect=0, ttl_s=CLAIM_S
-            )
-        except ConflictError:
-            return None
+        return self.manager.swarm.leases.try_acquire(f"demo:{task['task_id']}", ttl_s=LEASE_S)
 
     def _study(self, task: dict[str, str]) -> tuple[Recommendation, Any, bool, float]:
         """Do the task as the swarm recommends; return what came out and whether it is right."""
@@ -107,28 +103,20 @@ class Worker:
     def _finish(
         self,
         task: dict[str, str],
-        claim: Record,
+        lease: Lease,
         chosen: Recommendation,
         finding: Any,
         success: bool,
         seconds: float,
     ) -> bool:
-        """Write result and outcome and give the claim back, all or nothing.
-
-        False if somebody else finished it, or has the claim because ours lapsed.
-        """
+        """Write result, outcome and message, all or nothing; False if somebody else finished it."""
         result_key = f"{self.base}/results/{task['task_id']}"
 
         def finish(tx: Transaction) -> bool:
-            current = tx.records.get(claim.key)
-            if current is None or current.version != claim.version:
-                return False
             if tx.records.get(result_key) is not None:
-                # Finished, and its claim given back, between our look and our claim.
-                tx.records.delete(claim.key)
-                return False
+                return False  # finished between our look and our lease
             result = {**task, "finding": finding, "success": success, "strategy": chosen.strategy}
-            tx.records.put(result_key, result, expect=0)
+            tx.records.put(result_key, result, expect=0, fence=lease)
             tx.outcomes.record(
                 task["kind"],
                 [self.manager.agent_name],
@@ -137,27 +125,52 @@ class Worker:
                 decision=chosen,
                 outcome_id=f"demo:{task['task_id']}",
             )
-            return tx.records.delete(claim.key, expect=claim.version)
+            if is_notable(task["kind"], finding):
+                tx.messages.send({"path": task["path"], "definitions": finding}, topic=NOTABLE)
+            return True
 
-        if not self.manager.swarm.transact(finish):
-            return False
+        try:
+            with lease:
+                if not self.manager.swarm.transact(finish):
+                    return False
+        except LeaseLostError:
+            # Either the guard refused the write, or it lapsed after the commit: the record tells.
+            record = self.records.get(result_key)
+            if record is None or record.author != self.manager.agent_name:
+                return False
         say(acknowledged=result_key)
         self.done += 1
+        if is_notable(task["kind"], finding):
+            say(sent=task["path"])
         if self.done % DECIDE_EVERY == 1:
-            self.manager.store_agent_decision(
-                "strategy", {"task_type": task["kind"], "strategy": chosen.strategy}
-            )
-            self.manager.update_agent_progress("study", {"done": self.done, "at": task["task_id"]})
+            self._keep_a_decision(task, chosen)
         return True
 
-    def _share(self, task: dict[str, str], finding: Any) -> None:
-        if task["kind"] != "definitions" or not isinstance(finding, int):
+    def _keep_a_decision(self, task: dict[str, str], chosen: Recommendation) -> None:
+        decision = self.manager.store_agent_decision(
+            "strategy", {"task_type": task["kind"], "strategy": chosen.strategy}
+        )
+        say(acknowledged=decision.key)
+        self.manager.update_agent_progress("study", {"done": self.done, "at": task["task_id"]})
+        knowledge = self.manager.share_knowledge_with_swarm(
+            "strategy", {"task_type": task["kind"], "candidates": chosen.candidates}
+        )
+        say(acknowledged=knowledge.key)
+
+    def _merge(self, path: str, language: str) -> None:
+        """Add one file to the record that all agents write; what others added meanwhile stays."""
+        key = f"{self.base}/languages"
+        for _ in range(MERGE_TRIES):
+            record = self.records.get(key)
+            known = record.value if record else {}
+            expect = record.version if record else 0
+            try:
+                self.records.put(key, {**known, path: language}, expect=expect, on_conflict="merge")
+            except ConflictError:
+                continue  # its base is gone: read again
+            say(merged=path)
             return
-        if finding >= NOTABLE_DEFINITIONS:
-            record = self.manager.share_knowledge_with_swarm(
-                "large file", {"path": task["path"], "definitions": finding}
-            )
-            say(acknowledged=record.key)
+        raise RuntimeError(f"could not merge {path} in {MERGE_TRIES} tries")
 
 
 def say(**fact: object) -> None:

@@ -1,24 +1,50 @@
+-- lease_take --
+-- Take the first seat if nobody else is at the name: to hold and to draw the token is one
+-- statement. The floor is raised by a restore, so that old tokens stay below new ones.
+INSERT INTO seats (swarm, name, ticket, state, holder, mode, token, owner, session, reason,
+    since_ms, expires_ms, drawn)
+SELECT :swarm, :name, 0, 'held', :holder, :mode, floor + 1, :owner, :session, :reason,
+    :now_ms, :expires_ms, floor + 1
+FROM (SELECT coalesce((SELECT value FROM facts
+    WHERE swarm = :swarm AND name = 'lease_token_floor'), 0) AS floor) AS tokens
+WHERE true
+ON CONFLICT (swarm, name, ticket) DO UPDATE SET state = 'held', holder = excluded.holder,
+    mode = excluded.mode, owner = excluded.owner, session = excluded.session,
+    reason = excluded.reason, since_ms = excluded.since_ms, expires_ms = excluded.expires_ms,
+    token = CASE WHEN excluded.token > seats.drawn THEN excluded.token
+        ELSE seats.drawn + 1 END,
+    drawn = CASE WHEN excluded.token > seats.drawn THEN excluded.token
+        ELSE seats.drawn + 1 END
+WHERE seats.state = 'free' AND NOT EXISTS (
+    SELECT 1 FROM seats AS others
+    WHERE others.swarm = :swarm AND others.name = :name AND others.ticket <> 0)
+RETURNING token
+
 -- lease_seats --
 -- Everybody at one lease in the order of their tickets, those that have lapsed among them.
 SELECT holder, state, mode, ticket, token, owner, upgrades, expires_ms
 FROM seats
-WHERE swarm = :swarm AND name = :name
+WHERE swarm = :swarm AND name = :name AND state <> 'free'
 ORDER BY ticket
 
 -- lease_lapse --
 -- Drop holders whose time is over, grants nobody claimed and waiters that have gone.
 DELETE FROM seats
-WHERE swarm = :swarm AND name = :name AND expires_ms <= :now_ms
+WHERE swarm = :swarm AND name = :name AND ticket <> 0 AND expires_ms <= :now_ms
 
--- lease_token_next --
--- Draw the next token. The floor is raised by a restore, so that old tokens stay below new ones.
-INSERT INTO lease_tokens (swarm, name, token)
-VALUES (:swarm, :name, 1 + coalesce(
-    (SELECT value FROM facts WHERE swarm = :swarm AND name = 'lease_token_floor'), 0))
-ON CONFLICT (swarm, name) DO UPDATE SET token = CASE
-    WHEN excluded.token > lease_tokens.token THEN excluded.token
-    ELSE lease_tokens.token + 1 END
-RETURNING token
+-- lease_lapse_first --
+-- The same for the first seat, which stays.
+UPDATE seats SET state = 'free'
+WHERE swarm = :swarm AND name = :name AND ticket = 0 AND expires_ms <= :now_ms
+
+-- lease_draw --
+-- Draw the next token of a name for somebody who does not take the first seat.
+UPDATE seats SET drawn = 1 + CASE
+    WHEN drawn >= coalesce((SELECT value FROM facts
+        WHERE swarm = :swarm AND name = 'lease_token_floor'), 0) THEN drawn
+    ELSE (SELECT value FROM facts WHERE swarm = :swarm AND name = 'lease_token_floor') END
+WHERE swarm = :swarm AND name = :name AND ticket = 0
+RETURNING drawn
 
 -- lease_token --
 -- One row exactly if the token is held and has not expired: what a guarded write must see.
@@ -27,7 +53,7 @@ WHERE swarm = :swarm AND name = :name AND token = :token AND state = 'held'
     AND expires_ms > :now_ms
 
 -- lease_sit --
--- Take a seat: to hold at once or to wait in line.
+-- Take a seat behind the first: to hold at once or to wait in line.
 INSERT INTO seats (swarm, name, holder, ticket, state, mode, token, owner, session, upgrades,
     reason, since_ms, expires_ms)
 VALUES (:swarm, :name, :holder, :ticket, :state, :mode, :token, :owner, :session, :upgrades,
@@ -55,11 +81,19 @@ UPDATE seats SET expires_ms = :expires_ms
 WHERE swarm = :swarm AND name = :name AND holder = :holder AND token = :token
     AND state = 'held' AND expires_ms > :now_ms
 
+-- lease_leave_first --
+-- Free the first seat, and tell whether anybody else is there to be let in.
+UPDATE seats SET state = 'free'
+WHERE swarm = :swarm AND name = :name AND ticket = 0 AND holder = :holder AND state = 'held'
+RETURNING expires_ms, EXISTS (
+    SELECT 1 FROM seats AS others
+    WHERE others.swarm = :swarm AND others.name = :name AND others.ticket <> 0)
+
 -- lease_leave --
--- Give a seat up, whatever its state.
+-- Give a seat behind the first up, whatever its state.
 DELETE FROM seats
-WHERE swarm = :swarm AND name = :name AND holder = :holder
-RETURNING expires_ms
+WHERE swarm = :swarm AND name = :name AND ticket <> 0 AND holder = :holder
+RETURNING expires_ms, 1
 
 -- lease_look --
 -- What a waiter must know: its own state, how many live waiters stand before it, and when the
@@ -68,7 +102,7 @@ SELECT (SELECT state FROM seats WHERE swarm = :swarm AND name = :name AND holder
     coalesce(sum(CASE WHEN state = 'waiting' AND expires_ms > :now_ms THEN 1 ELSE 0 END), 0),
     min(expires_ms)
 FROM seats
-WHERE swarm = :swarm AND name = :name AND holder <> :holder
+WHERE swarm = :swarm AND name = :name AND holder <> :holder AND state <> 'free'
     AND (state <> 'waiting' OR ticket < (
         SELECT ticket FROM seats WHERE swarm = :swarm AND name = :name AND holder = :holder))
 
@@ -76,13 +110,14 @@ WHERE swarm = :swarm AND name = :name AND holder <> :holder
 -- Whether an owner has any other seat: if not, nobody can be waiting for it.
 SELECT 1 FROM seats
 WHERE swarm = :swarm AND owner = :owner AND holder <> :holder AND expires_ms > :now_ms
+    AND state <> 'free'
 LIMIT 1
 
 -- lease_waits --
 -- All seats at the leases that somebody waits for, for the wait-for graph.
 SELECT name, holder, state, mode, ticket, token, owner, upgrades, expires_ms
 FROM seats
-WHERE swarm = :swarm AND expires_ms > :now_ms
+WHERE swarm = :swarm AND expires_ms > :now_ms AND state <> 'free'
     AND name IN (SELECT name FROM seats WHERE swarm = :swarm AND state = 'waiting')
 ORDER BY name, ticket
 
@@ -91,15 +126,31 @@ ORDER BY name, ticket
 SELECT name, state, mode, owner, session, holder, token, reason, since_ms, expires_ms
 FROM seats
 WHERE swarm = :swarm AND (:name = '' OR name = :name) AND expires_ms > :now_ms
+    AND state <> 'free'
 ORDER BY name, ticket
 LIMIT :limit
 
 -- lease_session_names --
 -- The leases at which a session has a seat.
 SELECT DISTINCT name FROM seats
-WHERE swarm = :swarm AND session = :session
+WHERE swarm = :swarm AND session = :session AND state <> 'free'
 ORDER BY name
 
 -- lease_session_end --
--- Free all that a session holds or waits for.
-DELETE FROM seats WHERE swarm = :swarm AND session = :session
+-- End all that a session holds or waits for; settling each of the names then drops it.
+UPDATE seats SET expires_ms = 0
+WHERE swarm = :swarm AND session = :session AND state <> 'free'
+
+-- lease_prune_span --
+-- The highest token of the names to be forgotten, for the floor.
+SELECT max(drawn) FROM seats AS first
+WHERE swarm = :swarm AND state = 'free' AND expires_ms <= :now_ms AND NOT EXISTS (
+    SELECT 1 FROM seats AS others
+    WHERE others.swarm = :swarm AND others.name = first.name AND others.ticket <> 0)
+
+-- lease_prune --
+-- Forget names at which nobody is; the floor, raised before, keeps their tokens from coming again.
+DELETE FROM seats AS first
+WHERE swarm = :swarm AND state = 'free' AND expires_ms <= :now_ms AND NOT EXISTS (
+    SELECT 1 FROM seats AS others
+    WHERE others.swarm = :swarm AND others.name = first.name AND others.ticket <> 0)

@@ -1,20 +1,15 @@
 -- Leases: who holds a name, who stands in line for it, and the tokens that only grow.
 
--- The row stays when nobody holds the name: a token must never come again.
-CREATE TABLE lease_tokens (
-    swarm TEXT NOT NULL,
-    name TEXT NOT NULL,
-    token INTEGER NOT NULL,
-    PRIMARY KEY (swarm, name)
-) WITHOUT ROWID;
-
--- One row per acquire that holds or waits; few at any time, so it needs no index but its key.
+-- One row per acquire that holds or waits. The first seat of a name (ticket 0) stays when it is
+-- free, because a token must never come again; who finds the name empty takes that seat, so that
+-- a lease nobody else wants is one row changed and changed back. Free seats are forgotten in time
+-- (lease_prune), so the table stays small and needs no index but its key.
 CREATE TABLE seats (
     swarm TEXT NOT NULL,
     name TEXT NOT NULL,
+    ticket INTEGER NOT NULL, -- the place in line; below 0 for a reader that upgrades
+    state TEXT NOT NULL, -- waiting, granted (its turn, not yet claimed), held; free if first
     holder TEXT NOT NULL, -- a random id per acquire
-    ticket INTEGER NOT NULL, -- the place in line
-    state TEXT NOT NULL, -- waiting, granted (its turn, not yet claimed), held
     mode TEXT NOT NULL, -- read, write, exclusive
     token INTEGER, -- from the grant on
     owner TEXT NOT NULL,
@@ -23,5 +18,6 @@ CREATE TABLE seats (
     reason TEXT,
     since_ms INTEGER NOT NULL, -- when the wait or the hold began
     expires_ms INTEGER NOT NULL, -- when the row stops counting, whatever its state
-    PRIMARY KEY (swarm, name, holder)
+    drawn INTEGER, -- at the first seat: the last token of the name
+    PRIMARY KEY (swarm, name, ticket)
 ) WITHOUT ROWID;
