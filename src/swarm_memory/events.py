@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from swarm_memory.errors import CursorExpiredError, InvalidArgumentError
-from swarm_memory.key import check_prefix, in_prefix
+from swarm_memory.key import check_prefix
 from swarm_memory.model import Changes, Event
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Reader, Row, Tx
 
 PAGE_ROWS = 1000
+CHANGES_MAX = 10_000
 
 
 class Events:
@@ -57,11 +58,12 @@ class Events:
                 "event_list",
                 swarm=self._context.swarm,
                 after=seq,
-                low=exact or low,
+                low=low,
                 high=high,
+                exact=exact or "",
                 limit=limit,
             )
-            return [Event(*row) for row in rows if in_prefix(row[1], prefix)]
+            return [Event(*row) for row in rows]
 
         return self._db.read(read)
 
@@ -74,29 +76,26 @@ class Events:
         row = self._db.one("event_newest", swarm=self._context.swarm)
         return (int(row[0]), int(row[1])) if row else (0, None)
 
-    def changes(self, name: str, prefix: str = "") -> Changes:
+    def changes(self, name: str, prefix: str = "", *, limit: int = CHANGES_MAX) -> Changes:
         """Return what happened since this agent last asked under `name`, and remember that.
 
-        A reader that was away longer than events are kept starts again at the newest event.
+        Up to `limit` events; the next call goes on after them. `complete` is False when events in
+        between were pruned already: then the records have to be read anew.
         """
+        where = {"swarm": self._context.swarm, "name": f"cursor/{self._context.agent}/{name}"}
 
         def read(tx: Tx) -> Changes:
-            where = {"swarm": self._context.swarm, "name": f"cursor/{self._context.agent}/{name}"}
             row = tx.one("fact_get", **where)
             oldest, newest = self._span(tx)
             seq = row[0] if row else 0
-            if seq + 1 < oldest or seq > newest:
-                seq = oldest - 1 if row is None else newest
-            found: list[Event] = []
-            log = self.within(tx)
-            while True:
-                rows = log.since(seq, prefix) if newest else []
-                found += rows
-                if len(rows) < PAGE_ROWS:
-                    break
-                seq = rows[-1].seq
-            tx.run("fact_set", **where, value=newest)
-            return Changes(newest, found)
+            # A seq beyond the newest is from before a restore: it means nothing any more.
+            complete = seq + 1 >= oldest and seq <= newest
+            if not complete:
+                seq = oldest - 1
+            events = self.within(tx).since(seq, prefix, limit=limit) if newest else []
+            reached = events[-1].seq if len(events) == limit else newest
+            tx.run("fact_set", **where, value=reached)
+            return Changes(reached, events, complete)
 
         return self._db.write(read)
 

@@ -71,18 +71,22 @@ class Event(namedtuple("Event", "seq key version op author at_ms")):
         return self._asdict()
 
 
-class Changes(namedtuple("Changes", "seq events")):
+class Changes(namedtuple("Changes", "seq events complete")):
     """What happened since an agent last looked: `events` in order, and the `seq` reached.
 
+    `complete` is False if events in between are gone, so that everything has to be read anew.
     Always true, also when nothing changed; `len(changes.events)` tells.
     """
 
     __slots__ = ()
     seq: int
     events: list[Event]
+    complete: bool
 
     def to_dict(self) -> dict[str, Json]:
-        return {"seq": self.seq, "events": [event.to_dict() for event in self.events]}
+        """Return the changes as every door shows them."""
+        events = [event.to_dict() for event in self.events]
+        return {"seq": self.seq, "events": events, "complete": self.complete}
 
 
 class Outcome(

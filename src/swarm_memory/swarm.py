@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from swarm_memory.config import Config
     from swarm_memory.conflicts import Conflicts
+    from swarm_memory.dispatch import Dispatcher
     from swarm_memory.engine import Engine, Tx
     from swarm_memory.health import Health
     from swarm_memory.leases import Leases
@@ -151,6 +152,12 @@ class Swarm:
             )
         messages: Messages = self._later["messages"]
         return messages
+
+    def dispatcher(self, topic: str | None = None) -> Dispatcher:
+        """Return a worker that calls functions by the type of the messages it claims."""
+        from swarm_memory.dispatch import Dispatcher
+
+        return Dispatcher(self.messages, topic)
 
     @property
     def outcomes(self) -> Outcomes:

@@ -1,6 +1,8 @@
 """The key grammar and the escape that turns any text into a segment."""
 
 import string
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -120,6 +122,19 @@ def test_escaping_real_names_comes_back(text):
     assert segment == check_key(segment)
     assert "/" not in segment
     assert text == unescape(segment)
+
+
+def test_every_name_of_a_real_tree_comes_back():
+    root = Path(sys.prefix)
+    paths = [str(path.relative_to(root)) for path in root.rglob("*")][:20_000]
+
+    segments = {path: escape(path, limit=255) for path in paths}
+
+    assert len(paths) > 1000
+    assert len(set(segments.values())) == len(set(paths))
+    for path, segment in segments.items():
+        assert segment == check_key(segment)
+        assert unescape(segment) in {path, None}
 
 
 def test_real_names_stay_apart():

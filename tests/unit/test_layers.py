@@ -13,7 +13,7 @@ BASE |= {"layout", "locate", "checks"}
 PARTS = {"rows", "quota", "settle", "once", "seats"}  # what record services are made of
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts"}
-FACADE = {"swarm", "manager", "aio", "exchange"}
+FACADE = {"swarm", "manager", "aio", "exchange", "dispatch"}
 ALLOWED = {
     "base": BASE,
     "learning": {"learning"},

@@ -254,6 +254,33 @@ def check_changes_continue_where_the_agent_last_looked(store: Store) -> None:
     assert [e.key for e in swarm.events.changes("sync").events] == ["x/b"]
 
 
+def check_many_changes_come_in_bounded_parts(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put_many([(f"x/{number}", number) for number in range(25)])
+
+    parts = [swarm.events.changes("sync", limit=10).events for _ in range(4)]
+
+    assert [len(part) for part in parts] == [10, 10, 5, 0]
+    assert [e.key for part in parts for e in part] == [f"x/{number}" for number in range(25)]
+
+
+def check_a_reader_that_was_away_too_long_is_told(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/a", 1)
+    assert swarm.events.changes("sync").complete
+    for number in range(3):
+        swarm.records.put("x/b", number)
+    store.clock.advance(31 * DAY_S)
+    swarm.retention.sweep()
+    swarm.records.put("x/c", 1)
+
+    away = swarm.events.changes("sync")
+
+    assert not away.complete
+    assert away.events[-1].key == "x/c"
+    assert swarm.events.changes("sync").complete
+
+
 def check_a_cursor_older_than_the_log_is_refused(store: Store) -> None:
     swarm = store.open()
     for number in range(5):

@@ -9,7 +9,7 @@ RETURNING seq
 -- event_list --
 -- The next events of a swarm in order.
 SELECT seq, key, version, op, author, at_ms FROM events
-WHERE seq > :after AND swarm = :swarm AND key >= :low AND key < :high
+WHERE seq > :after AND swarm = :swarm AND ((key >= :low AND key < :high) OR key = :exact)
 ORDER BY seq
 LIMIT :limit
 
