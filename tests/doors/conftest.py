@@ -20,7 +20,7 @@ WAIT_S = 20
 Ran = namedtuple("Ran", "status out err")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def project(tmp_path, monkeypatch):
     """A directory with a store of its own, in which the test runs."""
     folder = tmp_path / "project"
@@ -31,33 +31,33 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch):
+def call(project, capsys, monkeypatch):
     """Run a command line in this process."""
 
-    def cli(*arguments, stdin=b""):
+    def call(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
             main([str(argument) for argument in arguments])
         return Ran(exit_.value.code or 0, *capsys.readouterr())
 
-    return cli
+    return call
 
 
 @pytest.fixture
-def cli_json(cli):
+def call_json(call):
     """Run a command line with --json and return what it printed."""
 
-    def cli_json(*arguments, **options):
-        ran = cli(*arguments, "--json", **options)
+    def call_json(*arguments, **options):
+        ran = call(*arguments, "--json", **options)
         assert (0, "") == (ran.status, ran.err)
         return json.loads(ran.out)
 
-    return cli_json
+    return call_json
 
 
 @pytest.fixture
-def command():
+def command(project):
     """Run the installed command in a process of its own."""
 
     def command(*arguments, stdin=b"", **options):
@@ -70,11 +70,12 @@ def command():
         )
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
+    command.path = COMMAND
     return command
 
 
 @pytest.fixture
-def on_terminal():
+def on_terminal(project):
     """Run the installed command with a terminal as its input and output; return what it shows."""
 
     def on_terminal(*arguments):

@@ -384,5 +384,17 @@ def _list_conflicts(door: Door, outcome: str | None, limit: int) -> int:
     rows = [
         [c.conflict_id, c.key, c.strategy, c.outcome, c.author, time_of(c.at_ms)] for c in found
     ]
-    door.show.result([conflict.to_dict() for conflict in found], rows)
+
+    def pretty(console: Console) -> None:
+        if not found:
+            console.print(cell("no conflicts"))
+            return
+        shown = table("when", "id", "how", "state", "by", "key", right=["when"])
+        for c in found:
+            age, who = cell(door.show.age(c.at_ms), "dim"), cell(c.author, "green")
+            state = cell(c.outcome, "bold" if c.outcome == "parked" else "")
+            shown.add_row(age, cell(c.conflict_id), cell(c.strategy), state, who, cell(c.key))
+        console.print(shown)
+
+    door.show.result([conflict.to_dict() for conflict in found], rows, pretty)
     return 0

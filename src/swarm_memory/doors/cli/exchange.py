@@ -151,7 +151,8 @@ def export(
     """Write everything the swarm holds as JSONL, telemetry and history included.
 
     All of it is of one moment. A file appears only when it is complete, for its owner's eyes.
-    Values that are damaged in the store are left out and named, and the exit status is 6.
+    Values that are damaged in the store are left out and named, and the exit status is 6. Leases,
+    messages under way and the change log belong to this store and are not in it.
 
     Example: swarm-memory export -o memory.jsonl
     """
