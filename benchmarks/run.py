@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 FIGURES = HERE.parent / "docs" / "figures.md"
-NAMES = ["records", "start", "size"]
+NAMES = ["records", "start", "size", "coordination"]
 
 
 def main() -> int:
