@@ -3,7 +3,8 @@
 Everybody at a lease has a seat (a row): it holds, it waits in line, or it was granted its turn
 and has a moment to claim it. Whoever writes to a lease first drops the seats that have lapsed and
 then grants from the head of the line, so nobody who comes later overtakes, and a dead process
-holds the line up for no longer than its time to live or its grace.
+holds the line up for no longer than its time to live or its grace. Where nobody else is, the
+first seat is taken and freed by one statement each.
 
 Read leases admit each other; write and exclusive ones admit nobody else. Leases are not
 reentrant: a second acquire by the same agent waits like anybody else's.
@@ -15,6 +16,7 @@ import os
 import time
 from collections import namedtuple
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 
 from swarm_memory.checks import check_name, check_number, check_whole, fits
 from swarm_memory.errors import (
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Reader, Tx
+    from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.model import Json
 
     T = TypeVar("T")
@@ -58,10 +60,12 @@ REASON_BYTES_MAX = 1024
 TTL_S_DEFAULT, TTL_S_MIN, TTL_S_MAX = 30.0, 0.1, 3600.0
 WAIT_S_MAX = 86_400.0
 WAITERS_MAX = 1000
+BEFORE_ALL = -1  # the ticket of an upgrade: there is at most one at a lease
 GRACE_MS = 2000  # a granted waiter that has not claimed by then has lost its turn
 ALIVE_MS = 6000  # a waiter that has not shown itself for so long has lost its place
 BEAT_S = 2.0  # so it shows itself more often
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a lease lapses
+TURN_S = 0.001  # about how long one turn takes at least: who is far back need not see each change
 NET_S = 0.05  # where a wake-up can be missed, look again after so long
 
 
@@ -347,6 +351,22 @@ class Leases:
 
         return self._write(write)
 
+    def prune(self) -> int:
+        """Forget the names at which nobody is any more; return how many.
+
+        Their tokens do not come again: the floor of all tokens is raised above them.
+        """
+
+        def write(tx: Tx) -> int:
+            where = {"swarm": self._context.swarm, "now_ms": _now_ms(tx)}
+            row = tx.one("lease_prune_span", **where)
+            if row is None or row[0] is None:
+                return 0
+            tx.run("fact_raise", swarm=self._context.swarm, name="lease_token_floor", value=row[0])
+            return tx.run("lease_prune", **where)
+
+        return self._write(write)
+
     def list(self, name: str | None = None, *, limit: int = 1000) -> list[Seat]:
         """Return who holds and who waits, by name and place in line; of one name if given."""
         check_whole("limit", limit, 1, self._context.config.batch_rows_max)
@@ -406,33 +426,35 @@ class Leases:
             while True:
                 # Before the look: a change right after it then ends the wait at once.
                 seen = self._version() if self._version is not None else None
-                pause_s = self._look(wish)
+                before, pause_s = self._look(wish)
                 now = time.monotonic()
                 if pause_s <= 0 or now >= beat or now >= deadline:
                     stays = now < deadline
-                    taken = self._write_take(wish, queue=stays, leave=not stays, kept=kept)
+                    taken = self._write(partial(self._step, wish=wish, stays=stays, kept=kept))
                     if isinstance(taken, Lease) or not stays:
                         return taken
                     beat = now + beat_s
                     continue
                 self._pause(seen, min(pause_s, beat - now, deadline - now))
+                if before > 1:
+                    time.sleep(max(0.0, min(before * TURN_S, NET_S, deadline - time.monotonic())))
         except BaseException:
             # If even this fails, the seat lapses by itself.
             with suppress(SwarmMemoryError):
                 self._write(lambda tx: self._leave(tx, wish))
             raise
 
-    def _look(self, wish: Wish) -> float:
-        """Return how many seconds there is nothing to do for this waiter; it only reads."""
+    def _look(self, wish: Wish) -> tuple[int, float]:
+        """Return how many stand before this waiter, and for how long it has nothing to do."""
         now_ms = _now_ms(self._db)
         where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
         row = self._db.one("lease_look", **where, now_ms=now_ms)
         state, before, expires_ms = row if row else (None, 0, None)
         if state != WAITING:
-            return 0.0  # it is our turn, or our place is gone
+            return 0, 0.0  # it is our turn, or our place is gone
         if before:
-            return LOOK_S_MAX  # what lapses is for the first in line to see to
-        return 0.0 if expires_ms is None else min(LOOK_S_MAX, (expires_ms - now_ms) / 1000)
+            return before, LOOK_S_MAX  # what lapses is for the first in line to see to
+        return 0, 0.0 if expires_ms is None else min(LOOK_S_MAX, (expires_ms - now_ms) / 1000)
 
     def _pause(self, seen: int | None, timeout_s: float) -> None:
         if self._wait is None:
@@ -450,28 +472,33 @@ class Leases:
         # Power loss ends every holder, so a lease needs no sync.
         return self._db.write(fn, durability="relaxed")
 
-    def _write_take(
-        self, wish: Wish, *, queue: bool, leave: bool = False, kept: Sequence[Lease] = ()
-    ) -> Lease | Place:
+    def _write_take(self, wish: Wish, *, queue: bool) -> Lease | Place:
+        """Hold it at once, or else (`queue`) stand in line and return who is in the way."""
+
         def write(tx: Tx) -> Lease | Place:
-            self._renew_all(tx, kept)
-            return self._take(tx, wish, queue, leave)
+            lease = self._sit_first(tx, wish) if wish.upgrades is None else None
+            return lease or self._take(tx, wish, queue)
 
         return self._write(write)
 
-    def _take(self, tx: Tx, wish: Wish, queue: bool, leave: bool) -> Lease | Place:
-        """Move one step on: hold it, or stand in line, or (`leave`) go; else who is in the way."""
+    def _step(self, tx: Tx, wish: Wish, stays: bool, kept: Sequence[Lease]) -> Lease | Place:
+        """Move on in line, or leave it, and renew what is kept meanwhile."""
+        self._renew_all(tx, kept)
+        return self._take(tx, wish, stays)
+
+    def _take(self, tx: Tx, wish: Wish, stays: bool) -> Lease | Place:
+        """Move one step on: hold it, or be in line if that one `stays`; else who is in the way."""
         places = self._settle(tx, wish.name)
         own = next((place for place in places if place.holder == wish.holder), None)
         if own is not None and own.state == GRANTED:
             return self._claim(tx, wish, own.token)
         others = [p for p in places if p.holder not in (wish.holder, wish.upgrades)]
         if own is not None:
-            if leave:
-                self._leave(tx, wish)
-            else:
+            if stays:
                 where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
                 tx.run("lease_stay", **where, expires_ms=_now_ms(tx) + ALIVE_MS)
+            else:
+                self._leave(tx, wish)
             return in_the_way(wish, others)
         if wish.upgrades is not None:
             check_upgrade(wish, places)
@@ -480,7 +507,7 @@ class Leases:
         first = wish.upgrades is not None or len(taken) == len(others)
         if first and admits(wish.mode, taken):
             return self._sit(tx, wish, places)
-        if queue:
+        if stays:
             self._stand(tx, wish, places)
             self._check_deadlock(tx, wish)
         return in_the_way(wish, others)
@@ -493,6 +520,7 @@ class Leases:
         places = [place for place in every if place.expires_ms > now_ms]
         if len(places) < len(every):
             tx.run("lease_lapse", **where, now_ms=now_ms)
+            tx.run("lease_lapse_first", **where, now_ms=now_ms)
         taken = [place for place in places if place.state != WAITING]
         for index, place in enumerate(places):
             if place.state != WAITING:
@@ -507,11 +535,34 @@ class Leases:
 
     def _sit(self, tx: Tx, wish: Wish, places: Sequence[Place]) -> Lease:
         """Hold what is free."""
+        if not places:
+            tx.run("lease_name", swarm=self._context.swarm, name=wish.name)
+            lease = self._sit_first(tx, wish)
+            if lease is not None:
+                return lease
         self._leave_upgraded(tx, wish)
         token = self._next_token(tx, wish.name)
         expires_ms = _now_ms(tx) + wish.ttl_ms
         self._add(tx, wish, HELD, last_ticket(places) + 1, token, expires_ms)
         return Lease(self._home, wish, self._owner, token, expires_ms)
+
+    def _sit_first(self, tx: Tx, wish: Wish) -> Lease | None:
+        """Hold the first seat if nobody has a seat at that name, not even one that has lapsed."""
+        now_ms = _now_ms(tx)
+        expires_ms = now_ms + wish.ttl_ms
+        row = tx.one(
+            "lease_take",
+            swarm=self._context.swarm,
+            name=wish.name,
+            holder=wish.holder,
+            mode=wish.mode,
+            owner=self._owner,
+            session=self._context.session,
+            reason=wish.reason,
+            now_ms=now_ms,
+            expires_ms=expires_ms,
+        )
+        return Lease(self._home, wish, self._owner, row[0], expires_ms) if row else None
 
     def _stand(self, tx: Tx, wish: Wish, places: Sequence[Place]) -> None:
         """Stand in line: at its end, or at its head to upgrade."""
@@ -519,7 +570,7 @@ class Leases:
         if waiters >= WAITERS_MAX:
             what = f"the line at lease {wish.name!r}"
             raise LimitExceededError(what, limit=WAITERS_MAX, actual=waiters + 1, unit="waiters")
-        ticket = last_ticket(places) + 1 if wish.upgrades is None else places[0].ticket - 1
+        ticket = last_ticket(places) + 1 if wish.upgrades is None else BEFORE_ALL
         self._add(tx, wish, WAITING, ticket, None, _now_ms(tx) + ALIVE_MS)
 
     def _add(
@@ -555,26 +606,28 @@ class Leases:
         """Give up the read lease that is replaced; nobody else was let in while it was held."""
         if wish.upgrades is None:
             return
-        where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.upgrades}
-        if tx.one("lease_leave", **where) is None:
+        if self._drop(tx, wish.name, wish.upgrades) is None:
             raise LeaseLostError(f"the read lease {wish.name!r} to be upgraded has lapsed")
 
     def _next_token(self, tx: Tx, name: str) -> int:
-        row = tx.one("lease_token_next", swarm=self._context.swarm, name=name)
+        row = tx.one("lease_draw", swarm=self._context.swarm, name=name)
         return int(row[0]) if row else 0
 
     def _free(self, tx: Tx, lease: Lease) -> bool:
-        """Delete a held seat, let the next one in, and tell whether it had lapsed."""
-        where = {"swarm": self._context.swarm, "name": lease.name, "holder": lease.holder}
-        row = tx.one("lease_leave", **where)
-        if row is not None:
+        """Give a held seat up, let the next one in, and tell whether it had lapsed."""
+        row = self._drop(tx, lease.name, lease.holder)
+        if row is not None and row[1]:
             self._settle(tx, lease.name)
         return row is None or row[0] <= _now_ms(tx)
 
     def _leave(self, tx: Tx, wish: Wish) -> None:
-        where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
-        if tx.one("lease_leave", **where) is not None:
+        if self._drop(tx, wish.name, wish.holder) is not None:
             self._settle(tx, wish.name)  # those behind may have waited for nobody else
+
+    def _drop(self, tx: Tx, name: str, holder: str) -> Row | None:
+        """Give a seat up; return when it lapses, and whether others may have waited for that."""
+        where = {"swarm": self._context.swarm, "name": name, "holder": holder}
+        return tx.one("lease_leave_first", **where) or tx.one("lease_leave", **where)
 
     def _renew(self, tx: Tx, lease: Lease, ttl_ms: int) -> int:
         now_ms = _now_ms(tx)

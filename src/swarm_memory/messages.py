@@ -533,16 +533,17 @@ class Messages:
         self, queue: str, limit: int, hide_ms: int, wait_s: float, *, strict: bool
     ) -> list[Message]:
         deadline = time.monotonic() + wait_s
+        receipt = os.urandom(8).hex()
         while True:
             # Before the look: a message that comes right after it then ends the wait at once.
             seen = self._version() if self._version is not None and wait_s else None
             found, pause_s = self._look(queue)
             if found:
-                messages = self._write(
-                    lambda tx: self._take(tx, queue, limit, hide_ms, strict), relaxed=True
+                rows = self._write(
+                    lambda tx: self._take(tx, queue, limit, hide_ms, receipt, strict), relaxed=True
                 )
-                if messages:
-                    return messages
+                if rows:
+                    return [self._message(row, receipt) for row in rows]
             left_s = deadline - time.monotonic()
             if left_s <= 0 or self._wait is None:
                 return []
@@ -554,35 +555,48 @@ class Messages:
     def _look(self, queue: str) -> tuple[bool, float]:
         """Tell whether a claim would find something, and how long to wait if not; only reads."""
         where = {"swarm": self._context.swarm, "queue": queue}
-        row = self._db.one("message_look", **where)
-        ready, visible_ms = row if row else (0, None)
-        left_ms = LOOK_S_MAX * 1000 if visible_ms is None else visible_ms - self._db.now_ms
-        if ready or left_ms <= 0 or self._unspread(self._db, queue):
+        if self._db.one("message_ready", **where) is not None or self._unspread(self._db, queue):
             return True, LOOK_S_MAX
-        return False, min(LOOK_S_MAX, left_ms / 1000)
+        visible_ms = self._shows_ms(queue)
+        if visible_ms is None:
+            return False, LOOK_S_MAX
+        left_ms = visible_ms - self._db.now_ms
+        return left_ms <= 0, min(LOOK_S_MAX, left_ms / 1000)
 
-    def _take(self, tx: Tx, queue: str, limit: int, hide_ms: int, strict: bool) -> list[Message]:
-        context, now_ms, receipt = self._context, tx.now_ms, os.urandom(8).hex()
+    def _shows_ms(self, queue: str) -> int | None:
+        row = self._db.one("message_shows", swarm=self._context.swarm, queue=queue)
+        return row[0] if row else None
+
+    def _take(
+        self, tx: Tx, queue: str, limit: int, hide_ms: int, receipt: str, strict: bool
+    ) -> list[Row]:
+        context, now_ms = self._context, tx.now_ms
         where = {"swarm": context.swarm, "queue": queue}
         self._refresh(tx, queue)
         if strict and tx.one("message_in_hand", **where) is not None:
             return []
-        who = {"consumer": context.agent, "session": context.session, "receipt": receipt}
+        claim = {
+            "consumer": context.agent,
+            "session": context.session,
+            "receipt": receipt,
+            "visible_ms": now_ms + hide_ms,
+        }
         taken: list[Row] = []
         expired = True
         while expired and len(taken) < limit:
-            left, visible_ms = limit - len(taken), now_ms + hide_ms
-            rows = tx.all("message_claim", **where, **who, visible_ms=visible_ms, limit=left)
+            times = {"visible_ms": now_ms + hide_ms, "limit": limit - len(taken)}
+            rows = tx.all("message_next", **where, **times)
             gone = [row for row in rows if row[9] is not None and row[9] <= now_ms]
             tx.many("message_drop", [{"seq": row[14]} for row in gone])
-            taken += [row for row in rows if row not in gone]
+            live = [row for row in rows if row not in gone] if gone else rows
+            tx.many("message_claim", [{**claim, "seq": row[14]} for row in live])
+            taken += live
             expired = bool(gone)
-        taken.sort(key=lambda row: (row[5], row[14]))
-        return [self._message(self._with_body(tx, row), receipt) for row in taken]
+        return taken
 
     def _refresh_if_needed(self, queue: str) -> None:
-        row = self._db.one("message_look", swarm=self._context.swarm, queue=queue)
-        overdue = row is not None and row[1] is not None and row[1] <= self._db.now_ms
+        visible_ms = self._shows_ms(queue)
+        overdue = visible_ms is not None and visible_ms <= self._db.now_ms
         if overdue or self._unspread(self._db, queue):
             self._write(lambda tx: self._refresh(tx, queue), relaxed=True)
 
@@ -609,12 +623,6 @@ class Messages:
         where = {"swarm": self._context.swarm, "upto": upto}
         tx.run("broadcast_spread", **where, queue=queue, after=after, now_ms=tx.now_ms)
         tx.run("broadcast_cursor", **where, agent=queue.removeprefix(_TO_AGENT))
-
-    def _with_body(self, tx: Tx, row: Row) -> Row:
-        if row[4] is not None:
-            return row
-        body = tx.one("broadcast_body", seq=row[15])
-        return (*row[:4], body[0] if body else "null", *row[5:])
 
     def _message(self, row: Row, receipt: str | None) -> Message:
         queue = row[1]

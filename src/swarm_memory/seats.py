@@ -65,8 +65,8 @@ def _waits(line: Sequence[Place]) -> Iterator[tuple[Place, Place]]:
 
 
 def last_ticket(places: Sequence[Place]) -> int:
-    """Return the ticket of the last in line, 0 for an empty one."""
-    return int(places[-1].ticket) if places else 0
+    """Return the ticket of the last in line, 0 (that of the first seat) if there is none."""
+    return max(0, int(places[-1].ticket)) if places else 0
 
 
 def admits(mode: str, others: Sequence[Place]) -> bool:

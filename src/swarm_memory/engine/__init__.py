@@ -25,6 +25,10 @@ if TYPE_CHECKING:
         def now_ms(self) -> int:
             """The time by the store's clock; one value per transaction."""
 
+        @property
+        def uptime_ms(self) -> int:
+            """The time by a clock of the store that nobody can set; for what must not jump."""
+
         def one(self, statement: str, /, **parameters: Any) -> Row | None:
             """Return the first row of a reading statement, or None."""
 
@@ -60,6 +64,10 @@ if TYPE_CHECKING:
 
         url: str
         durability: str
+
+        @property
+        def boot_id(self) -> int:
+            """Another number after each start of the machine that `uptime_ms` counts from."""
 
         def version(self) -> int:
             """Return a number that differs after any commit, by whatever process."""

@@ -57,14 +57,19 @@ os.register_at_fork(after_in_child=_count_fork)
 class SqliteTx:
     """One transaction on one connection."""
 
-    __slots__ = ("_changes", "_execute", "_executemany", "now_ms", "number")
+    __slots__ = ("_changes", "_clock", "_execute", "_executemany", "now_ms", "number")
 
-    def __init__(self, connection: _Connection, now_ms: int, number: int) -> None:
+    def __init__(self, connection: _Connection, clock: SystemClock, number: int) -> None:
         self._execute = connection.execute
         self._executemany = connection.db.executemany
         self._changes = connection.db.changes
-        self.now_ms = now_ms
+        self._clock = clock
+        self.now_ms = clock.now_ms()
         self.number = number
+
+    @property
+    def uptime_ms(self) -> int:
+        return self._clock.uptime_ms()
 
     def one(self, statement: str, /, **parameters: Any) -> Row | None:
         rows = self._execute(_SQL[statement], parameters).fetchall()
@@ -185,6 +190,14 @@ class SqliteEngine:
     def now_ms(self) -> int:
         return self._clock.now_ms()
 
+    @property
+    def uptime_ms(self) -> int:
+        return self._clock.uptime_ms()
+
+    @property
+    def boot_id(self) -> int:
+        return self._clock.boot_id()
+
     def one(self, statement: str, /, **parameters: Any) -> Row | None:
         rows = self._select(_SQL[statement], parameters)
         return rows[0] if rows else None
@@ -242,7 +255,7 @@ class SqliteEngine:
         try:
             execute(begin)
             try:
-                result = fn(SqliteTx(connection, self._clock.now_ms(), self._commits))
+                result = fn(SqliteTx(connection, self._clock, self._commits))
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -268,7 +281,7 @@ class SqliteEngine:
             connection = self._take()
             self._idle.append(connection)
             if connection.db.in_transaction:
-                return fn(SqliteTx(connection, self._clock.now_ms(), self._commits))
+                return fn(SqliteTx(connection, self._clock, self._commits))
             return self._transaction(connection, fn, begin)
 
     def _take(self) -> _Connection:

@@ -33,14 +33,33 @@ class ManualClock:
 
     def __init__(self, now_ms: int = NOON_MS) -> None:
         self._now_ms = now_ms
+        self._jumped_ms = 0
+        self._boot_id = 1
 
     def now_ms(self) -> int:
         """Return the time it was set to, in epoch milliseconds."""
         return self._now_ms
 
+    def uptime_ms(self) -> int:
+        """Return the time that nobody can set: it does not follow `jump`."""
+        return self._now_ms - self._jumped_ms
+
+    def boot_id(self) -> int:
+        """Return the number of the machine's start, which `reboot` raises."""
+        return self._boot_id
+
     def advance(self, seconds: float) -> None:
-        """Move the clock by `seconds`, also backwards."""
+        """Let time pass."""
         self._now_ms += round(seconds * 1000)
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock by `seconds`, also back, while no time passes."""
+        self._now_ms += round(seconds * 1000)
+        self._jumped_ms += round(seconds * 1000)
+
+    def reboot(self) -> None:
+        """Start the machine anew."""
+        self._boot_id += 1
 
 
 class Store:

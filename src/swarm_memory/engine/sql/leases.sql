@@ -1,21 +1,18 @@
+-- lease_name --
+-- Make the first seat of a name, free, if there is none yet.
+INSERT INTO seats (swarm, name, ticket, state, holder, mode, token, owner, since_ms, expires_ms,
+    drawn)
+VALUES (:swarm, :name, 0, 'free', '', '', 0, '', 0, 0, 0)
+ON CONFLICT (swarm, name, ticket) DO NOTHING
+
 -- lease_take --
--- Take the first seat if nobody else is at the name: to hold and to draw the token is one
--- statement. The floor is raised by a restore, so that old tokens stay below new ones.
-INSERT INTO seats (swarm, name, ticket, state, holder, mode, token, owner, session, reason,
-    since_ms, expires_ms, drawn)
-SELECT :swarm, :name, 0, 'held', :holder, :mode, floor + 1, :owner, :session, :reason,
-    :now_ms, :expires_ms, floor + 1
-FROM (SELECT coalesce((SELECT value FROM facts
-    WHERE swarm = :swarm AND name = 'lease_token_floor'), 0) AS floor) AS tokens
-WHERE true
-ON CONFLICT (swarm, name, ticket) DO UPDATE SET state = 'held', holder = excluded.holder,
-    mode = excluded.mode, owner = excluded.owner, session = excluded.session,
-    reason = excluded.reason, since_ms = excluded.since_ms, expires_ms = excluded.expires_ms,
-    token = CASE WHEN excluded.token > seats.drawn THEN excluded.token
-        ELSE seats.drawn + 1 END,
-    drawn = CASE WHEN excluded.token > seats.drawn THEN excluded.token
-        ELSE seats.drawn + 1 END
-WHERE seats.state = 'free' AND NOT EXISTS (
+-- Hold the first seat if nobody is at the name, and draw the token in the same statement. The
+-- floor is raised by a restore, so that old tokens stay below new ones.
+UPDATE seats SET state = 'held', holder = :holder, mode = :mode, owner = :owner,
+    session = :session, reason = :reason, since_ms = :now_ms, expires_ms = :expires_ms,
+    token = 1 + max(token, drawn, coalesce((SELECT value FROM facts
+        WHERE swarm = :swarm AND name = 'lease_token_floor'), 0))
+WHERE swarm = :swarm AND name = :name AND ticket = 0 AND state = 'free' AND NOT EXISTS (
     SELECT 1 FROM seats AS others
     WHERE others.swarm = :swarm AND others.name = :name AND others.ticket <> 0)
 RETURNING token
@@ -38,11 +35,9 @@ UPDATE seats SET state = 'free'
 WHERE swarm = :swarm AND name = :name AND ticket = 0 AND expires_ms <= :now_ms
 
 -- lease_draw --
--- Draw the next token of a name for somebody who does not take the first seat.
-UPDATE seats SET drawn = 1 + CASE
-    WHEN drawn >= coalesce((SELECT value FROM facts
-        WHERE swarm = :swarm AND name = 'lease_token_floor'), 0) THEN drawn
-    ELSE (SELECT value FROM facts WHERE swarm = :swarm AND name = 'lease_token_floor') END
+-- Draw the next token of a name for somebody behind the first seat.
+UPDATE seats SET drawn = 1 + max(token, drawn, coalesce((SELECT value FROM facts
+    WHERE swarm = :swarm AND name = 'lease_token_floor'), 0))
 WHERE swarm = :swarm AND name = :name AND ticket = 0
 RETURNING drawn
 
@@ -143,7 +138,7 @@ WHERE swarm = :swarm AND session = :session AND state <> 'free'
 
 -- lease_prune_span --
 -- The highest token of the names to be forgotten, for the floor.
-SELECT max(drawn) FROM seats AS first
+SELECT max(max(token, drawn)) FROM seats AS first
 WHERE swarm = :swarm AND state = 'free' AND expires_ms <= :now_ms AND NOT EXISTS (
     SELECT 1 FROM seats AS others
     WHERE others.swarm = :swarm AND others.name = first.name AND others.ticket <> 0)

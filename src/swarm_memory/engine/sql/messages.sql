@@ -35,16 +35,16 @@ INSERT INTO broadcast_cursors (swarm, agent, seq) VALUES (:swarm, :agent, :upto)
 ON CONFLICT (swarm, agent) DO UPDATE SET seq = excluded.seq
     WHERE excluded.seq > broadcast_cursors.seq
 
--- broadcast_body --
--- What was said.
-SELECT body FROM broadcasts WHERE seq = :seq
+-- message_ready --
+-- Whether a claim would find something.
+SELECT 1 FROM messages
+WHERE swarm = :swarm AND queue = :queue AND state = 'ready'
+LIMIT 1
 
--- message_look --
--- Whether a claim would find something, and when the next hidden message shows.
-SELECT EXISTS (SELECT 1 FROM messages
-        WHERE swarm = :swarm AND queue = :queue AND state = 'ready'),
-    (SELECT min(visible_ms) FROM messages
-        WHERE swarm = :swarm AND queue = :queue AND state = 'hidden')
+-- message_shows --
+-- When the next hidden message shows, NULL if there is none.
+SELECT min(visible_ms) FROM messages
+WHERE swarm = :swarm AND queue = :queue AND state = 'hidden'
 
 -- message_return --
 -- Show what was hidden and whose time has come: again, for the first time, or to the dead.
@@ -60,17 +60,22 @@ SELECT 1 FROM messages
 WHERE swarm = :swarm AND queue = :queue AND state = 'hidden' AND attempts > 0
 LIMIT 1
 
+-- message_next --
+-- The first ready ones as they will be once they are claimed, those that expired among them.
+SELECT message_id, queue, sender, type,
+    coalesce(body, (SELECT body FROM broadcasts WHERE seq = broadcast_seq), 'null'),
+    rank, attempts + 1, sent_ms, :visible_ms, expires_ms, correlation, reply_to, reason, dead_ms,
+    seq
+FROM messages
+WHERE swarm = :swarm AND queue = :queue AND state = 'ready'
+ORDER BY rank, seq
+LIMIT :limit
+
 -- message_claim --
--- Give the first ready ones to one consumer; a row changes state once, so nobody else has them.
+-- Give one of them to a consumer; the writer that read them does so, thus nobody else has them.
 UPDATE messages SET state = 'hidden', attempts = attempts + 1, receipt = :receipt,
     consumer = :consumer, session = :session, visible_ms = :visible_ms
-WHERE seq IN (
-    SELECT seq FROM messages
-    WHERE swarm = :swarm AND queue = :queue AND state = 'ready'
-    ORDER BY rank, seq
-    LIMIT :limit)
-RETURNING message_id, queue, sender, type, body, rank, attempts, sent_ms, visible_ms,
-    expires_ms, correlation, reply_to, reason, dead_ms, seq, broadcast_seq
+WHERE seq = :seq
 
 -- message_drop --
 -- Delete a message that expired before anybody took it.

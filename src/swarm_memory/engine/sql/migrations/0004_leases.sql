@@ -11,13 +11,13 @@ CREATE TABLE seats (
     state TEXT NOT NULL, -- waiting, granted (its turn, not yet claimed), held; free if first
     holder TEXT NOT NULL, -- a random id per acquire
     mode TEXT NOT NULL, -- read, write, exclusive
-    token INTEGER, -- from the grant on
+    token INTEGER, -- from the grant on; at the first seat also that of whoever had it last
     owner TEXT NOT NULL,
     session TEXT,
     upgrades TEXT, -- the holder whose read lease this one is to replace
     reason TEXT,
     since_ms INTEGER NOT NULL, -- when the wait or the hold began
     expires_ms INTEGER NOT NULL, -- when the row stops counting, whatever its state
-    drawn INTEGER, -- at the first seat: the last token of the name
+    drawn INTEGER, -- at the first seat: the last token that was drawn for another seat
     PRIMARY KEY (swarm, name, ticket)
 ) WITHOUT ROWID;

@@ -1,0 +1,511 @@
+"""Leases, messages, changes and increments between processes, against raw SQLite, filelock, redis
+
+All in the class that survives a killed process, not power loss: relaxed here, WAL with NORMAL
+sync for raw apsw, everysec for redis. The redis server runs on the same cores as its clients. The
+raw lease is a row with a fencing number that whoever asks first gets; ours are taken in turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import apsw
+
+from subjects import at_least, ratio, timed, told
+from swarm_memory import Swarm
+from swarm_memory.errors import ConflictError
+
+try:
+    import filelock
+except ImportError:
+    filelock = None
+try:
+    import redis
+except ImportError:
+    redis = None
+
+PAIRS, PAIR_ROUNDS = 400, 9
+ROUNDS = 3
+CROWD = 8
+HOLD_S = 0.001
+CROWD_S = 1.5
+MESSAGES, SPREAD, BATCH = 4000, 1000, 10
+BODY_BYTES = 400
+PACED, PACE_S = 300, 0.005
+IDLE_S = 4.0
+LIMIT_S = 60.0
+
+Rows = list[dict[str, float]]
+Figure = dict[str, object]
+
+
+def run() -> list[Figure]:
+    folder = tempfile.mkdtemp(prefix="bench-coordination-")
+    try:
+        with _redis(folder) as port:
+            return [
+                *_alone(folder, port),
+                *_contended(folder),
+                *_messages(folder, port),
+                *_latency(folder, port),
+                *_changes(folder),
+                *_increments(folder),
+            ]
+    finally:
+        shutil.rmtree(folder)
+
+
+# --- what several processes share ---
+
+
+def crowd(*jobs: tuple[Callable[..., Callable[[], object]], tuple[object, ...]]) -> list[object]:
+    """Run each job in a process of its own, all from the same moment; return their results.
+
+    A job opens what it needs and returns the function that is measured.
+    """
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(len(jobs)), context.Queue()
+    members = [
+        context.Process(target=_member, args=(number, job, arguments, barrier, results))
+        for number, (job, arguments) in enumerate(jobs)
+    ]
+    for member in members:
+        member.start()
+    found = dict(results.get(timeout=LIMIT_S) for _ in members)
+    for member in members:
+        member.join(LIMIT_S)
+    return [found[number] for number in range(len(jobs))]
+
+
+def _member(number, job, arguments, barrier, results) -> None:
+    go = job(*arguments)
+    barrier.wait(LIMIT_S)
+    results.put((number, go()))
+
+
+@contextlib.contextmanager
+def _redis(folder: str) -> Iterator[int | None]:
+    """Run a server of our own on a free loopback port; None if it or its client is missing."""
+    if redis is None or shutil.which("redis-server") is None:
+        yield None
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = f"port {port}\nbind 127.0.0.1\ndir {folder}\nlogfile redis.log\n"
+    settings += 'appendonly yes\nappendfsync everysec\nsave ""\n'
+    server = subprocess.Popen(
+        ["redis-server", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    try:
+        with server.stdin as config:
+            config.write(settings)
+        client = redis.Redis(port=port)
+        deadline = time.monotonic() + LIMIT_S
+        while True:
+            with contextlib.suppress(redis.ConnectionError):
+                client.ping()
+                break
+            if time.monotonic() > deadline:
+                raise TimeoutError("redis-server did not start")
+            time.sleep(0.05)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _open(url: str, agent: str = "a") -> Swarm:
+    return Swarm.open(url, agent=agent, swarm="s", durability="relaxed")
+
+
+def _raw(path: str) -> apsw.Connection:
+    db = apsw.Connection(path)
+    db.set_busy_timeout(10_000)
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", 1)
+    return db
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def _speed(what: str, rows: Rows, subject: str, reference: str, goal: float) -> Figure:
+    """Compare two rates, if the reference could run."""
+    if reference not in rows[0]:
+        return told(what, f"skipped: {reference.split()[0]} is not installed")
+    return at_least(what, ratio(rows, subject, reference), goal)
+
+
+def _bound(what: str, value: float, goal: float, unit: str, note: str = "") -> Figure:
+    return {
+        "what": what,
+        "value": f"{value:.2f} {unit}",
+        "goal": f"≤ {goal:g} {unit}",
+        "reached": value <= goal,
+        "note": note,
+    }
+
+
+# --- leases ---
+
+
+class Held:
+    """A lease that is held for a while: a step tells the wait and the hold in ms."""
+
+    def step(self) -> tuple[float, float]:
+        asked = time.monotonic()
+        self.acquire()
+        got = time.monotonic()
+        time.sleep(HOLD_S)
+        freed = time.monotonic()
+        self.release()
+        return 1000 * (got - asked), 1000 * (freed - got)
+
+
+class OurLease(Held):
+    def __init__(self, place: str, owner: str) -> None:
+        self.leases = _open(f"sqlite:///{place}", owner).leases
+
+    def acquire(self) -> None:
+        self.lease = self.leases.acquire("x", ttl_s=30, wait_s=LIMIT_S)
+
+    def release(self) -> None:
+        self.lease.release()
+
+
+class RawLease(Held):
+    """One upsert takes the row and counts its fence, if nobody has it; pollers barge."""
+
+    TAKE = (
+        "INSERT INTO leases VALUES (?1, ?2, 1, ?3) ON CONFLICT (name) DO UPDATE SET"
+        " owner = excluded.owner, fence = fence + 1, expires_ms = excluded.expires_ms"
+        " WHERE owner IS NULL OR expires_ms <= ?4 RETURNING fence"
+    )
+    FREE = "UPDATE leases SET owner = NULL WHERE name = ?1 AND owner = ?2 AND fence = ?3"
+
+    def __init__(self, place: str, owner: str, *, begin: bool = False) -> None:
+        db = _raw(place)
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT,"
+            " fence INTEGER NOT NULL, expires_ms INTEGER NOT NULL)"
+        )
+        self.execute, self.owner, self.begin = db.cursor().execute, owner, begin
+
+    def acquire(self) -> None:
+        while not (rows := self._write(self.TAKE, ("x", self.owner, now_ms() + 30_000, now_ms()))):
+            time.sleep(random.uniform(0.0005, 0.0015))
+        self.fence = rows[0][0]
+
+    def release(self) -> None:
+        self._write(self.FREE, ("x", self.owner, self.fence))
+
+    def _write(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[int]]:
+        if not self.begin:
+            return self.execute(sql, parameters).fetchall()
+        self.execute("BEGIN IMMEDIATE")
+        rows = self.execute(sql, parameters).fetchall()
+        self.execute("COMMIT")
+        return rows
+
+
+def _alone(folder: str, port: int | None) -> list[Figure]:
+    locks = {
+        "ours": OurLease(f"{folder}/lease.db", "a"),
+        "raw": RawLease(f"{folder}/raw.db", "a"),
+        "begun": RawLease(f"{folder}/begun.db", "a", begin=True),
+    }
+    if filelock is not None:
+        locks["filelock"] = filelock.FileLock(f"{folder}/file.lock")
+    if port is not None:
+        locks["redis"] = redis.Redis(port=port).lock("x", timeout=30)
+
+    def pairs(lock) -> None:
+        for _ in range(PAIRS):
+            lock.acquire()
+            lock.release()
+
+    for lock in locks.values():
+        pairs(lock)
+    rows = [
+        {name: 1 / timed(lambda lock=lock: pairs(lock), PAIRS) for name, lock in locks.items()}
+        for _ in range(PAIR_ROUNDS)
+    ]
+    return [
+        _speed("acquire + release alone, against the raw pair", rows, "ours", "raw", 0.8),
+        told(
+            "the same, against the raw pair in BEGIN IMMEDIATE … COMMIT",
+            f"{ratio(rows, 'ours', 'begun'):.2f} ×",
+        ),
+        _speed("the same, against filelock", rows, "ours", "filelock", 1.5),
+        _speed("the same, against the Lock of redis-py", rows, "ours", "redis", 3),
+    ]
+
+
+def repeat(kind: type, place: str, owner: str) -> Callable[[], list[object]]:
+    """Do the step of a lease or a counter for a while; return what each returned."""
+    step = kind(place, owner).step
+
+    def go() -> list[object]:
+        done, end = [], time.monotonic() + CROWD_S
+        while time.monotonic() < end:
+            done.append(step())
+        return done
+
+    return go
+
+
+def _crowd_of(kind: type, place: str) -> list[list[object]]:
+    kind(place, "setup")
+    return crowd(*((repeat, (kind, place, f"a{number}")) for number in range(CROWD)))
+
+
+def _contended(folder: str) -> list[Figure]:
+    rows, waits, holds, fairness = [], [], [], []
+    for number in range(ROUNDS):
+        raw = _crowd_of(RawLease, f"{folder}/crowd-raw-{number}.db")
+        ours = _crowd_of(OurLease, f"{folder}/crowd-{number}.db")
+        rows.append({"raw": sum(map(len, raw)), "ours": sum(map(len, ours))})
+        fairness.append(min(map(len, ours)) / max(map(len, ours)))
+        waits.append(_percentile([wait for each in ours for wait, _ in each], 0.99))
+        holds += [hold for each in ours for _, hold in each]
+    mean = f"a hold took {statistics.mean(holds):.2f} ms"
+    return [
+        _speed("8 processes that hold 1 ms, against barging raw pairs", rows, "ours", "raw", 0.3),
+        at_least("fairness among them, fewest / most", statistics.median(fairness), 0.8),
+        _bound("p99 wait of one", statistics.median(waits), 3 * 1000 * HOLD_S * CROWD, "ms", mean),
+    ]
+
+
+# --- messages ---
+
+
+class OurQueue:
+    def __init__(self, url: str, agent: str, topic: str | None) -> None:
+        self.swarm, self.topic = _open(url, agent), topic
+
+    def send(self, bodies: list[object]) -> None:
+        self.swarm.transact(
+            lambda tx: [tx.messages.send(body, topic=self.topic) for body in bodies]
+        )
+
+    def receive(self) -> list[object]:
+        batch = self.swarm.messages.claim(self.topic, limit=BATCH, wait_s=LIMIT_S)
+        self.swarm.messages.ack(*batch)
+        return [message.body for message in batch]
+
+
+class RedisQueue:
+    """A stream; what is acknowledged stays in it, ours is deleted."""
+
+    def __init__(self, port: int, group: str, stream: str) -> None:
+        self.client, self.group, self.stream = redis.Redis(port=port), group, stream
+        with contextlib.suppress(redis.ResponseError):  # it is there already
+            self.client.xgroup_create(stream, group, id="0", mkstream=True)
+
+    def send(self, bodies: list[object]) -> None:
+        pipe = self.client.pipeline(transaction=False)
+        for body in bodies:
+            pipe.xadd(self.stream, {"body": body})
+        pipe.execute()
+
+    def receive(self) -> list[object]:
+        client, stream = self.client, self.stream
+        found = client.xreadgroup(self.group, "c", {stream: ">"}, count=BATCH, block=10_000)
+        client.xack(stream, self.group, *(name for name, _ in found[0][1]))
+        return [fields[b"body"] for _, fields in found[0][1]]
+
+
+def sender(
+    queue: type, place: tuple[object, ...], count: int, size: int, pace_s: float = 0
+) -> Callable[[], float]:
+    """Send messages of 400 bytes that say when they were sent; return when it began."""
+    send = queue(*place).send
+
+    def go() -> float:
+        began = time.monotonic()
+        for _ in range(count // size):
+            if pace_s:
+                time.sleep(pace_s)
+            send([f"{time.monotonic():<{BODY_BYTES}}"] * size)
+        return began
+
+    return go
+
+
+def receiver(
+    queue: type, place: tuple[object, ...], count: int
+) -> Callable[[], tuple[float, list[float]]]:
+    """Receive and acknowledge; return when it ended, and how many ms late each message was."""
+    receive = queue(*place).receive
+
+    def go() -> tuple[float, list[float]]:
+        late: list[float] = []
+        while len(late) < count:
+            bodies, now = receive(), time.monotonic()
+            late += [1000 * (now - float(body)) for body in bodies]
+        return now, late
+
+    return go
+
+
+def _rate(
+    queue: type, count: int, size: int, source: tuple[object, ...], *ends: tuple[object, ...]
+) -> float:
+    """Return how many messages a second were sent, received and acknowledged."""
+    receivers = [(receiver, (queue, end, count)) for end in ends]
+    began, *ended = crowd((sender, (queue, source, count, size)), *receivers)
+    return len(ends) * count / (max(end for end, _ in ended) - began)
+
+
+def _messages(folder: str, port: int | None) -> list[Figure]:
+    rows = []
+    for number in range(ROUNDS):
+        row = {}
+        for name, size in (("one", 1), ("ten", BATCH)):
+            url = f"sqlite:///{folder}/{name}-{number}.db"
+            place = (url, "a", "work")
+            _open(url).close()
+            row[name] = _rate(OurQueue, MESSAGES, size, place, place)
+            if port is not None:
+                place = (port, "g", f"{name}-{number}")
+                row[f"redis {name}"] = _rate(RedisQueue, MESSAGES, size, place, place)
+        agents = [(url, f"a{n}", None) for n in range(CROWD)]
+        row["all"] = _rate(OurQueue, SPREAD, BATCH, (url, "sender", None), *agents)
+        if port is not None:
+            groups = [(port, f"g{n}", f"all-{number}") for n in range(CROWD)]
+            row["redis all"] = _rate(RedisQueue, SPREAD, BATCH, groups[0], *groups)
+        rows.append(row)
+    rate = statistics.median(row["ten"] for row in rows)
+    return [
+        _speed("messages 1:1, sent, claimed and acked by 10", rows, "ten", "redis ten", 2),
+        told("the same per second", f"{rate:,.0f}"),
+        _speed("messages 1:1, sent one by one", rows, "one", "redis one", 2),
+        _speed("messages 1:8, to everyone, by 10", rows, "all", "redis all", 2.5),
+    ]
+
+
+# --- how soon ---
+
+
+def _latency(folder: str, port: int | None) -> list[Figure]:
+    url = f"sqlite:///{folder}/paced.db"
+    _open(url).close()
+    late = _late(OurQueue, (url, "a", "work"))
+    note = f"p99 {_percentile(late, 0.99):.1f} ms"
+    if port is not None:
+        peer = _late(RedisQueue, (port, "g", "paced"))
+        note += f"; redis {_percentile(peer, 0.5):.2f} and {_percentile(peer, 0.99):.1f} ms"
+    what = "a message is claimed and acked after, p50"
+    return [_bound(what, _percentile(late, 0.5), 2, "ms", note)]
+
+
+def _late(queue: type, place: tuple[object, ...]) -> list[float]:
+    sends = (sender, (queue, place, PACED, 1, PACE_S))
+    return crowd(sends, (receiver, (queue, place, PACED)))[1][1]
+
+
+class Writer:
+    """Writes a record where a queue sends."""
+
+    def __init__(self, url: str) -> None:
+        self.records = _open(url, "writer").records
+
+    def send(self, bodies: list[str]) -> None:
+        self.records.put("swarm-s/agent-writer/knowledge/at", bodies[0])
+
+
+def watcher(url: str) -> Callable[[], tuple[list[float], float]]:
+    swarm = _open(url, "watcher")
+
+    def go() -> tuple[list[float], float]:
+        late: list[float] = []
+        for event in swarm.watch("swarm-s/", since=0):
+            at = float(swarm.records.get(event.key).value)
+            late.append(1000 * (time.monotonic() - at))
+            if len(late) == PACED:
+                break
+        began = time.process_time()
+        for _ in swarm.watch("swarm-s/", timeout_s=IDLE_S):
+            pass
+        return late, 100 * (time.process_time() - began) / IDLE_S
+
+    return go
+
+
+def _changes(folder: str) -> list[Figure]:
+    url = f"sqlite:///{folder}/watched.db"
+    _open(url).close()
+    late, idle = crowd((sender, (Writer, (url,), PACED, 1, PACE_S)), (watcher, (url,)))[1]
+    return [
+        _bound("a change is seen by a watcher after, p50", _percentile(late, 0.5), 2, "ms"),
+        _bound("the same, p99", _percentile(late, 0.99), 20, "ms"),
+        _bound("a watcher while nothing happens, of a core", idle, 1, "%"),
+    ]
+
+
+# --- increments ---
+
+
+class OurCounter:
+    KEY = "swarm-s/shared/counter"
+
+    def __init__(self, place: str, owner: str) -> None:
+        self.records = _open(f"sqlite:///{place}", owner).records
+        if owner == "setup":
+            self.records.put(self.KEY, 0)
+
+    def step(self) -> bool:
+        record = self.records.get(self.KEY)
+        try:
+            self.records.put(
+                self.KEY, record.value + 1, expect=record.version, on_conflict="reject"
+            )
+        except ConflictError:
+            return False
+        return True
+
+
+class RawCounter:
+    def __init__(self, place: str, owner: str) -> None:
+        self.execute = _raw(place).cursor().execute
+        if owner == "setup":
+            self.execute("CREATE TABLE counter (value); INSERT INTO counter VALUES (0)")
+
+    def step(self) -> bool:
+        self.execute("BEGIN IMMEDIATE")
+        value = self.execute("SELECT value FROM counter").fetchall()[0][0]
+        self.execute("UPDATE counter SET value = ?", (value + 1,))
+        self.execute("COMMIT")
+        return True
+
+
+def _increments(folder: str) -> list[Figure]:
+    rows, lost, tries = [], 0, 0
+    for number in range(ROUNDS):
+        place = f"{folder}/count-{number}.db"
+        raw = sum(map(len, _crowd_of(RawCounter, f"{folder}/count-raw-{number}.db")))
+        ours = _crowd_of(OurCounter, place)
+        rows.append({"raw": raw, "ours": sum(map(sum, ours))})
+        tries += sum(map(len, ours))
+        lost += rows[-1]["ours"] - OurCounter(place, "reader").records.get(OurCounter.KEY).value
+    done = 100 * sum(row["ours"] for row in rows) / tries
+    return [
+        _speed("8 processes count up by get + put(expect=)", rows, "ours", "raw", 0.5),
+        told("of those writes no other came first for", f"{done:.0f} %"),
+        _bound("increments lost", lost, 0, ""),
+    ]
