@@ -351,6 +351,23 @@ class Leases:
 
         return self._write(write)
 
+    def begin_boot(self, boot_id: int) -> None:
+        """Free all seats if the machine has started anew since they were taken.
+
+        Their holders have ended with it, and the clock that they were measured by began anew.
+        `boot_id` is another number after each start, 0 if the system does not tell. Tokens stay.
+        """
+        where = {"swarm": "", "name": "boot_id"}
+
+        def write(tx: Tx) -> None:
+            if tx.one("fact_get", **where) != (boot_id,):
+                tx.run("lease_free_all")
+                tx.run("lease_drop_all")
+                tx.run("fact_set", **where, value=boot_id)
+
+        if boot_id and self._db.one("fact_get", **where) != (boot_id,):
+            self._write(write)
+
     def prune(self) -> int:
         """Forget the names at which nobody is any more; return how many.
 
@@ -380,7 +397,17 @@ class Leases:
                 now_ms=now_ms,
                 limit=limit,
             )
-            return [Seat._make([*row, max(0, now_ms - row[8])]) for row in rows]
+            return [
+                Seat._make(
+                    [
+                        *row[:8],
+                        _shown_ms(tx, row[8]),
+                        _shown_ms(tx, row[9]),
+                        max(0, now_ms - row[8]),
+                    ]
+                )
+                for row in rows
+            ]
 
         return self._db.read(read)
 
@@ -414,7 +441,7 @@ class Leases:
             taken = self._stand_in_line(wish, limit_s, kept)
         if isinstance(taken, Lease):
             return taken
-        raise LeaseHeldError(wish.name, taken.owner, taken.expires_ms)
+        raise LeaseHeldError(wish.name, taken.owner, _shown_ms(self._db, taken.expires_ms))
 
     def _stand_in_line(self, wish: Wish, limit_s: float, kept: Sequence[Lease]) -> Lease | Place:
         """Wait until it is this waiter's turn; after `limit_s` return who was in the way."""
@@ -501,7 +528,7 @@ class Leases:
                 self._leave(tx, wish)
             return in_the_way(wish, others)
         if wish.upgrades is not None:
-            check_upgrade(wish, places)
+            check_upgrade(wish, places, partial(_shown_ms, tx))
         taken = [p for p in others if p.state != WAITING]
         # Nobody overtakes those in line but a reader that upgrades: it holds the lease already.
         first = wish.upgrades is not None or len(taken) == len(others)
@@ -544,7 +571,7 @@ class Leases:
         token = self._next_token(tx, wish.name)
         expires_ms = _now_ms(tx) + wish.ttl_ms
         self._add(tx, wish, HELD, last_ticket(places) + 1, token, expires_ms)
-        return Lease(self._home, wish, self._owner, token, expires_ms)
+        return Lease(self._home, wish, self._owner, token, _shown_ms(tx, expires_ms))
 
     def _sit_first(self, tx: Tx, wish: Wish) -> Lease | None:
         """Hold the first seat if nobody has a seat at that name, not even one that has lapsed."""
@@ -562,7 +589,9 @@ class Leases:
             now_ms=now_ms,
             expires_ms=expires_ms,
         )
-        return Lease(self._home, wish, self._owner, row[0], expires_ms) if row else None
+        if row is None:
+            return None
+        return Lease(self._home, wish, self._owner, row[0], _shown_ms(tx, expires_ms))
 
     def _stand(self, tx: Tx, wish: Wish, places: Sequence[Place]) -> None:
         """Stand in line: at its end, or at its head to upgrade."""
@@ -600,7 +629,7 @@ class Leases:
         expires_ms = now_ms + wish.ttl_ms
         where = {"swarm": self._context.swarm, "name": wish.name, "holder": wish.holder}
         tx.run("lease_claim", **where, now_ms=now_ms, expires_ms=expires_ms)
-        return Lease(self._home, wish, self._owner, token, expires_ms)
+        return Lease(self._home, wish, self._owner, token, _shown_ms(tx, expires_ms))
 
     def _leave_upgraded(self, tx: Tx, wish: Wish) -> None:
         """Give up the read lease that is replaced; nobody else was let in while it was held."""
@@ -642,7 +671,7 @@ class Leases:
         )
         if not renewed:
             raise _lost(lease)
-        return now_ms + ttl_ms
+        return _shown_ms(tx, now_ms + ttl_ms)
 
     def _renew_all(self, tx: Tx, leases: Iterable[Lease]) -> None:
         for lease in leases:
@@ -681,8 +710,13 @@ class Leases:
 
 
 def _now_ms(db: Reader) -> int:
-    """Return the time that leases are measured by; nothing else here asks what time it is."""
-    return db.now_ms
+    """Return the time that leases are measured by: one that nobody can set."""
+    return db.uptime_ms
+
+
+def _shown_ms(db: Reader, at_ms: int) -> int:
+    """Return a time of a lease as people know it."""
+    return at_ms - db.uptime_ms + db.now_ms
 
 
 def _milder_than(error: BaseException | None) -> AbstractContextManager[None]:

@@ -599,6 +599,7 @@ def _check_expect(expect: int | None) -> None:
 
 
 def _check_fence(tx: Tx, swarm: str, fence: Lease) -> None:
-    row = tx.one("lease_token", swarm=swarm, name=fence.name, token=fence.token, now_ms=tx.now_ms)
+    where = {"swarm": swarm, "name": fence.name, "token": fence.token}
+    row = tx.one("lease_token", **where, now_ms=tx.uptime_ms)
     if row is None:
         raise LeaseLostError(f"lease {fence.name!r} with token {fence.token} is not held any more")

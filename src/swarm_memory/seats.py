@@ -8,7 +8,7 @@ from swarm_memory.errors import LeaseHeldError, LeaseLostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MODES = ("read", "write", "exclusive")
 WAITING, GRANTED, HELD = "waiting", "granted", "held"
@@ -81,11 +81,11 @@ def in_the_way(wish: Wish, others: Sequence[Place]) -> Place:
     return (blocking or holders or list(others))[0]
 
 
-def check_upgrade(wish: Wish, places: Sequence[Place]) -> None:
+def check_upgrade(wish: Wish, places: Sequence[Place], shown_ms: Callable[[int], int]) -> None:
     """Refuse a second upgrader, and one whose read lease is gone."""
     for place in places:
         if place.upgrades is not None and place.holder != wish.holder:
-            held = LeaseHeldError(wish.name, place.owner, place.expires_ms)
+            held = LeaseHeldError(wish.name, place.owner, shown_ms(place.expires_ms))
             held.hint = "another reader upgrades first: release this lease and acquire it anew"
             raise held
     if not any(place.holder == wish.upgrades and place.state == HELD for place in places):

@@ -133,13 +133,24 @@ class Swarm:
     def leases(self) -> Leases:
         """Locks with a time to live, in this swarm."""
         if "leases" not in self._later:
-            from swarm_memory.leases import Leases
-
-            self._later["leases"] = Leases(
-                self._engine, self.context, self._engine.wait, self._engine.version
-            )
+            made = self._make_leases()
+            made.begin_boot(self._engine.boot_id)
+            self._later["leases"] = made
         leases: Leases = self._later["leases"]
         return leases
+
+    def leases_within(self, tx: Tx) -> Leases:
+        """Return the leases bound to a transaction."""
+        if "leases" in self._later:
+            return self.leases.within(tx)
+        bound = self._make_leases().within(tx)
+        bound.begin_boot(self._engine.boot_id)
+        return bound
+
+    def _make_leases(self) -> Leases:
+        from swarm_memory.leases import Leases
+
+        return Leases(self._engine, self.context, self._engine.wait, self._engine.version)
 
     @property
     def messages(self) -> Messages:
@@ -259,6 +270,7 @@ class Swarm:
             return False
         self.retention.sweep()
         self.messages.prune()
+        self.leases.prune()
         self.retention.pack()
         return True
 
@@ -312,7 +324,7 @@ class Transaction:
     @property
     def leases(self) -> Leases:
         """Leases in this transaction; they cannot wait here."""
-        return self._swarm.leases.within(self.tx)
+        return self._swarm.leases_within(self.tx)
 
     @property
     def messages(self) -> Messages:

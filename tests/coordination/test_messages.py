@@ -34,6 +34,8 @@ class ManualClock:
     def now_ms(self):
         return self.ms
 
+    uptime_ms = now_ms
+
 
 class Store:
     """One store, and messages in it for as many agents as a test needs."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 CACHE_KIB = 8192
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 PAUSE_S_MIN, PAUSE_S_MAX = 0.0002, 0.005
+SETTLE_S = 0.0005
 WAIT_S = 0.002  # between two looks at a database in memory
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
 _SYNCHRONOUS = {"full": 2, "relaxed": 1}
@@ -334,14 +335,18 @@ class SqliteEngine:
         deadline = time.monotonic() + timeout_s
         # The watch begins before the first look, so a commit between the two is noticed.
         wake = None if self.in_memory else self._wake()
+        written = False
         while (current := self.version()) == version:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
             if wake is None:
                 time.sleep(min(WAIT_S, left_s))
+            elif wake.wait(SETTLE_S if written else left_s):
+                # The log is written before its commit shows: look again soon, once.
+                written = not written
             else:
-                wake.wait(left_s)
+                written = False
         return current
 
     def _wake(self) -> Wake:

@@ -26,14 +26,19 @@ class Wake:
         if self._poll is not None and self._descriptor is not None:
             self._poll.register(self._descriptor, select.POLLIN)
 
-    def wait(self, timeout_s: float) -> None:
-        """Return when the file was written, or after at most `timeout_s` or `POLL_S` seconds."""
+    def wait(self, timeout_s: float) -> bool:
+        """Return when the file was written, or after at most `timeout_s` or `POLL_S` seconds.
+
+        True if it was written: what was written may become visible a moment later only.
+        """
         timeout_s = min(timeout_s, POLL_S)
         if self._poll is None or self._descriptor is None:
             time.sleep(timeout_s)
-            return
-        if self._poll.poll(timeout_s * 1000):
-            os.read(self._descriptor, _EVENT_BYTES)
+            return False
+        if not self._poll.poll(timeout_s * 1000):
+            return False
+        os.read(self._descriptor, _EVENT_BYTES)
+        return True
 
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing."""

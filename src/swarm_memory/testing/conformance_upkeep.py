@@ -6,6 +6,7 @@ from swarm_memory.errors import (
     ConflictError,
     CursorExpiredError,
     InvalidArgumentError,
+    LeaseLostError,
     LimitExceededError,
     NotFoundError,
 )
@@ -303,6 +304,52 @@ def check_watch_yields_what_happens_after_it_began(store: Store) -> None:
     swarm.records.put("y/other", 1)
 
     assert [e.key for e in watch] == ["x/after"]
+
+
+# --- leases and the clock ---
+
+
+def check_leases_do_not_follow_a_clock_that_somebody_sets(store: Store) -> None:
+    one, other = store.open("one"), store.open("other")
+    for jump_s in (3600, -7200):
+        lease = one.leases.acquire("deploy", ttl_s=30)
+        store.clock.jump(jump_s)
+
+        assert other.leases.try_acquire("deploy") is None
+        assert one.records.put("x/a", jump_s, fence=lease)
+        (seat,) = one.leases.list()
+        assert seat.expires_ms == store.clock.now_ms() + 30_000
+
+        store.clock.advance(30)
+        taken = other.leases.try_acquire("deploy")
+        assert taken is not None
+        with raises(LeaseLostError):
+            one.records.put("x/a", 0, fence=lease)
+        taken.release()
+
+
+def check_a_start_of_the_machine_frees_every_lease_and_keeps_the_tokens(store: Store) -> None:
+    before = store.open("before").leases.acquire("deploy", ttl_s=3600)
+    store.clock.reboot()
+
+    after = store.open("after").leases.acquire("deploy", wait_s=0)
+
+    assert after.token > before.token
+
+
+def check_forgotten_lease_names_do_not_repeat_tokens(store: Store) -> None:
+    swarm = store.open()
+    tokens = []
+    for _ in range(3):
+        lease = swarm.leases.acquire("deploy", ttl_s=1)
+        tokens.append(lease.token)
+        lease.release()
+        store.clock.advance(2)
+        assert swarm.leases.prune() == 1
+    held = swarm.leases.acquire("other")
+    assert swarm.leases.prune() == 0
+    assert held.release()
+    assert tokens == sorted(set(tokens))
 
 
 # --- outcomes ---

@@ -149,3 +149,11 @@ DELETE FROM seats AS first
 WHERE swarm = :swarm AND state = 'free' AND expires_ms <= :now_ms AND NOT EXISTS (
     SELECT 1 FROM seats AS others
     WHERE others.swarm = :swarm AND others.name = first.name AND others.ticket <> 0)
+
+-- lease_free_all --
+-- Free the first seats of all swarms, which keep the tokens.
+UPDATE seats SET state = 'free' WHERE ticket = 0
+
+-- lease_drop_all --
+-- Drop all other seats.
+DELETE FROM seats WHERE ticket <> 0
