@@ -229,8 +229,8 @@ class Messages:
             to: The agent. With neither `to` nor `topic` each agent of the swarm gets it once.
             priority: -1000 to 1000; what is higher comes first.
             delay_s: Seconds until it can be claimed.
-            ttl_s: Seconds until it is dropped if nobody has claimed it; None keeps it, or for
-                7 days if it is for everyone.
+            ttl_s: Seconds until it is dropped, unless it is in hand at that time; None keeps it,
+                or for 7 days if it is for everyone.
             op_id: Makes a retry send once and return the first result.
             reply_to: Where answers go: the name of an agent, "agent:NAME" or "topic:NAME"; None
                 is the sender.
@@ -338,8 +338,8 @@ class Messages:
     def ack(self, *messages: Message | str) -> int:
         """Delete messages that are done, by message or receipt, in one transaction.
 
-        A receipt is current until the message is given to somebody else, also when its time is
-        over. Those that are current are deleted even if others are not.
+        A receipt is current until its time is over and somebody claims from its queue or looks
+        into it. Those that are current are deleted even if others are not.
 
         Raises:
             StaleReceiptError: Naming those that are not.
