@@ -17,19 +17,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAGES = 2000  # 8 MiB; more would make synced commits append to the log instead of overwriting it
+# Few pages keep a synced commit overwriting the log instead of appending to it, many spare an
+# unsynced one the checkpoints: 4 and 16 MiB.
+PAGES = {"full": 1000, "relaxed": 4000}
 COMMITS_TO_STAY = 64  # from so many on a process counts as long-lived
-BEYOND_MEASURE = 4  # times PAGES: now anybody moves the log, at once
+BEYOND_MEASURE = 4  # times the pages: now anybody moves the log, at once
 
 
 class Checkpointer:
     """Decides after each commit of this process whether the log must be moved, and by whom."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
+    def __init__(self, connect: Callable[[], apsw.Connection], durability: str) -> None:
         self._connect = connect
+        self._pages = PAGES[durability]
         self._commits = 0
         self._last_pages = 0
-        self._next_pages = PAGES
+        self._next_pages = self._pages
         self._thread: threading.Thread | None = None
         self._moved = threading.Event()
 
@@ -37,7 +40,7 @@ class Checkpointer:
         """Note that the log has `pages` pages after a commit on `db`; the writer's lock is held."""
         self._commits += 1
         if pages < self._last_pages:
-            self._next_pages = PAGES
+            self._next_pages = self._pages
         self._last_pages = pages
         if self._moved.is_set():
             self._moved.clear()
@@ -46,7 +49,7 @@ class Checkpointer:
             self._next_pages = pages
             move(db)
         elif pages >= self._next_pages and self._commits >= COMMITS_TO_STAY:
-            self._next_pages = pages + PAGES
+            self._next_pages = pages + self._pages
             self.close()
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()

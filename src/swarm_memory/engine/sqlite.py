@@ -174,7 +174,7 @@ class SqliteEngine:
         self._watch: _Connection | None = None
         self._watch_lock = threading.Lock()
         self._commits = 0
-        self._checkpointer = Checkpointer(lambda: self._connect().db)
+        self._checkpointer = Checkpointer(lambda: self._connect().db, self.durability)
         with _translated(self.path):
             if not self.in_memory:
                 _create_private(self.path)
@@ -314,7 +314,7 @@ class SqliteEngine:
         self._born = _forks
         self._write_lock = threading.RLock()
         self._local = threading.local()
-        self._checkpointer = Checkpointer(lambda: self._connect().db)
+        self._checkpointer = Checkpointer(lambda: self._connect().db, self.durability)
 
     # --- the rest of the port ---
 
