@@ -10,7 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarm_memory.messages import Message, Messages
+    from swarm_memory.letters import Message
+    from swarm_memory.messages import Messages
 
     Callback = Callable[[Message], object]
 

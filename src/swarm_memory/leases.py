@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import namedtuple
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from swarm_memory.checks import check_name, check_number, check_whole, fits
@@ -32,26 +31,26 @@ from swarm_memory.seats import (
     HELD,
     MODES,
     WAITING,
+    Lease,
     Place,
+    Seat,
     Wish,
     admits,
     check_upgrade,
     find_cycle,
     in_the_way,
     last_ticket,
+    milder_than,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
-    from types import TracebackType
-    from typing import Any, Self, TypeVar
+    from typing import TypeVar
 
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
-    from swarm_memory.model import Json
 
     T = TypeVar("T")
 
@@ -67,113 +66,6 @@ BEAT_S = 2.0  # so it shows itself more often
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a lease lapses
 TURN_S = 0.001  # about how long one turn takes at least: who is far back need not see each change
 NET_S = 0.05  # where a wake-up can be missed, look again after so long
-
-
-class Seat(
-    namedtuple(
-        "Seat",
-        "name state mode owner session holder token reason since_ms expires_ms age_ms",
-    )
-):
-    """Somebody at a lease: `state` is held, granted (its turn, not yet claimed) or waiting.
-
-    `owner` is the agent, and its session after a slash; `holder` the random id of one acquire.
-    `age_ms` is how long it has held or waited; at `expires_ms` it stops counting. `token` is
-    None for those that wait; those stand in the order in which they will be served.
-    """
-
-    __slots__ = ()
-    name: str
-    state: str
-    mode: str
-    owner: str
-    session: str | None
-    holder: str
-    token: int | None
-    reason: str | None
-    since_ms: int
-    expires_ms: int
-    age_ms: int
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return the seat as every door shows it."""
-        return self._asdict()
-
-
-class Lease:
-    """A lease that is held: `token` guards writes, `expires_ms` is when it lapses.
-
-    Times are by the store's clock. As a context manager it is released at the end; if it had
-    lapsed by then LeaseLostError is raised, unless another error is on its way already. Only this
-    object renews or releases what it holds.
-    """
-
-    __slots__ = (
-        "_leases", "_released", "expires_ms", "holder", "mode", "name", "owner", "token", "ttl_s",
-    )  # fmt: skip
-
-    def __init__(self, leases: Leases, wish: Any, owner: str, token: int, expires_ms: int) -> None:
-        self._leases = leases
-        self._released = False
-        self.name: str = wish.name
-        self.holder: str = wish.holder
-        self.mode: str = wish.mode
-        self.ttl_s: float = wish.ttl_ms / 1000
-        self.owner = owner
-        self.token = token
-        self.expires_ms = expires_ms
-
-    def renew(self, ttl_s: float | None = None) -> Self:
-        """Begin the time to live anew, by default as long as it was; the token stays.
-
-        Raises:
-            LeaseLostError: It has lapsed already, whether or not somebody else took it since.
-        """
-        self._leases.renew(self, ttl_s)
-        return self
-
-    def release(self) -> bool:
-        """Give it up and let the next in line have it; False if that was done already.
-
-        Raises:
-            LeaseLostError: It had lapsed: what was done under it may have met somebody else.
-        """
-        return self._leases.release(self)
-
-    def upgrade(self, mode: str = "exclusive", *, wait_s: float | None = None) -> Self:
-        """Turn a read lease into a write or exclusive one, before anybody who waits in line.
-
-        Nobody else can have written in between. The token changes. Of two readers that upgrade
-        the second is refused at once, since each would wait for the other to leave. When it
-        fails the read lease is still held. A lease that is no read lease is left as it is.
-
-        Raises:
-            LeaseHeldError: Another reader upgrades, or others still read when the wait is over.
-            LeaseLostError: The read lease has lapsed.
-            DeadlockError: Another reader waits for something that this owner holds.
-        """
-        self._leases.upgrade(self, mode, wait_s=wait_s)
-        return self
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return the lease as every door shows it."""
-        names = ("name", "mode", "token", "owner", "holder", "expires_ms")
-        return {name: getattr(self, name) for name in names}
-
-    def __repr__(self) -> str:
-        return f"<Lease {self.name!r} {self.mode} token {self.token}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with _milder_than(error):
-            self.release()
 
 
 class Leases:
@@ -695,7 +587,7 @@ class Leases:
         try:
             yield
         except BaseException as error:
-            with _milder_than(error):
+            with milder_than(error):
                 self._release_all(leases)
             raise
         self._release_all(leases)
@@ -717,11 +609,6 @@ def _now_ms(db: Reader) -> int:
 def _shown_ms(db: Reader, at_ms: int) -> int:
     """Return a time of a lease as people know it."""
     return at_ms - db.uptime_ms + db.now_ms
-
-
-def _milder_than(error: BaseException | None) -> AbstractContextManager[None]:
-    """Return a context in which a lost lease does not replace an error that is on its way."""
-    return nullcontext() if error is None else suppress(LeaseLostError)
 
 
 def _lost(lease: Lease) -> LeaseLostError:

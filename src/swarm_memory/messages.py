@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import namedtuple
 
 from swarm_memory import codec
 from swarm_memory.checks import check_name, check_number, check_whole
@@ -24,6 +23,7 @@ from swarm_memory.errors import (
     StaleReceiptError,
     WaitTimeoutError,
 )
+from swarm_memory.letters import VISIBLE_S_DEFAULT, Counts, Letter, Message, Sent
 from swarm_memory.once import digest_of, once
 
 TYPE_CHECKING = False
@@ -44,7 +44,6 @@ PRIORITY_MAX = 1000
 NAME_BYTES_MAX = 1024
 LABEL_BYTES_MAX = 255  # of a type, a correlation, an op_id
 REASON_BYTES_MAX = 1024
-VISIBLE_S_DEFAULT = 60.0
 VISIBLE_S_MAX = 604_800.0
 DELAY_S_MAX = 31_536_000.0
 TTL_S_MAX = 3_153_600_000.0
@@ -54,122 +53,6 @@ REPLY_TTL_S = 3600.0  # an answer that nobody waits for any more
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a message shows
 NET_S = 0.05  # where a wake-up can be missed, look again after so long
 _TO_AGENT, _TO_TOPIC, _TO_REPLY = "agent:", "topic:", "reply:"
-
-
-class Sent(namedtuple("Sent", "message_id sent_ms visible_ms expires_ms")):
-    """What was sent. It can be claimed from `visible_ms` on and before `expires_ms` (None: ever).
-
-    Times are epoch milliseconds by the store's clock.
-    """
-
-    __slots__ = ()
-    message_id: str
-    sent_ms: int
-    visible_ms: int
-    expires_ms: int | None
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return it as every door shows it."""
-        return self._asdict()
-
-
-class Counts(namedtuple("Counts", "ready delayed claimed dead oldest_ms")):
-    """How many messages are in which state; `oldest_ms` is the age of the oldest ready one.
-
-    A broadcast counts once per agent into whose queue it was put, none before.
-    """
-
-    __slots__ = ()
-    ready: int
-    delayed: int
-    claimed: int
-    dead: int
-    oldest_ms: int
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return the counts as every door shows them."""
-        return self._asdict()
-
-
-class Message(
-    namedtuple(
-        "Message",
-        "message_id body sender to topic type priority attempts receipt sent_ms visible_ms"
-        " expires_ms correlation reply_to reason dead_ms",
-    )
-):
-    """One delivery of a message.
-
-    `to` is the agent whose inbox it lies in, `topic` where it was claimed from; one is None.
-    `attempts` counts the claims, this one included. `receipt` proves that it is this consumer's,
-    until `visible_ms`; None if it was only looked at. `reply_to` is an address such as
-    "agent:NAME". `reason` says why an earlier attempt failed or the message died, at `dead_ms`.
-    Times are epoch milliseconds by the store's clock.
-    """
-
-    message_id: str
-    body: Json
-    sender: str
-    to: str | None
-    topic: str | None
-    type: str | None
-    priority: int
-    attempts: int
-    receipt: str | None
-    sent_ms: int
-    visible_ms: int
-    expires_ms: int | None
-    correlation: str | None
-    reply_to: str | None
-    reason: str | None
-    dead_ms: int | None
-    _home: Messages
-
-    def ack(self) -> None:
-        """Say that it is done: the message is deleted.
-
-        Raises:
-            StaleReceiptError: It was given to somebody else, or acknowledged already.
-        """
-        self._home.ack(self)
-
-    def nack(self, delay_s: float = 0.0, reason: str | None = None) -> None:
-        """Give it back, to come again after `delay_s` seconds or, after the last attempt, to die.
-
-        Raises:
-            StaleReceiptError: See `ack`.
-        """
-        self._home.nack(self, delay_s=delay_s, reason=reason)
-
-    def extend(self, visible_after_s: float = VISIBLE_S_DEFAULT) -> None:
-        """Keep it hidden from others for `visible_after_s` seconds from now.
-
-        Raises:
-            StaleReceiptError: See `ack`.
-        """
-        self._home.extend(self, visible_after_s)
-
-    def reply(self, body: Json, *, type: str | None = None, op_id: str | None = None) -> Sent:
-        """Send an answer to `reply_to`, else to the sender; the correlation tells to what.
-
-        It does not acknowledge the message.
-        """
-        return self._home.reply(self, body, type=type, op_id=op_id)
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return the message as every door shows it."""
-        return self._asdict()
-
-
-class _Letter(
-    namedtuple(
-        "_Letter",
-        "queue type body rank delay_ms ttl_ms attempts_max correlation reply_to",
-    )
-):
-    """A checked message that waits for its time; `queue` is None for everyone."""
-
-    __slots__ = ()
 
 
 class Messages:
@@ -453,7 +336,7 @@ class Messages:
         attempts_max: int,
         correlation: str | None,
         reply_to: str | None,
-    ) -> _Letter:
+    ) -> Letter:
         """Check everything before the write lock is taken."""
         config = self._context.config
         _check_text("type", type, LABEL_BYTES_MAX)
@@ -469,7 +352,7 @@ class Messages:
         encoded = codec.encode(body, **bounds).decode()
         if reply_to is not None and not reply_to.startswith((_TO_AGENT, _TO_TOPIC)):
             reply_to = _TO_AGENT + _check_name("reply_to", reply_to)
-        return _Letter(
+        return Letter(
             queue,
             type,
             encoded,
@@ -481,7 +364,7 @@ class Messages:
             reply_to,
         )
 
-    def _send(self, letter: _Letter, op_id: str | None) -> Sent:
+    def _send(self, letter: Letter, op_id: str | None) -> Sent:
         if op_id is None:
             return self._write(lambda tx: self._post(tx, letter))
         digest = digest_of(["send", *letter])
@@ -500,7 +383,7 @@ class Messages:
 
         return self._write(write)
 
-    def _post(self, tx: Tx, letter: _Letter) -> Sent:
+    def _post(self, tx: Tx, letter: Letter) -> Sent:
         now_ms = tx.now_ms
         expires_ms = None if letter.ttl_ms is None else now_ms + letter.ttl_ms
         sent = Sent(new_id(now_ms), now_ms, now_ms + letter.delay_ms, expires_ms)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from swarm_memory.config import Category
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
-    from swarm_memory.leases import Lease
     from swarm_memory.model import Json
+    from swarm_memory.seats import Lease
     from swarm_memory.settle import OnConflict
 
 

@@ -1,17 +1,131 @@
-"""Seats at a lease: who admits whom, who is in the way, and who waits for whom in a ring."""
+"""Seats at a lease: what is held, who admits whom, who is in the way, and who waits in a ring."""
 
 from __future__ import annotations
 
 from collections import namedtuple
+from contextlib import nullcontext, suppress
 
 from swarm_memory.errors import LeaseHeldError, LeaseLostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Any, Self
+
+    from swarm_memory.leases import Leases
+    from swarm_memory.model import Json
 
 MODES = ("read", "write", "exclusive")
 WAITING, GRANTED, HELD = "waiting", "granted", "held"
+
+
+class Seat(
+    namedtuple(
+        "Seat",
+        "name state mode owner session holder token reason since_ms expires_ms age_ms",
+    )
+):
+    """Somebody at a lease: `state` is held, granted (its turn, not yet claimed) or waiting.
+
+    `owner` is the agent, and its session after a slash; `holder` the random id of one acquire.
+    `age_ms` is how long it has held or waited; at `expires_ms` it stops counting. `token` is
+    None for those that wait; those stand in the order in which they will be served.
+    """
+
+    __slots__ = ()
+    name: str
+    state: str
+    mode: str
+    owner: str
+    session: str | None
+    holder: str
+    token: int | None
+    reason: str | None
+    since_ms: int
+    expires_ms: int
+    age_ms: int
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the seat as every door shows it."""
+        return self._asdict()
+
+
+class Lease:
+    """A lease that is held: `token` guards writes, `expires_ms` is when it lapses.
+
+    Times are by the store's clock. As a context manager it is released at the end; if it had
+    lapsed by then LeaseLostError is raised, unless another error is on its way already. Only this
+    object renews or releases what it holds.
+    """
+
+    __slots__ = (
+        "_leases", "_released", "expires_ms", "holder", "mode", "name", "owner", "token", "ttl_s",
+    )  # fmt: skip
+
+    def __init__(self, leases: Leases, wish: Any, owner: str, token: int, expires_ms: int) -> None:
+        self._leases = leases
+        self._released = False
+        self.name: str = wish.name
+        self.holder: str = wish.holder
+        self.mode: str = wish.mode
+        self.ttl_s: float = wish.ttl_ms / 1000
+        self.owner = owner
+        self.token = token
+        self.expires_ms = expires_ms
+
+    def renew(self, ttl_s: float | None = None) -> Self:
+        """Begin the time to live anew, by default as long as it was; the token stays.
+
+        Raises:
+            LeaseLostError: It has lapsed already, whether or not somebody else took it since.
+        """
+        self._leases.renew(self, ttl_s)
+        return self
+
+    def release(self) -> bool:
+        """Give it up and let the next in line have it; False if that was done already.
+
+        Raises:
+            LeaseLostError: It had lapsed: what was done under it may have met somebody else.
+        """
+        return self._leases.release(self)
+
+    def upgrade(self, mode: str = "exclusive", *, wait_s: float | None = None) -> Self:
+        """Turn a read lease into a write or exclusive one, before anybody who waits in line.
+
+        Nobody else can have written in between. The token changes. Of two readers that upgrade
+        the second is refused at once, since each would wait for the other to leave. When it
+        fails the read lease is still held. A lease that is no read lease is left as it is.
+
+        Raises:
+            LeaseHeldError: Another reader upgrades, or others still read when the wait is over.
+            LeaseLostError: The read lease has lapsed.
+            DeadlockError: Another reader waits for something that this owner holds.
+        """
+        self._leases.upgrade(self, mode, wait_s=wait_s)
+        return self
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the lease as every door shows it."""
+        names = ("name", "mode", "token", "owner", "holder", "expires_ms")
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        return f"<Lease {self.name!r} {self.mode} token {self.token}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with milder_than(error):
+            self.release()
 
 
 class Place(namedtuple("Place", "holder state mode ticket token owner upgrades expires_ms")):
@@ -90,3 +204,8 @@ def check_upgrade(wish: Wish, places: Sequence[Place], shown_ms: Callable[[int],
             raise held
     if not any(place.holder == wish.upgrades and place.state == HELD for place in places):
         raise LeaseLostError(f"the read lease {wish.name!r} to be upgraded is not held any more")
+
+
+def milder_than(error: BaseException | None) -> AbstractContextManager[None]:
+    """Return a context in which a lost lease does not replace an error that is on its way."""
+    return nullcontext() if error is None else suppress(LeaseLostError)

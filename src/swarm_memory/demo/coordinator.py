@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.demo.survey import Task
-    from swarm_memory.messages import Message
+    from swarm_memory.letters import Message
     from swarm_memory.model import Record
 
 DEADLINE_S = 120.0

@@ -21,8 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from swarm_memory.leases import Lease
     from swarm_memory.model import Recommendation
+    from swarm_memory.seats import Lease
     from swarm_memory.swarm import Transaction
 
 LEASE_S = 2.0  # a lease whose holder died lapses after this, by the store's clock

@@ -17,8 +17,8 @@ from swarm_memory.errors import LeaseLostError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swarm_memory.leases import Lease
-    from swarm_memory.messages import Message
+    from swarm_memory.letters import Message
+    from swarm_memory.seats import Lease
 
 PANEL = "Working together"
 EXIT_NOT_RUNNABLE = 127  # as a shell says of a command that it cannot find

@@ -1,0 +1,128 @@
+"""Letters: what is sent, what is delivered, and how many there are."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.messages import Messages
+    from swarm_memory.model import Json
+
+VISIBLE_S_DEFAULT = 60.0
+
+
+class Sent(namedtuple("Sent", "message_id sent_ms visible_ms expires_ms")):
+    """What was sent. It can be claimed from `visible_ms` on and before `expires_ms` (None: ever).
+
+    Times are epoch milliseconds by the store's clock.
+    """
+
+    __slots__ = ()
+    message_id: str
+    sent_ms: int
+    visible_ms: int
+    expires_ms: int | None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return it as every door shows it."""
+        return self._asdict()
+
+
+class Counts(namedtuple("Counts", "ready delayed claimed dead oldest_ms")):
+    """How many messages are in which state; `oldest_ms` is the age of the oldest ready one.
+
+    A broadcast counts once per agent into whose queue it was put, none before.
+    """
+
+    __slots__ = ()
+    ready: int
+    delayed: int
+    claimed: int
+    dead: int
+    oldest_ms: int
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the counts as every door shows them."""
+        return self._asdict()
+
+
+class Message(
+    namedtuple(
+        "Message",
+        "message_id body sender to topic type priority attempts receipt sent_ms visible_ms"
+        " expires_ms correlation reply_to reason dead_ms",
+    )
+):
+    """One delivery of a message.
+
+    `to` is the agent whose inbox it lies in, `topic` where it was claimed from; one is None.
+    `attempts` counts the claims, this one included. `receipt` proves that it is this consumer's,
+    until `visible_ms`; None if it was only looked at. `reply_to` is an address such as
+    "agent:NAME". `reason` says why an earlier attempt failed or the message died, at `dead_ms`.
+    Times are epoch milliseconds by the store's clock.
+    """
+
+    message_id: str
+    body: Json
+    sender: str
+    to: str | None
+    topic: str | None
+    type: str | None
+    priority: int
+    attempts: int
+    receipt: str | None
+    sent_ms: int
+    visible_ms: int
+    expires_ms: int | None
+    correlation: str | None
+    reply_to: str | None
+    reason: str | None
+    dead_ms: int | None
+    _home: Messages
+
+    def ack(self) -> None:
+        """Say that it is done: the message is deleted.
+
+        Raises:
+            StaleReceiptError: It was given to somebody else, or acknowledged already.
+        """
+        self._home.ack(self)
+
+    def nack(self, delay_s: float = 0.0, reason: str | None = None) -> None:
+        """Give it back, to come again after `delay_s` seconds or, after the last attempt, to die.
+
+        Raises:
+            StaleReceiptError: See `ack`.
+        """
+        self._home.nack(self, delay_s=delay_s, reason=reason)
+
+    def extend(self, visible_after_s: float = VISIBLE_S_DEFAULT) -> None:
+        """Keep it hidden from others for `visible_after_s` seconds from now.
+
+        Raises:
+            StaleReceiptError: See `ack`.
+        """
+        self._home.extend(self, visible_after_s)
+
+    def reply(self, body: Json, *, type: str | None = None, op_id: str | None = None) -> Sent:
+        """Send an answer to `reply_to`, else to the sender; the correlation tells to what.
+
+        It does not acknowledge the message.
+        """
+        return self._home.reply(self, body, type=type, op_id=op_id)
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the message as every door shows it."""
+        return self._asdict()
+
+
+class Letter(
+    namedtuple(
+        "Letter",
+        "queue type body rank delay_ms ttl_ms attempts_max correlation reply_to",
+    )
+):
+    """A checked message that waits for its time; `queue` is None for everyone."""
+
+    __slots__ = ()
