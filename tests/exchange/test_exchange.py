@@ -15,7 +15,7 @@ from swarm_memory.exchange.imports import BATCH_ROWS
 T_MS = 1_750_000_000_000
 STORES = Path(
     os.environ.get("SWARM_MEMORY_REAL_STORES")
-    or Path(__file__).resolve().parents[2].joinpath("shared", "data", "stores")
+    or Path(__file__).resolve().parents[3].joinpath("shared", "data", "stores")
 )
 
 
