@@ -1,0 +1,23 @@
+"""Every example runs as it is and says what it should."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SAYS = {
+    "shared_counter.py": "400 of 400",
+    "work_queue.py": "2 failed: ValueError: not a picture",
+}
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.name)
+def test_an_example_runs(example):
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(example)], capture_output=True, text=True, timeout=60
+    )
+
+    assert (0, "") == (run.returncode, run.stderr)
+    assert SAYS[example.name] in run.stdout
