@@ -1,7 +1,7 @@
 """Size of real values on disk against gzip, value by value
 
 The values are those of a folder of real claude-flow stores, read by the importer
-(`SWARM_MEMORY_REAL_STORES`, or ../shared/data/stores beside this project). The dictionary is
+(`REAL_STORES`, or ../shared/data/stores beside this project). The dictionary is
 trained on half of the values and measured on the other half.
 """
 
@@ -20,7 +20,7 @@ GOAL = 0.8
 
 def run() -> list[dict[str, object]]:
     here = Path(__file__).resolve().parent.parent
-    named = os.environ.get("SWARM_MEMORY_REAL_STORES")
+    named = os.environ.get("REAL_STORES")
     folder = Path(named) if named else here.parent / "shared" / "data" / "stores"
     if not folder.is_dir():
         return [told("size on disk", "skipped", f"no folder {folder.name} with real stores")]

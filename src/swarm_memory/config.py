@@ -289,7 +289,7 @@ def _refuse_name(name: str, known: Iterable[str], where: str) -> None:
 def _nearest(name: str, known: list[str]) -> str | None:
     import difflib
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return near[0] if near else None
 
 

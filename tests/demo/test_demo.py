@@ -64,6 +64,14 @@ def test_the_summary_is_short_and_names_the_commands(tree):
     assert report.to_dict()["ok"] is True
 
 
+def test_a_warning_of_an_agent_is_no_broken_promise(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWARM_MEMORY_NONSENSE", "1")
+    (tmp_path / "a.py").write_text("x = 1\n")
+
+    with pytest.warns(UserWarning, match="NONSENSE"):
+        assert run(str(tmp_path)).ok
+
+
 def test_an_empty_tree_is_studied_in_no_time(tmp_path):
     report = run(str(tmp_path))
 

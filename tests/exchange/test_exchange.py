@@ -14,7 +14,7 @@ from swarm_memory.exchange.imports import BATCH_ROWS
 
 T_MS = 1_750_000_000_000
 STORES = Path(
-    os.environ.get("SWARM_MEMORY_REAL_STORES")
+    os.environ.get("REAL_STORES")
     or Path(__file__).resolve().parents[3].joinpath("shared", "data", "stores")
 )
 
@@ -206,7 +206,7 @@ def test_a_report_is_json(swarm, store, tmp_path):
     assert report.to_dict() == json.loads(json.dumps(report.to_dict()))
 
 
-@pytest.mark.skipif(not STORES.is_dir(), reason="no real stores here: SWARM_MEMORY_REAL_STORES")
+@pytest.mark.skipif(not STORES.is_dir(), reason="no real stores here: REAL_STORES")
 def test_the_real_stores_come_in_once(swarm):
     report = import_stores(swarm, [STORES])
 

@@ -12,12 +12,11 @@ from swarm_memory.key import check_key
 
 REPOSITORY = Path(__file__).parents[2]
 STORES = Path(
-    os.environ.get("SWARM_MEMORY_REAL_STORES")
-    or REPOSITORY.parent.joinpath("shared", "data", "stores")
+    os.environ.get("REAL_STORES") or REPOSITORY.parent.joinpath("shared", "data", "stores")
 )
 pytestmark = pytest.mark.skipif(
     not STORES.is_dir(),
-    reason="no real stores here: set SWARM_MEMORY_REAL_STORES to a directory of them",
+    reason="no real stores here: set REAL_STORES to a directory of them",
 )
 
 # (folder/file, format, rows read by table; tables without rows are left out)

@@ -194,7 +194,7 @@ def _errors(agents: Agents, victim: str | None) -> list[str]:
         assert process.stderr is not None
         text = process.stderr.read().strip()
         process.wait()
-        if name != victim and (process.returncode or text):
+        if name != victim and process.returncode:
             errors.append(f"{name} ended with {process.returncode}: {text[-500:]}")
     return errors
 
