@@ -1,4 +1,4 @@
-"""Runs the demo: writes the tasks, starts the agents, kills one, and checks what the store says."""
+"""Runs the demo: writes the tasks, starts the agents, and kills one that holds a task."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, namedtuple
+from collections import namedtuple
+from contextlib import suppress
 
-from swarm_memory import SwarmMemoryManager
-from swarm_memory.demo.strategies import NOTABLE, is_notable
+from swarm_memory import InvalidArgumentError, SwarmMemoryError, SwarmMemoryManager
 from swarm_memory.demo.survey import Survey, survey, tasks_of
-from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError
+from swarm_memory.demo.worker import Order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import IO, Any
 
     from swarm_memory.demo.survey import Task
-    from swarm_memory.letters import Message
-    from swarm_memory.model import Record
 
 DEADLINE_S = 120.0
+ERROR_BYTES_SHOWN = 500
+BATCH = 1000
 SWARM = "demo"
+HOLD_AT_MAX = 5
+# -P: the agents run in the folder that they study, and must not import what lies there.
+COMMAND = (sys.executable, "-P", "-m", "swarm_memory.demo.worker")
 
 
-class Invariant(namedtuple("Invariant", "name held detail")):
-    """A promise, whether it held, and what was seen."""
+class Killed(namedtuple("Killed", "name task token")):
+    """The agent that was killed, the task it held then, and its lease's token."""
 
     __slots__ = ()
     name: str
-    held: bool
-    detail: str
+    task: str
+    token: int
 
 
-class Run(namedtuple("Run", "said victim held_task seconds errors")):
-    """What the coordinator heard from outside: per kind of word what was said, who was killed."""
+class Run(namedtuple("Run", "said killed seconds errors")):
+    """What was seen from outside: per kind of word what the agents said, and who was killed."""
 
     __slots__ = ()
     said: dict[str, list[str]]
-    victim: str | None
-    held_task: str | None
+    killed: Killed | None
     seconds: float
     errors: list[str]
 
@@ -68,9 +70,9 @@ def prepare(path: str | None, url: str | None) -> tuple[str, str, Survey, list[T
     tasks = tasks_of(tree.files)
     with SwarmMemoryManager("coordinator", swarm, url=url) as manager:
         base = f"swarm-{swarm}/global/demo/tasks"
-        for start in range(0, len(tasks), 1000):
+        for start in range(0, len(tasks), BATCH):
             manager.swarm.records.put_many(
-                [(f"{base}/{t.task_id}", t._asdict()) for t in tasks[start : start + 1000]]
+                [(f"{base}/{t.task_id}", t._asdict()) for t in tasks[start : start + BATCH]]
             )
     return url, swarm, tree, tasks
 
@@ -78,25 +80,24 @@ def prepare(path: str | None, url: str | None) -> tuple[str, str, Survey, list[T
 class Agents:
     """The agent processes, and what they say; leaving ends them all."""
 
-    def __init__(self, url: str, swarm: str, root: str, count: int, hold_at: int) -> None:
+    def __init__(self, orders: list[Order]) -> None:
         self.heard: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
         self.processes: dict[str, subprocess.Popen[str]] = {}
+        self._orders = orders
+        self._errors: dict[str, IO[bytes]] = {}
         self._listeners: list[threading.Thread] = []
-        for number in range(1, count + 1):
-            name = f"agent-{number}"
-            holds = str(hold_at if number == 1 else 0)
-            command = [sys.executable, "-m", "swarm_memory.demo.worker", url, swarm, name, root]
-            process = subprocess.Popen(
-                [*command, holds],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            self.processes[name] = process
-            listener = threading.Thread(target=self._listen, args=(name, process), daemon=True)
-            listener.start()
-            self._listeners.append(listener)
+
+    def _start(self, order: Order) -> None:
+        # A file takes what a pipe that nobody reads would block on.
+        errors = self._errors[order.name] = tempfile.TemporaryFile()  # noqa: SIM115
+        process = subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        self.processes[order.name] = process
+        listener = threading.Thread(target=self._listen, args=(order.name, process), daemon=True)
+        listener.start()
+        self._listeners.append(listener)
+        self._write(order.name, json.dumps(order._asdict()))
 
     def _listen(self, name: str, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -105,18 +106,41 @@ class Agents:
                 self.heard.put((name, json.loads(line)))
         self.heard.put((name, {"ended": True}))
 
-    def go(self, name: str) -> None:
-        """Let an agent begin."""
+    def _write(self, name: str, line: str) -> None:
         stdin = self.processes[name].stdin
         assert stdin is not None
-        stdin.write("go\n")
-        stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended already, and `errors` will say how
+            stdin.write(line + "\n")
+            stdin.flush()
+
+    def go(self, *names: str) -> None:
+        """Let agents begin."""
+        for name in names:
+            self._write(name, "go")
 
     def kill(self, name: str) -> None:
-        """End an agent without warning."""
+        """End an agent without warning, and wait until it has ended."""
         self.processes[name].kill()
+        self.processes[name].wait()
+
+    def errors(self, killed: str | None) -> list[str]:
+        """Return how agents failed that were not killed; all have to have ended."""
+        found = []
+        for name, process in self.processes.items():
+            if process.wait() and name != killed:
+                file = self._errors[name]
+                file.seek(max(0, file.seek(0, os.SEEK_END) - ERROR_BYTES_SHOWN))
+                text = file.read().decode("utf-8", "replace").strip()
+                found.append(f"{name} ended with {process.returncode}: {text}")
+        return found
 
     def __enter__(self) -> Agents:
+        try:
+            for order in self._orders:
+                self._start(order)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,9 +151,12 @@ class Agents:
         for listener in self._listeners:
             listener.join()
         for process in self.processes.values():
-            for pipe in (process.stdin, process.stdout, process.stderr):
+            for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(BrokenPipeError):  # what it was still to read is of no use
+                        pipe.close()
+        for file in self._errors.values():
+            file.close()
 
 
 def conduct(
@@ -138,136 +165,93 @@ def conduct(
     root: str,
     tasks: list[Task],
     count: int,
-    progress: Callable[[int, int], object] | None,
+    progress: Callable[[int, int], object] | None = None,
+    *,
+    seed: int | None = None,
+    careless: bool = False,
 ) -> Run:
-    """Run the agents until all but the killed one have ended.
+    """Run `count` agents until all but the killed one have ended.
 
     The first agent begins alone and stops inside a task that it has claimed; then the others
-    begin, and half-way through the work the first is killed.
+    begin, and half-way through the work the first is killed, if the store says that it holds it.
+    With `careless` agents nobody is killed.
     """
-    said: dict[str, list[str]] = {"acknowledged": [], "merged": [], "sent": []}
-    held = None
-    killed = False
-    done = 0
-    began = time.monotonic()
-    hold_at = max(1, min(5, len(tasks) // (2 * count))) if tasks else 0
-    with Agents(url, swarm, root, count, hold_at) as agents:
-        first, *others = agents.processes
-        waiting = set(agents.processes)
-        agents.go(first)
-        while waiting:
-            name, fact = _next_word(agents, began + DEADLINE_S, waiting)
-            for kind, words in said.items():
-                words += [fact[kind]] if kind in fact else []
-            if "/results/" in fact.get("acknowledged", ""):
-                done += 1
-                if progress is not None:
-                    progress(done, len(tasks))
-            held = fact.get("holding", held)
-            if name == first and ("holding" in fact or ("ended" in fact and not killed)):
-                for other in others:
-                    agents.go(other)
-                others = []
-            if "ended" in fact:
-                waiting.discard(name)
-            half_way = done >= len(tasks) // 2 or waiting == {first}
-            if held is not None and not killed and half_way:
-                agents.kill(first)
-                killed = True
-        errors = _errors(agents, first if killed else None)
-    seconds = time.monotonic() - began
-    return Run(said, first if killed else None, held, seconds, errors)
-
-
-def _next_word(agents: Agents, deadline: float, waiting: set[str]) -> tuple[str, dict[str, Any]]:
-    try:
-        return agents.heard.get(timeout=max(0.0, deadline - time.monotonic()))
-    except queue.Empty:
-        raise SwarmMemoryError(
-            f"the demo did not finish within {DEADLINE_S:.0f} s: {sorted(waiting)}"
-        ) from None
-
-
-def _errors(agents: Agents, victim: str | None) -> list[str]:
-    errors = []
-    for name, process in agents.processes.items():
-        assert process.stderr is not None
-        text = process.stderr.read().strip()
-        process.wait()
-        if name != victim and process.returncode:
-            errors.append(f"{name} ended with {process.returncode}: {text[-500:]}")
-    return errors
-
-
-def check(url: str, swarm: str, tasks: list[Task], run: Run) -> tuple[list[Invariant], Facts]:
-    """Read the store anew and hold it against what was seen from outside."""
-    with SwarmMemoryManager("coordinator", swarm, url=url) as manager:
-        records = manager.swarm.records
-        base = f"swarm-{swarm}/global/demo"
-        results = {r.key: r for r in records.each(f"{base}/results/")}
-        known = {r.key for r in records.each(f"swarm-{swarm}/")}
-        outcomes = manager.swarm.outcomes.recent(limit=len(tasks) + 1)
-        held = [seat for seat in manager.swarm.leases.list() if seat.name.startswith("demo:")]
-        merged = records.get(f"{base}/languages")
-        heard = [m.body["path"] for m in _heard(manager)]
-        facts = Facts(
-            list(results.values()),
-            outcomes,
-            manager.get_learning_insights(),
-            manager.get_memory_health_report(),
-        )
-    wanted = {f"{base}/results/{task.task_id}" for task in tasks}
-    twice = [key for key, record in results.items() if record.version != 1]
-    acknowledged = Counter(run.said["acknowledged"])
-    lost = [key for key in acknowledged if key not in known]
-    doubled = [key for key, times in acknowledged.items() if times > 1]
-    unmerged = set(run.said["merged"]) - set(merged.value if merged else {})
-    held_key = f"{base}/results/{run.held_task}"
-    heir = results[held_key].author if held_key in results else None
-    invariants = [
-        Invariant("every task has a result", wanted == set(results), _of(results, wanted)),
-        Invariant("no task was done twice", not twice and not doubled, f"{len(twice)} twice"),
-        Invariant("nothing acknowledged is lost", not lost, f"{len(acknowledged)} acknowledged"),
-        Invariant(
-            "every task has one outcome",
-            sorted(o.outcome_id for o in outcomes) == sorted(f"demo:{t.task_id}" for t in tasks),
-            f"{len(outcomes)} outcomes",
-        ),
-        Invariant("nothing merged is lost", not unmerged, f"{len(run.said['merged'])} merged"),
-        Invariant(
-            "every message arrived once",
-            sorted(heard) == sorted(_notable(results)) and set(run.said["sent"]) <= set(heard),
-            f"{len(heard)} of {len(_notable(results))}",
-        ),
-        Invariant("no lease is left", not held, f"{len(held)} left"),
-        Invariant("every agent ended well", not run.errors, "; ".join(run.errors) or "all did"),
+    hold_at = max(1, min(HOLD_AT_MAX, len(tasks) // (2 * count))) if tasks else 0
+    orders = [
+        Order(url, swarm, f"agent-{n}", root, hold_at if n == 1 else 0, seed, careless)
+        for n in range(1, count + 1)
     ]
-    if run.held_task is not None:
-        passed_on = run.victim is not None and heir not in {None, run.victim}
-        detail = f"{run.victim} was killed holding {run.held_task}, {heir} finished it"
-        invariants.append(Invariant("the killed agent's task was finished", passed_on, detail))
-    return invariants, facts
+    began = time.monotonic()
+    with (
+        SwarmMemoryManager("coordinator", swarm, url=url) as manager,
+        Agents(orders) as agents,
+    ):
+        stage = _Stage(manager, agents, len(tasks), progress)
+        if careless:
+            agents.go(*agents.processes)
+        stage.play(began + DEADLINE_S)
+        killed = stage.killed
+        errors = agents.errors(killed.name if killed else None)
+    return Run(stage.said, killed, time.monotonic() - began, errors)
 
 
-def _heard(manager: SwarmMemoryManager) -> list[Message]:
-    """Return all messages about notable findings, acknowledged."""
-    heard: list[Message] = []
-    while messages := manager.swarm.messages.claim(NOTABLE, limit=100):
-        manager.swarm.messages.ack(*messages)
-        heard += messages
-    return heard
+class _Stage:
+    """What has happened so far, and what is to be done about the next word."""
 
+    def __init__(
+        self,
+        manager: SwarmMemoryManager,
+        agents: Agents,
+        total: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        self.said: dict[str, list[str]] = {"acknowledged": [], "merged": [], "sent": []}
+        self.killed: Killed | None = None
+        self._manager = manager
+        self._agents = agents
+        self._total = total
+        self._progress = progress
+        self._first, *self._others = agents.processes
+        self._waiting = set(agents.processes)
+        self._held: str | None = None
+        self._done = 0
 
-def _notable(results: dict[str, Record]) -> list[str]:
-    values = [record.value for record in results.values()]
-    return [v["path"] for v in values if is_notable(v["kind"], v["finding"])]
+    def play(self, deadline: float) -> None:
+        """Follow the agents until all have ended."""
+        self._agents.go(self._first)
+        while self._waiting:
+            try:
+                left_s = max(0.0, deadline - time.monotonic())
+                name, fact = self._agents.heard.get(timeout=left_s)
+            except queue.Empty:
+                raise SwarmMemoryError(
+                    f"the demo did not finish within {DEADLINE_S:.0f} s: {sorted(self._waiting)}"
+                ) from None
+            self._hear(name, fact)
+            half_way = 2 * self._done >= self._total or self._waiting == {self._first}
+            if self._held is not None and half_way and self.killed is None:
+                self._kill(self._held)
 
+    def _hear(self, name: str, fact: dict[str, Any]) -> None:
+        for kind, words in self.said.items():
+            words += [fact[kind]] if kind in fact else []
+        if "/results/" in fact.get("acknowledged", ""):
+            self._done += 1
+            if self._progress is not None:
+                self._progress(self._done, self._total)
+        self._held = fact.get("holding", self._held)
+        if "ended" in fact:
+            self._waiting.discard(name)
+        if name == self._first and ("holding" in fact or "ended" in fact):
+            self._held = None if "ended" in fact else self._held
+            self._agents.go(*self._others)
+            self._others = []
 
-def _of(results: dict[str, Record], wanted: set[str]) -> str:
-    return f"{len(results.keys() & wanted)} of {len(wanted)}"
-
-
-class Facts(namedtuple("Facts", "results outcomes insights health")):
-    """What the store says after the run."""
-
-    __slots__ = ()
+    def _kill(self, task: str) -> None:
+        """Kill the first agent, if it is the one that holds the task by the store's word."""
+        for seat in self._manager.swarm.leases.list(f"demo:{task}"):
+            if (seat.state, seat.owner) == ("held", self._first):
+                self._agents.kill(self._first)
+                self.killed = Killed(self._first, task, seat.token)
+                return
+        self._held = None  # it has lost it and will say so, and then hold the next one

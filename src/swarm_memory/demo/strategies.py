@@ -2,7 +2,7 @@
 
 A strategy is a function of (file name, content) that returns a finding. Whether it succeeded is
 told by a check of its own: Python's symbol table for definitions, the imports in compiled code,
-and whether a file's parser accepts it.
+whether a file's parser accepts it, and for comments and declarations the tokens (see `text`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import symtable
 import tokenize
 import tomllib
 import warnings
-from pathlib import PurePath
+
+from swarm_memory.demo import text as texts
+from swarm_memory.demo.text import language_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,21 +27,35 @@ if TYPE_CHECKING:
 
     Strategy = Callable[[str, bytes], Any]
 
-DEFINITION = re.compile(rb"^\s*(?:async\s+def|def|class)\s+\w+", re.MULTILINE)
-IMPORT = re.compile(r"^(?:import|from)\s+([A-Za-z_][\w.]*)", re.MULTILINE)
-LANGUAGES = {
-    ".py": "python", ".md": "markdown", ".json": "json", ".toml": "toml", ".sql": "sql",
-    ".txt": "text", ".js": "javascript", ".ts": "typescript", ".tsx": "typescript",
-    ".html": "html", ".css": "css", ".sh": "shell", ".yml": "yaml", ".yaml": "yaml",
-    ".rs": "rust", ".go": "go", ".c": "c", ".h": "c", ".java": "java", ".rb": "ruby",
-}  # fmt: skip
-UNKNOWN = "unknown"
+# No pattern begins with what matches line ends: on a file of empty lines it would take minutes.
+DEFINITION = re.compile(rb"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w+", re.MULTILINE)
+OUTLINE = re.compile(rb"^(?:async[ \t]+def|def|class)[ \t]+\w+", re.MULTILINE)
+IMPORT = re.compile(r"^(?:import|from)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
+IMPORTS = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([^#;\n]+))", re.MULTILINE
+)
+# What a text of a language that has no parser here contains at least.
+EVIDENCE = {
+    "sql": r"(?i)\b(?:select|create|insert|update|delete|alter|drop|pragma)\b",
+    "html": r"<\w",
+    "css": r"\{",
+    "yaml": r":\s|:\Z|- ",
+    **dict.fromkeys(("javascript", "typescript", "rust", "go", "java"), r"[{;=(]"),
+    "c": r"#[ \t]*\w|[{;]",
+}
 NOTABLE, NOTABLE_DEFINITIONS = "notable", 20
-# What a strategy may raise on a file that is not what its name says.
-FAILURES = (SyntaxError, ValueError, RecursionError, tokenize.TokenError)
+# What a strategy may raise on a file that is not what its name says. A MemoryError of the compiler
+# means that the source is nested too deeply for its parser.
+REFUSALS = (SyntaxError, ValueError, RecursionError, MemoryError)
+FAILURES = (*REFUSALS, tokenize.TokenError)
 
 
 # --- how many functions and classes a Python file defines ---
+
+
+def definitions_at_margin(name: str, content: bytes) -> int:
+    """Count definitions that are not indented: fast, and misses every method."""
+    return len(OUTLINE.findall(content))
 
 
 def definitions_by_pattern(name: str, content: bytes) -> int:
@@ -65,7 +81,7 @@ def definitions_in_symbol_table(name: str, content: bytes) -> int | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             table = symtable.symtable(content.decode(), name, "exec")
-    except (SyntaxError, ValueError, RecursionError):
+    except REFUSALS:
         return None
     return sum(_scopes(table))
 
@@ -80,9 +96,17 @@ def _scopes(table: symtable.SymbolTable) -> Iterator[int]:
 # --- which modules a Python file imports ---
 
 
-def imports_by_pattern(name: str, content: bytes) -> list[str]:
+def imports_at_margin(name: str, content: bytes) -> list[str]:
     """Read the lines that begin with an import: fast, misses what is indented or in a list."""
     return sorted(set(IMPORT.findall(content.decode())))
+
+
+def imports_by_pattern(name: str, content: bytes) -> list[str]:
+    """Read the lines that look like an import, indented or not: fooled by strings."""
+    found: set[str] = set()
+    for origin, names in IMPORTS.findall(content.decode()):
+        found.update([origin] if origin else (n.split()[0] for n in names.split(",") if n.strip()))
+    return sorted(found)
 
 
 def imports_by_tree(name: str, content: bytes) -> list[str]:
@@ -103,7 +127,7 @@ def imports_in_code(name: str, content: bytes) -> list[str] | None:
             warnings.simplefilter("ignore")
             # Optimising would drop the branches that never run, and their imports with them.
             code = compile(content, name, "exec", dont_inherit=True, optimize=0)
-    except (SyntaxError, ValueError, RecursionError):
+    except REFUSALS:
         return None
     return sorted(set(_imported(code)))
 
@@ -113,7 +137,7 @@ def _imported(code: CodeType) -> Iterator[str]:
 
     level = 0
     for step in dis.get_instructions(code):
-        if step.opname == "LOAD_CONST" and isinstance(step.argval, int):
+        if step.opname in {"LOAD_CONST", "LOAD_SMALL_INT"} and isinstance(step.argval, int):
             level = step.argval
         elif step.opname == "IMPORT_NAME":
             yield "." * level + str(step.argval)
@@ -133,7 +157,13 @@ def _parse(content: bytes) -> ast.Module:
 
 def language_by_name(name: str, content: bytes) -> str:
     """Believe the end of the name."""
-    return LANGUAGES.get(PurePath(name).suffix.lower(), UNKNOWN)
+    return language_of(name)
+
+
+def language_by_both(name: str, content: bytes) -> str:
+    """Believe the end of the name if it says something, else guess from the content."""
+    named = language_by_name(name, content)
+    return language_by_content(name, content) if named == "unknown" else named
 
 
 def language_by_content(name: str, content: bytes) -> str:
@@ -151,20 +181,26 @@ def language_by_content(name: str, content: bytes) -> str:
 
 
 def language_that_parses(name: str, content: bytes) -> str:
-    """Tell the language by a parser where there is one, else by name and first line."""
+    """Tell the language by its parser, or by name and what such a text contains at least."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
         return "binary"
     if "\0" in text:
         return "binary"
-    suffix = PurePath(name).suffix.lower()
-    for ending, accepts in ((".py", ast.parse), (".json", json.loads), (".toml", tomllib.loads)):
-        if suffix == ending:
-            return LANGUAGES[ending] if _accepted(accepts, text) else "text"
+    named = language_of(name)
+    if named in PARSERS:
+        return named if _accepted(PARSERS[named], text) else "text"
     if text.startswith("#!"):
         return "python" if "python" in text.splitlines()[0] else "shell"
-    return LANGUAGES.get(suffix, "text")
+    return named if named != "unknown" and re.search(EVIDENCE.get(named, ""), text) else "text"
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "python": ast.parse,
+    "json": json.loads,
+    "toml": tomllib.loads,
+}
 
 
 def _accepted(parse: Callable[[str], Any], text: str) -> bool:
@@ -172,7 +208,7 @@ def _accepted(parse: Callable[[str], Any], text: str) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except REFUSALS:
         return False
     return True
 
@@ -181,15 +217,35 @@ def _accepted(parse: Callable[[str], Any], text: str) -> bool:
 TASKS: dict[str, tuple[dict[str, Strategy], Strategy]] = {
     "definitions": (
         {
+            "margin": definitions_at_margin,
             "pattern": definitions_by_pattern,
             "tokens": definitions_by_tokens,
             "tree": definitions_by_tree,
         },
         definitions_in_symbol_table,
     ),
-    "imports": ({"pattern": imports_by_pattern, "tree": imports_by_tree}, imports_in_code),
+    "imports": (
+        {"margin": imports_at_margin, "pattern": imports_by_pattern, "tree": imports_by_tree},
+        imports_in_code,
+    ),
+    "comments": (
+        {
+            "margin": texts.comments_by_margin,
+            "mark": texts.comments_by_mark,
+            "outside strings": texts.comments_outside_strings,
+        },
+        texts.comments_in_tokens,
+    ),
+    "declarations": (
+        {
+            "margin": texts.declarations_at_margin,
+            "pattern": texts.declarations_by_pattern,
+            "outside strings": texts.declarations_outside_strings,
+        },
+        texts.declarations_in_tokens,
+    ),
     "language": (
-        {"name": language_by_name, "content": language_by_content},
+        {"name": language_by_name, "content": language_by_content, "both": language_by_both},
         language_that_parses,
     ),
 }

@@ -1,17 +1,22 @@
-"""One agent of the demo: `python -m swarm_memory.demo.worker URL SWARM NAME ROOT HOLD_AT`.
+"""One agent of the demo: `python -m swarm_memory.demo.worker`, with its `Order` as JSON on stdin.
 
 It knows the others only through the store. It takes an open task under a lease, studies the file as
 the swarm recommends, and finishes in one transaction that the lease guards. What it learned about
-languages it merges into one record that all write; what is notable it sends as a message. What it
-was acknowledged it prints as JSON lines, so that somebody outside the store can tell if it is lost.
+languages it merges into one record that all write; what is notable it shares and sends as a
+message. What it was acknowledged it prints as JSON lines, so that somebody outside the store can
+tell if it is lost.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import select
+import signal
 import sys
 import time
+from collections import Counter, namedtuple
+from contextlib import contextmanager
 
 from swarm_memory import ConflictError, LeaseLostError, SwarmMemoryManager
 from swarm_memory.demo.strategies import FAILURES, NOTABLE, TASKS, is_notable
@@ -19,6 +24,7 @@ from swarm_memory.demo.survey import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from swarm_memory.model import Recommendation
@@ -26,22 +32,52 @@ if TYPE_CHECKING:
     from swarm_memory.swarm import Transaction
 
 LEASE_S = 2.0  # a lease whose holder died lapses after this, by the store's clock
+LEASE_S_MAX = 60.0
+RENEW_S = LEASE_S / 4
+STUDY_S = 2.0  # a strategy that takes longer on one file has failed
+HOLD_S_MAX = 120.0  # the one that is to be killed does not wait longer for it
 MERGE_TRIES = 50  # a merge needs its base, which others may have pushed out of the history
 IDLE_S = 0.25  # how long to wait for something to happen before looking again
 DECIDE_EVERY = 10  # tasks between two decisions worth keeping
 
 
+class Order(namedtuple("Order", "url swarm name root hold_at seed careless")):
+    """What an agent is told. It comes by stdin: in a command line all could read the url.
+
+    `hold_at` is at which task it waits to be killed, 0 for never; `careless` makes it work without
+    looking what others do, so that the checks can be seen to fail.
+    """
+
+    __slots__ = ()
+
+
+class Finding(namedtuple("Finding", "chosen found success seconds lines size_bytes")):
+    """What came out of a task: by which recommendation, and whether it is right."""
+
+    __slots__ = ()
+    chosen: Recommendation
+    found: Any
+    success: bool
+    seconds: float
+    lines: int
+    size_bytes: int
+
+
 class Worker:
     """Takes, studies and finishes tasks until none is open."""
 
-    def __init__(self, manager: SwarmMemoryManager, root: str, hold_at: int) -> None:
+    def __init__(self, manager: SwarmMemoryManager, order: Order) -> None:
         self.manager = manager
         self.records = manager.swarm.records
-        self.root = root
-        self.hold_at = hold_at
+        self.root = order.root
+        self.hold_at = order.hold_at
         self.base = f"swarm-{manager.swarm_id}/global/demo"
         self.done = 0
         self.taken = 0
+        self.lost: Counter[str] = Counter()
+        self._random = random.Random(
+            f"{order.seed} {order.name}" if order.seed is not None else None
+        )
 
     def run(self) -> None:
         """Work until every task has a result."""
@@ -62,71 +98,88 @@ class Worker:
             for record in self.records.each(f"{self.base}/tasks/")
             if record.key.rpartition("/")[2] not in done
         ]
-        random.shuffle(tasks)  # so that six agents do not all reach for the same one
+        self._random.shuffle(tasks)  # so that six agents do not all reach for the same one
         return tasks
 
     def _try(self, task: dict[str, str]) -> bool:
+        """Take a task and finish it; False if somebody else has it or had it."""
         lease = self._take(task)
         if lease is None:
             return False
         self.taken += 1
-        if self.taken == self.hold_at:
-            say(holding=task["task_id"])
-            sys.stdin.readline()  # the one that will be killed waits here, with its lease
-        chosen, finding, success, seconds = self._study(task)
-        finished = self._finish(task, lease, chosen, finding, success, seconds)
-        if finished and success and task["kind"] == "language":
-            self._merge(task["path"], finding)
+        try:
+            if self.taken == self.hold_at:
+                self._hold(task, lease)
+            finding = self._study(task, _Keeper(lease).keep)
+            finished = self._finish(task, lease, finding)
+        except LeaseLostError:
+            # It took too long, as on a busy machine: whoever takes it up again has more time.
+            self.lost[task["task_id"]] += 1
+            return False
+        if finished:
+            self._tell(task, finding)
         return finished
 
     def _take(self, task: dict[str, str]) -> Lease | None:
-        result_key = f"{self.base}/results/{task['task_id']}"
-        if self.records.get(result_key) is not None:
+        task_id = task["task_id"]
+        if self.records.get(f"{self.base}/results/{task_id}") is not None:
             return None
-        return self.manager.swarm.leases.try_acquire(f"demo:{task['task_id']}", ttl_s=LEASE_S)
+        ttl_s = min(LEASE_S * 2 ** self.lost[task_id], LEASE_S_MAX)
+        return self.manager.swarm.leases.try_acquire(f"demo:{task_id}", ttl_s=ttl_s)
 
-    def _study(self, task: dict[str, str]) -> tuple[Recommendation, Any, bool, float]:
+    def _hold(self, task: dict[str, str], lease: Lease) -> None:
+        """Keep the lease, and wait to be killed."""
+        self.manager.update_agent_progress("study", {"done": self.done, "holds": task["task_id"]})
+        say(holding=task["task_id"])
+        deadline = time.monotonic() + HOLD_S_MAX
+        try:
+            while time.monotonic() < deadline:
+                lease.renew()
+                if select.select([sys.stdin], [], [], RENEW_S)[0]:
+                    return  # whoever gave the orders has gone
+        except LeaseLostError:
+            say(holding=None)
+            self.hold_at = self.taken + 1  # with the next one, then
+            raise
+
+    def _study(self, task: dict[str, str], keep: Callable[[], object]) -> Finding:
         """Do the task as the swarm recommends; return what came out and whether it is right."""
         strategies, check = TASKS[task["kind"]]
         chosen = self.manager.get_coordination_strategy(
             {"task_type": task["kind"]}, candidates=list(strategies)
         )
-        content = read(self.root, task["path"])
-        began = time.perf_counter()
         try:
-            finding = strategies[str(chosen.strategy)](task["path"], content)
-        except FAILURES as error:
-            finding = {"failed": type(error).__name__}
-        seconds = time.perf_counter() - began
-        return chosen, finding, finding == check(task["path"], content), seconds
+            content = read(self.root, task["path"])
+        except OSError as error:  # it has gone, or it never was an ordinary file
+            return Finding(chosen, {"failed": type(error).__name__}, False, 0.0, 0, 0)
+        keep()
+        found, seconds = _attempt(strategies[str(chosen.strategy)], task["path"], content)
+        keep()
+        truth, _ = _attempt(check, task["path"], content)
+        keep()
+        success = truth == found and not _failed(truth)
+        return Finding(chosen, found, success, seconds, content.count(b"\n"), len(content))
 
-    def _finish(
-        self,
-        task: dict[str, str],
-        lease: Lease,
-        chosen: Recommendation,
-        finding: Any,
-        success: bool,
-        seconds: float,
-    ) -> bool:
+    def _finish(self, task: dict[str, str], lease: Lease, finding: Finding) -> bool:
         """Write result, outcome and message, all or nothing; False if somebody else finished it."""
-        result_key = f"{self.base}/results/{task['task_id']}"
+        key = f"{self.base}/results/{task['task_id']}"
 
         def finish(tx: Transaction) -> bool:
-            if tx.records.get(result_key) is not None:
+            if tx.records.get(key) is not None:
                 return False  # finished between our look and our lease
-            result = {**task, "finding": finding, "success": success, "strategy": chosen.strategy}
-            tx.records.put(result_key, result, expect=0, fence=lease)
+            value = {**_result(task, finding), "token": lease.token}
+            tx.records.put(key, value, expect=0, fence=lease)
             tx.outcomes.record(
                 task["kind"],
                 [self.manager.agent_name],
-                success,
-                seconds,
-                decision=chosen,
+                finding.success,
+                finding.seconds,
+                decision=finding.chosen,
                 outcome_id=f"demo:{task['task_id']}",
             )
-            if is_notable(task["kind"], finding):
-                tx.messages.send({"path": task["path"], "definitions": finding}, topic=NOTABLE)
+            if is_notable(task["kind"], finding.found):
+                body = {"path": task["path"], "definitions": finding.found}
+                tx.messages.send(body, topic=NOTABLE)
             return True
 
         try:
@@ -135,27 +188,34 @@ class Worker:
                     return False
         except LeaseLostError:
             # Either the guard refused the write, or it lapsed after the commit: the record tells.
-            record = self.records.get(result_key)
-            if record is None or record.author != self.manager.agent_name:
+            record = self.records.get(key)
+            if record is None:
+                raise
+            if record.author != self.manager.agent_name:
                 return False
-        say(acknowledged=result_key)
+        say(acknowledged=key)
         self.done += 1
-        if is_notable(task["kind"], finding):
-            say(sent=task["path"])
-        if self.done % DECIDE_EVERY == 1:
-            self._keep_a_decision(task, chosen)
         return True
 
-    def _keep_a_decision(self, task: dict[str, str], chosen: Recommendation) -> None:
-        decision = self.manager.store_agent_decision(
-            "strategy", {"task_type": task["kind"], "strategy": chosen.strategy}
-        )
-        say(acknowledged=decision.key)
-        self.manager.update_agent_progress("study", {"done": self.done, "at": task["task_id"]})
-        knowledge = self.manager.share_knowledge_with_swarm(
-            "strategy", {"task_type": task["kind"], "candidates": chosen.candidates}
-        )
-        say(acknowledged=knowledge.key)
+    def _tell(self, task: dict[str, str], finding: Finding) -> None:
+        """Let the others know what came out."""
+        kind, path = task["kind"], task["path"]
+        if kind == "language" and finding.success:
+            self._merge(path, finding.found)
+        if is_notable(kind, finding.found):
+            say(sent=path)
+            self._share("finding", {"path": path, kind: finding.found})
+        if self.done % DECIDE_EVERY == 1:
+            chosen = finding.chosen
+            decision = self.manager.store_agent_decision(
+                "strategy", {"task_type": kind, "strategy": chosen.strategy}
+            )
+            say(acknowledged=decision.key)
+            self._share("strategy", {"task_type": kind, "candidates": chosen.candidates})
+            self.manager.update_agent_progress("study", {"done": self.done, "at": task["task_id"]})
+
+    def _share(self, kind: str, knowledge: dict[str, Any]) -> None:
+        say(acknowledged=self.manager.share_knowledge_with_swarm(kind, knowledge).key)
 
     def _merge(self, path: str, language: str) -> None:
         """Add one file to the record that all agents write; what others added meanwhile stays."""
@@ -173,6 +233,81 @@ class Worker:
         raise RuntimeError(f"could not merge {path} in {MERGE_TRIES} tries")
 
 
+class CarelessWorker(Worker):
+    """Does every task, done or not, without a lease: what the checks are there to notice."""
+
+    def run(self) -> None:
+        for record in list(self.records.each(f"{self.base}/tasks/")):
+            finding = self._study(record.value, lambda: None)
+            key = f"{self.base}/results/{record.value['task_id']}"
+            self.records.put(key, _result(record.value, finding))
+            say(acknowledged=key)
+
+
+class _Keeper:
+    """Renews a lease if that is due; the compilers leave no thread the time to do it."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._renewed = time.monotonic()
+
+    def keep(self) -> None:
+        """Renew it if a part of its time has gone.
+
+        Raises:
+            LeaseLostError: It has lapsed.
+        """
+        if time.monotonic() - self._renewed > RENEW_S:
+            self._lease.renew()
+            self._renewed = time.monotonic()
+
+
+class TooSlow(Exception):
+    """A strategy did not end in time."""
+
+
+def _attempt(strategy: Callable[[str, bytes], Any], path: str, content: bytes) -> tuple[Any, float]:
+    """Return what a strategy finds, or how it failed, and the seconds it took."""
+    began = time.perf_counter()
+    try:
+        with _limited(STUDY_S):
+            found = strategy(path, content)
+    except (*FAILURES, TooSlow) as error:
+        found = {"failed": type(error).__name__}
+    return found, time.perf_counter() - began
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise TooSlow when the time is over: some text costs a tokenizer quadratic time."""
+
+    def stop(*_: object) -> None:
+        raise TooSlow
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _failed(found: Any) -> bool:
+    return found is None or (isinstance(found, dict) and "failed" in found)
+
+
+def _result(task: dict[str, str], finding: Finding) -> dict[str, Any]:
+    return {
+        **task,
+        "finding": finding.found,
+        "success": finding.success,
+        "strategy": finding.chosen.strategy,
+        "lines": finding.lines,
+        "size_bytes": finding.size_bytes,
+    }
+
+
 def say(**fact: object) -> None:
     """Print one JSON line for the coordinator."""
     sys.stdout.write(json.dumps(fact) + "\n")
@@ -180,11 +315,11 @@ def say(**fact: object) -> None:
 
 
 def main() -> None:
-    url, swarm, name, root, hold_at = sys.argv[1:6]
-    with SwarmMemoryManager(name, swarm, url=url) as manager:
-        say(ready=name)
-        sys.stdin.readline()
-        Worker(manager, root, int(hold_at)).run()
+    order = Order(**json.loads(sys.stdin.readline()))
+    with SwarmMemoryManager(order.name, order.swarm, url=order.url) as manager:
+        worker = CarelessWorker if order.careless else Worker
+        if sys.stdin.readline():  # nothing comes if whoever gave the orders has gone
+            worker(manager, order).run()
 
 
 if __name__ == "__main__":
