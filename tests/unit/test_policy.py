@@ -30,6 +30,27 @@ def test_the_estimate_is_the_shrunken_rate():
     assert arm.variance == pytest.approx(arm.mean * (1 - arm.mean) / 14)
 
 
+@pytest.mark.parametrize(("trials", "exact_low"), [(70, 0.958), (46, 0.937)])
+def test_the_interval_of_a_strategy_that_never_failed_is_not_too_narrow(trials, exact_low):
+    """The exact one is of Clopper and Pearson; ours has the prior's failures in it as well."""
+    (arm,) = policy.estimate_arms([trials], [trials])
+
+    assert arm.low <= exact_low + 0.01
+
+
+@pytest.mark.parametrize("trials", [10, 40, 100])
+def test_the_interval_covers_the_true_rate_as_often_as_it_says(trials):
+    draw = random.Random(11)
+    covered = total = 0
+    for rate in (0.05, 0.3, 0.5, 0.9, 0.97):
+        for _ in range(400):
+            wins = sum(draw.random() < rate for _ in range(trials))
+            (arm,) = policy.estimate_arms([trials], [wins])
+            covered += arm.low <= rate <= arm.high
+            total += 1
+    assert covered / total >= 0.88
+
+
 @given(COUNTS)
 def test_estimates_and_propensities_are_probabilities(counts):
     trials, successes = zip(*counts, strict=True)
