@@ -10,31 +10,28 @@ from swarm_memory.model import Changes, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Reader, Row, Tx
+    from swarm_memory.engine import Engine, Reader, Row, Tx
 
 PAGE_ROWS = 1000
 CHANGES_MAX = 10_000
 
 
 class Events:
-    """The change log of one swarm."""
+    """The change log of one swarm, on an engine or inside a transaction.
 
-    __slots__ = ("_context", "_db", "_version", "_wait")
+    Args:
+        engine: What to wait on for a change; None in a transaction, where nothing is waited for.
+    """
 
-    def __init__(
-        self,
-        db: Reader,
-        context: Context,
-        version: Callable[[], int] | None = None,
-        wait: Callable[[int, float], int] | None = None,
-    ) -> None:
+    __slots__ = ("_context", "_db", "_engine")
+
+    def __init__(self, db: Reader, context: Context, engine: Engine | None = None) -> None:
         self._db = db
         self._context = context
-        self._version = version
-        self._wait = wait
+        self._engine = engine
 
     def within(self, tx: Tx) -> Events:
         """Return this log bound to a transaction."""
@@ -111,25 +108,20 @@ class Events:
             CursorExpiredError: `since` is older than the events that are kept.
         """
         check_prefix(prefix)
-        if self._version is None or self._wait is None:
+        if self._engine is None:
             raise InvalidArgumentError(
                 "a transaction sees one moment", hint="watch outside of transact()"
             )
         start = self.newest() if since is None else since
-        return self._follow(prefix, start, timeout_s, self._version, self._wait)
+        return self._follow(self._engine, prefix, start, timeout_s)
 
     def _follow(
-        self,
-        prefix: str,
-        seq: int,
-        timeout_s: float | None,
-        version: Callable[[], int],
-        wait: Callable[[int, float], int],
+        self, engine: Engine, prefix: str, seq: int, timeout_s: float | None
     ) -> Iterator[Event]:
         idle_since = time.monotonic()
         while True:
             # Before the look: a commit right after it then changes the version we wait on.
-            seen = version()
+            seen = engine.version()
             newest = self.newest()
             events = self.since(seq, prefix)
             for event in events:
@@ -145,7 +137,7 @@ class Events:
                 if left_s <= 0:
                     return
                 pause_s = min(pause_s, left_s)
-            wait(seen, pause_s)
+            engine.wait(seen, pause_s)
 
     def _span(self, db: Reader) -> tuple[int, int]:
         row: Row | None = db.one("event_span")

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Reader, Row, Tx
+    from swarm_memory.engine import Engine, Reader, Row, Tx
 
     T = TypeVar("T")
 
@@ -65,31 +65,22 @@ ALIVE_MS = 6000  # a waiter that has not shown itself for so long has lost its p
 BEAT_S = 2.0  # so it shows itself more often
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a lease lapses
 TURN_S = 0.001  # about how long one turn takes at least: who is far back need not see each change
-NET_S = 0.05  # where a wake-up can be missed, look again after so long
+TURNS_S_MAX = 0.05  # but never sleeps longer for it
 
 
 class Leases:
     """The leases of one swarm, on an engine or inside a transaction.
 
     Args:
-        wait: Blocks until the store changed or the time is over: `wait(timeout_s)`, or with
-            `version` given `wait(seen, timeout_s)`, which cannot miss a change. None cannot wait.
-        version: Returns a number that differs after any commit.
+        engine: What to wait on for a change; None in a transaction, where nothing is waited for.
     """
 
-    __slots__ = ("_context", "_db", "_home", "_owner", "_version", "_wait")
+    __slots__ = ("_context", "_db", "_engine", "_home", "_owner")
 
-    def __init__(
-        self,
-        db: Reader,
-        context: Context,
-        wait: Callable[..., object] | None = None,
-        version: Callable[[], int] | None = None,
-    ) -> None:
+    def __init__(self, db: Reader, context: Context, engine: Engine | None = None) -> None:
         self._db = db
         self._context = context
-        self._wait = wait
-        self._version = version
+        self._engine = engine
         self._home = self
         agent, session = context.agent, context.session
         self._owner = agent if session is None else f"{agent}/{session}"
@@ -316,9 +307,9 @@ class Leases:
 
     def _wait_limit_s(self, wait_s: float | None) -> float:
         if wait_s is None:
-            return self._context.config.lock_timeout_s if self._wait is not None else 0.0
+            return self._context.config.lock_timeout_s if self._engine is not None else 0.0
         check_number("wait_s", wait_s, 0, WAIT_S_MAX, "seconds")
-        if wait_s and self._wait is None:
+        if wait_s and self._engine is None:
             raise InvalidArgumentError(
                 f"wait_s {wait_s} in a transaction, which sees one moment",
                 hint="acquire before transact(), or pass wait_s=0",
@@ -337,6 +328,9 @@ class Leases:
 
     def _stand_in_line(self, wish: Wish, limit_s: float, kept: Sequence[Lease]) -> Lease | Place:
         """Wait until it is this waiter's turn; after `limit_s` return who was in the way."""
+        engine = self._engine
+        if engine is None:
+            raise InvalidArgumentError("a transaction does not wait", hint="pass wait_s=0")
         deadline = time.monotonic() + limit_s
         # What is kept must not lapse between two beats.
         beat_s = min([BEAT_S, *(lease.ttl_s / 3 for lease in kept)])
@@ -344,7 +338,7 @@ class Leases:
         try:
             while True:
                 # Before the look: a change right after it then ends the wait at once.
-                seen = self._version() if self._version is not None else None
+                seen = engine.version()
                 before, pause_s = self._look(wish)
                 now = time.monotonic()
                 if pause_s <= 0 or now >= beat or now >= deadline:
@@ -354,9 +348,10 @@ class Leases:
                         return taken
                     beat = now + beat_s
                     continue
-                self._pause(seen, min(pause_s, beat - now, deadline - now))
+                engine.wait(seen, min(pause_s, beat - now, deadline - now))
                 if before > 1:
-                    time.sleep(max(0.0, min(before * TURN_S, NET_S, deadline - time.monotonic())))
+                    left_s = deadline - time.monotonic()
+                    time.sleep(max(0.0, min(before * TURN_S, TURNS_S_MAX, left_s)))
         except BaseException:
             # If even this fails, the seat lapses by itself.
             with suppress(SwarmMemoryError):
@@ -375,18 +370,10 @@ class Leases:
             return before, LOOK_S_MAX  # what lapses is for the first in line to see to
         return 0, 0.0 if expires_ms is None else min(LOOK_S_MAX, (expires_ms - now_ms) / 1000)
 
-    def _pause(self, seen: int | None, timeout_s: float) -> None:
-        if self._wait is None:
-            raise InvalidArgumentError("nothing to wait with", hint="give Leases a wait function")
-        if seen is None:
-            self._wait(min(timeout_s, NET_S))
-        else:
-            self._wait(seen, timeout_s)
-
     # --- inside a transaction ---
 
     def _write(self, fn: Callable[[Tx], T]) -> T:
-        if self._wait is None:
+        if self._engine is None:
             return self._db.write(fn)
         # Power loss ends every holder, so a lease needs no sync.
         return self._db.write(fn, durability="relaxed")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Reader, Row, Tx
+    from swarm_memory.engine import Engine, Reader, Row, Tx
     from swarm_memory.model import Json
 
     T = TypeVar("T")
@@ -51,7 +51,6 @@ WAIT_S_MAX = 86_400.0
 BROADCAST_TTL_S = 604_800.0  # else whoever joins would be told everything ever said
 REPLY_TTL_S = 3600.0  # an answer that nobody waits for any more
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a message shows
-NET_S = 0.05  # where a wake-up can be missed, look again after so long
 _TO_AGENT, _TO_TOPIC, _TO_REPLY = "agent:", "topic:", "reply:"
 
 
@@ -59,24 +58,15 @@ class Messages:
     """The messages of one swarm, on an engine or inside a transaction.
 
     Args:
-        wait: Blocks until the store changed or the time is over: `wait(timeout_s)`, or with
-            `version` given `wait(seen, timeout_s)`, which cannot miss a change. None cannot wait.
-        version: Returns a number that differs after any commit.
+        engine: What to wait on for a change; None in a transaction, where nothing is waited for.
     """
 
-    __slots__ = ("_context", "_db", "_home", "_version", "_wait")
+    __slots__ = ("_context", "_db", "_engine", "_home")
 
-    def __init__(
-        self,
-        db: Reader,
-        context: Context,
-        wait: Callable[..., object] | None = None,
-        version: Callable[[], int] | None = None,
-    ) -> None:
+    def __init__(self, db: Reader, context: Context, engine: Engine | None = None) -> None:
         self._db = db
         self._context = context
-        self._wait = wait
-        self._version = version
+        self._engine = engine
         self._home = self
 
     def within(self, tx: Tx) -> Messages:
@@ -419,7 +409,7 @@ class Messages:
         receipt = os.urandom(8).hex()
         while True:
             # Before the look: a message that comes right after it then ends the wait at once.
-            seen = self._version() if self._version is not None and wait_s else None
+            seen = self._engine.version() if self._engine is not None and wait_s else 0
             found, pause_s = self._look(queue)
             if found:
                 rows = self._write(
@@ -428,12 +418,9 @@ class Messages:
                 if rows:
                     return [self._message(row, receipt) for row in rows]
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or self._wait is None:
+            if left_s <= 0 or self._engine is None:
                 return []
-            if seen is None:
-                self._wait(min(pause_s, left_s, NET_S))
-            else:
-                self._wait(seen, min(pause_s, left_s))
+            self._engine.wait(seen, min(pause_s, left_s))
 
     def _look(self, queue: str) -> tuple[bool, float]:
         """Tell whether a claim would find something, and how long to wait if not; only reads."""
@@ -534,7 +521,7 @@ class Messages:
 
     def _write(self, fn: Callable[[Tx], T], *, relaxed: bool = False) -> T:
         # A claim that power loss undoes is a message that comes again, which may happen anyway.
-        if relaxed and self._wait is not None:
+        if relaxed and self._engine is not None:
             return self._db.write(fn, durability="relaxed")
         return self._db.write(fn)
 
@@ -547,7 +534,7 @@ class Messages:
         check_whole("limit", limit, 1, self._context.config.batch_rows_max)
 
     def _check_can_wait(self, what: str, seconds: float) -> None:
-        if seconds and self._wait is None:
+        if seconds and self._engine is None:
             raise InvalidArgumentError(
                 f"{what} {seconds} in a transaction, which sees one moment",
                 hint="wait outside of transact()",

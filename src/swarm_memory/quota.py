@@ -155,8 +155,8 @@ class Quota:
     def _follow(self, tx: Tx, scope: str, seq: int, grown: int) -> int:
         """Return what `scope` holds at event `seq`, from what is known of it if that holds."""
         known = self._known.get(scope)
-        # A transaction that was undone has the number of the next one, and its seq comes again.
-        if known is None or not (known[2] is tx or known[2].number < tx.number):
+        # What an undone transaction saw never was, and others were given its seq since.
+        if known is None or not (known[2] is tx or known[2].committed):
             return self._used(tx, scope)
         used, at, _ = known
         if seq - at > 1:

@@ -54,7 +54,7 @@ class Swarm:
         self.context = context
         self.why = located_why
         self.records = Records(engine, context)
-        self.events = Events(engine, context, engine.version, engine.wait)
+        self.events = Events(engine, context, engine)
         self._later: dict[str, Any] = {}
 
     @classmethod
@@ -150,7 +150,7 @@ class Swarm:
     def _make_leases(self) -> Leases:
         from swarm_memory.leases import Leases
 
-        return Leases(self._engine, self.context, self._engine.wait, self._engine.version)
+        return Leases(self._engine, self.context, self._engine)
 
     @property
     def messages(self) -> Messages:
@@ -158,9 +158,7 @@ class Swarm:
         if "messages" not in self._later:
             from swarm_memory.messages import Messages
 
-            self._later["messages"] = Messages(
-                self._engine, self.context, self._engine.wait, self._engine.version
-            )
+            self._later["messages"] = Messages(self._engine, self.context, self._engine)
         messages: Messages = self._later["messages"]
         return messages
 

@@ -4,14 +4,11 @@ import threading
 import time
 
 import pytest
+from coordination_services import Services
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from swarm_memory.codec import Compressor
-from swarm_memory.config import load_config
-from swarm_memory.context import Context
-from swarm_memory.engine import open_engine
 from swarm_memory.errors import (
     InvalidArgumentError,
     InvalidValueError,
@@ -21,37 +18,11 @@ from swarm_memory.errors import (
     StaleReceiptError,
     WaitTimeoutError,
 )
-from swarm_memory.messages import BROADCAST_TTL_S, Counts, Messages
+from swarm_memory.messages import BROADCAST_TTL_S, Counts
 from swarm_memory.records import Records
+from swarm_memory.testing import ManualClock
 
 WAIT_S = 5.0
-
-
-class ManualClock:
-    def __init__(self):
-        self.ms = 1_000_000
-
-    def now_ms(self):
-        return self.ms
-
-    uptime_ms = now_ms
-
-
-class Store:
-    """One store, and messages in it for as many agents as a test needs."""
-
-    def __init__(self, url, clock):
-        self.clock = clock
-        self.engine = open_engine(url, clock=clock)
-        self.config = load_config()
-
-    def context(self, agent="a", session=None, swarm="s"):
-        compressor = Compressor(lambda number: b"", lambda: 0, self.config.value_bytes_max)
-        return Context(swarm, agent, session, self.config, compressor)
-
-    def messages(self, agent="a", session=None, swarm="s"):
-        engine = self.engine
-        return Messages(engine, self.context(agent, session, swarm), engine.wait, engine.version)
 
 
 def bodies(messages):
@@ -71,19 +42,6 @@ def in_thread(fn):
     return get
 
 
-@pytest.fixture
-def clock():
-    return ManualClock()
-
-
-@pytest.fixture(params=["file", "memory"])
-def store(request, tmp_path, clock):
-    url = "sqlite:///:memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/m.db"
-    store = Store(url, clock)
-    yield store
-    store.engine.close()
-
-
 # --- to whom ---
 
 
@@ -95,7 +53,7 @@ def test_a_message_to_an_agent_reaches_that_agent_only(store, clock):
     assert [] == store.messages("c").claim()
     (message,) = store.messages("b").claim()
     assert {"n": 1} == message.body
-    assert (sent.message_id, "a", "b", None, "ping", 3, 1, clock.ms, "c", "agent:d") == (
+    assert (sent.message_id, "a", "b", None, "ping", 3, 1, clock.now_ms(), "c", "agent:d") == (
         message.message_id, message.sender, message.to, message.topic, message.type,
         message.priority, message.attempts, message.sent_ms, message.correlation,
         message.reply_to,
@@ -138,7 +96,7 @@ def test_who_joins_later_still_hears_what_was_said_to_everyone(store, clock):
     store.messages("a").send("early")
     store.messages("b").claim()[0].ack()
     store.messages("a").send("late")
-    clock.ms += 3_600_000
+    clock.advance((3_600_000) / 1000)
 
     assert ["early", "late"] == bodies(store.messages("newcomer").claim())
     assert ["late"] == bodies(store.messages("b").claim())
@@ -147,9 +105,9 @@ def test_who_joins_later_still_hears_what_was_said_to_everyone(store, clock):
 def test_who_joins_after_it_expired_does_not(store, clock):
     store.messages("a").send("short", ttl_s=1)
     store.messages("a").send("default")
-    clock.ms += 1000
+    clock.advance(1)
     assert ["default"] == bodies(store.messages("b").claim())
-    clock.ms += round(BROADCAST_TTL_S * 1000)
+    clock.advance((round(BROADCAST_TTL_S * 1000)) / 1000)
 
     assert [] == store.messages("c").claim()
 
@@ -158,7 +116,7 @@ def test_a_broadcast_comes_again_to_the_agent_that_did_not_acknowledge(store, cl
     store.messages("a").send("hello")
     store.messages("b").claim(visible_after_s=1)
     store.messages("c").claim()[0].ack()
-    clock.ms += 1000
+    clock.advance(1)
 
     (message,) = store.messages("b").claim()
     assert ("hello", 2) == (message.body, message.attempts)
@@ -220,7 +178,7 @@ def test_strict_order_waits_for_what_is_open(store, clock):
     store.messages("a").claim("t", limit=1, order="strict", visible_after_s=1)
 
     assert [] == store.messages("b").claim("t", order="strict")
-    clock.ms += 1000
+    clock.advance(1)
     again = store.messages("b").claim("t", limit=1, order="strict")
     assert ([0], [2]) == (bodies(again), [m.attempts for m in again])
     again[0].ack()
@@ -230,11 +188,11 @@ def test_strict_order_waits_for_what_is_open(store, clock):
 def test_a_delayed_message_shows_when_it_is_due(store, clock):
     sent = store.messages().send("later", topic="t", delay_s=2)
     store.messages().send("for all", delay_s=2)
-    assert clock.ms + 2000 == sent.visible_ms
+    assert clock.now_ms() + 2000 == sent.visible_ms
     assert ([], []) == (store.messages().claim("t"), store.messages("b").claim())
     assert 2 == store.messages().counts().delayed
 
-    clock.ms += 2000
+    clock.advance(2)
 
     (message,) = store.messages().claim("t")
     assert ("later", 1) == (message.body, message.attempts)
@@ -244,7 +202,7 @@ def test_a_delayed_message_shows_when_it_is_due(store, clock):
 def test_an_expired_message_is_dropped_and_those_behind_it_are_given(store, clock):
     for number in range(20):
         store.messages().send(number, topic="t", ttl_s=1 if number % 4 else None)
-    clock.ms += 1000
+    clock.advance(1)
 
     assert [0, 4, 8] == bodies(store.messages().claim("t", limit=3))
     assert [12, 16] == bodies(store.messages().claim("t", limit=3))
@@ -257,9 +215,9 @@ def test_an_expired_message_is_dropped_and_those_behind_it_are_given(store, cloc
 def test_what_was_not_acknowledged_comes_again(store, clock):
     store.messages().send("work", topic="t")
     (first,) = store.messages("a").claim("t", visible_after_s=1)
-    clock.ms += 999
+    clock.advance(0.999)
     assert [] == store.messages("b").claim("t")
-    clock.ms += 1
+    clock.advance(0.001)
 
     (second,) = store.messages("b").claim("t")
 
@@ -276,7 +234,7 @@ def test_what_was_not_acknowledged_comes_again(store, clock):
 def test_a_late_acknowledgement_counts_if_nobody_else_got_the_message(store, clock):
     store.messages().send("work", topic="t")
     (message,) = store.messages().claim("t", visible_after_s=1)
-    clock.ms += 5000
+    clock.advance(5)
 
     message.ack()
 
@@ -286,9 +244,9 @@ def test_a_late_acknowledgement_counts_if_nobody_else_got_the_message(store, clo
 def test_an_extended_message_stays_hidden(store, clock):
     store.messages().send("work", topic="t")
     (message,) = store.messages().claim("t", visible_after_s=1)
-    clock.ms += 900
+    clock.advance(0.9)
     message.extend(10)
-    clock.ms += 9000
+    clock.advance(9)
 
     assert [] == store.messages("b").claim("t")
     message.ack()
@@ -298,7 +256,7 @@ def test_a_message_given_back_with_a_delay_comes_after_it(store, clock):
     store.messages().send("work", topic="t")
     store.messages().claim("t")[0].nack(delay_s=2, reason="not yet")
     assert [] == store.messages().claim("t")
-    clock.ms += 2000
+    clock.advance(2)
 
     (message,) = store.messages().claim("t")
     assert (2, "not yet") == (message.attempts, message.reason)
@@ -315,7 +273,7 @@ def test_several_are_acknowledged_at_once_and_stale_ones_are_named(store, clock)
 
     assert messages[1].receipt in str(caught.value)
     assert messages[0].receipt not in str(caught.value)
-    clock.ms += 3_600_000
+    clock.advance((3_600_000) / 1000)
     assert [] == store.messages().claim("t")
     assert 0 == store.messages().ack()
 
@@ -348,10 +306,10 @@ def test_a_message_whose_consumers_die_ends_among_the_dead(store, clock):
     store.messages().send("deadly", topic="t", attempts_max=2)
     for _ in range(2):
         assert ["deadly"] == bodies(store.messages().claim("t", visible_after_s=1))
-        clock.ms += 1000
+        clock.advance(1)
 
     (dead,) = store.messages().dead()
-    assert ("not acknowledged in time by a", clock.ms) == (dead.reason, dead.dead_ms)
+    assert ("not acknowledged in time by a", clock.now_ms()) == (dead.reason, dead.dead_ms)
     assert [] == store.messages().claim("t")
 
 
@@ -371,7 +329,7 @@ def test_a_revived_message_begins_anew(store):
 def test_a_broadcast_that_died_for_one_agent_is_kept_with_its_text(store, clock):
     store.messages("a").send("hello", attempts_max=1)
     store.messages("b").claim()[0].nack(reason="no")
-    clock.ms += round(BROADCAST_TTL_S * 1000)
+    clock.advance((round(BROADCAST_TTL_S * 1000)) / 1000)
     store.messages("a").send("next")
     store.messages("a").prune()
 
@@ -395,7 +353,7 @@ def test_the_end_of_a_session_gives_back_what_it_had(store):
 
 def test_a_repeated_send_with_one_op_id_sends_once(store, clock):
     first = store.messages().send("x", topic="t", op_id="op-1")
-    clock.ms += 10
+    clock.advance(0.01)
 
     assert first == store.messages().send("x", topic="t", op_id="op-1")
     with pytest.raises(OpIdReusedError):
@@ -455,7 +413,7 @@ def test_looking_into_the_inbox_takes_nothing(store, clock):
     store.messages("a").send("direct", to="b")
     store.messages("a").send("gone", to="b", ttl_s=1)
     store.messages("a").send("later", to="b", delay_s=60)
-    clock.ms += 1000
+    clock.advance(1)
 
     for _ in range(2):
         seen = store.messages("b").inbox()
@@ -470,7 +428,7 @@ def test_looking_into_the_inbox_takes_nothing(store, clock):
 def test_what_is_due_again_is_seen_in_the_inbox(store, clock):
     store.messages().send(1, topic="t")
     store.messages().claim("t", visible_after_s=1)
-    clock.ms += 1000
+    clock.advance(1)
 
     assert [1] == bodies(store.messages().inbox("t"))
 
@@ -482,7 +440,7 @@ def test_counts_tell_the_states_and_the_oldest_age(store, clock):
     messages.send("later", topic="t", delay_s=60)
     messages.claim("t", limit=1)
     messages.claim("t", limit=1)[0].nack()
-    clock.ms += 700
+    clock.advance(0.7)
 
     assert Counts(2, 1, 1, 1, 700) == messages.counts()
     assert {"ready": 2, "dead": 1}.items() <= messages.counts().to_dict().items()
@@ -496,11 +454,11 @@ def test_pruning_forgets_the_expired_and_the_old_dead(store, clock):
     messages.claim("d")[0].nack()
     messages.send("everyone", ttl_s=1)
     messages.send("newest", ttl_s=1)
-    clock.ms += 1000
+    clock.advance(1)
 
     assert 2 == messages.prune()
     assert 1 == messages.counts().dead
-    clock.ms += round(store.config.event_retention_s * 1000)
+    clock.advance((round(store.config.event_retention_s * 1000)) / 1000)
     assert 1 == messages.prune()
     assert (1, 0, 0, 0) == messages.counts()[:4]
 
@@ -534,7 +492,7 @@ def test_a_claim_waits_for_what_is_said_to_everyone(store):
 def test_a_claim_notices_when_something_becomes_due(store, clock):
     store.messages().send("later", topic="t", delay_s=60)
     get = in_thread(lambda: store.messages().claim("t", wait_s=WAIT_S))
-    clock.ms += 60_000
+    clock.advance((60_000) / 1000)
 
     assert ["later"] == bodies(get())
 
@@ -544,15 +502,6 @@ def test_a_wait_that_is_over_gives_nothing(store):
 
     assert [] == store.messages().claim("t", wait_s=0.05)
     assert 0.05 <= time.monotonic() - began < WAIT_S
-
-
-def test_a_wait_function_that_misses_changes_only_delays(store):
-    engine = store.engine
-    messages = Messages(engine, store.context("b"), lambda s: engine.wait(engine.version(), s))
-    get = in_thread(lambda: messages.claim(wait_s=WAIT_S))
-    store.messages("a").send("now", to="b")
-
-    assert ["now"] == bodies(get())
 
 
 def test_a_request_gets_its_answer_and_others_do_not(store):
@@ -571,7 +520,7 @@ def test_a_request_gets_its_answer_and_others_do_not(store):
 def test_a_request_without_an_answer_ends_and_is_never_worked_on(store, clock):
     with pytest.raises(WaitTimeoutError):
         store.messages("a").request("anybody?", to="b", timeout_s=0.05)
-    clock.ms += 50
+    clock.advance(0.05)
 
     assert [] == store.messages("b").claim()
 
@@ -640,14 +589,14 @@ class MessageMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.clock = ManualClock()
-        self.store = Store("sqlite:///:memory:", self.clock)
+        self.store = Services("sqlite:///:memory:", self.clock)
         self.messages = self.store.messages()
         self.sheets, self.stale = [], []
         self.number = 0
 
     def refresh(self):
         for sheet in self.sheets:
-            if sheet.state == "hidden" and sheet.until <= self.clock.ms:
+            if sheet.state == "hidden" and sheet.until <= self.clock.now_ms():
                 sheet.state = "dead" if sheet.attempts >= sheet.attempts_max else "ready"
                 self.stale.append(sheet.message)
 
@@ -670,7 +619,7 @@ class MessageMachine(RuleBasedStateMachine):
         for sheet, message in zip(ready, messages, strict=False):
             sheet.state, sheet.until, sheet.message = "hidden", message.visible_ms, message
             sheet.attempts += 1
-            assert (sheet.attempts, self.clock.ms + 1000 * seconds) == (
+            assert (sheet.attempts, self.clock.now_ms() + 1000 * seconds) == (
                 message.attempts,
                 message.visible_ms,
             )
@@ -681,7 +630,7 @@ class MessageMachine(RuleBasedStateMachine):
         sheet = data.draw(st.sampled_from(self.hidden()))
         getattr(sheet.message, how)()
         if how == "extend":
-            sheet.until = self.clock.ms + 60_000
+            sheet.until = self.clock.now_ms() + 60_000
             return
         self.stale.append(sheet.message)
         if how == "ack":
@@ -709,7 +658,7 @@ class MessageMachine(RuleBasedStateMachine):
 
     @rule(ms=st.integers(1, 2500))
     def pass_time(self, ms):
-        self.clock.ms += ms
+        self.clock.advance((ms) / 1000)
 
     @invariant()
     def nothing_is_lost_and_nothing_doubled(self):

@@ -45,13 +45,9 @@ if TYPE_CHECKING:
             """
 
     class Tx(Reader, Protocol):
-        """One transaction.
+        """One transaction; `committed` turns true when it is, and stays false if it is undone."""
 
-        `number` counts the transactions that this process has committed before it: a later one
-        has a higher number if this one was committed.
-        """
-
-        number: int
+        committed: bool
 
         def run(self, statement: str, /, **parameters: Any) -> int:
             """Run a writing statement and return how many rows it changed."""

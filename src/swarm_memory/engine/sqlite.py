@@ -58,15 +58,15 @@ os.register_at_fork(after_in_child=_count_fork)
 class SqliteTx:
     """One transaction on one connection."""
 
-    __slots__ = ("_changes", "_clock", "_execute", "_executemany", "now_ms", "number")
+    __slots__ = ("_changes", "_clock", "_execute", "_executemany", "committed", "now_ms")
 
-    def __init__(self, connection: _Connection, clock: SystemClock, number: int) -> None:
+    def __init__(self, connection: _Connection, clock: SystemClock) -> None:
         self._execute = connection.execute
         self._executemany = connection.db.executemany
         self._changes = connection.db.changes
         self._clock = clock
         self.now_ms = clock.now_ms()
-        self.number = number
+        self.committed = False
 
     @property
     def uptime_ms(self) -> int:
@@ -256,7 +256,8 @@ class SqliteEngine:
         try:
             execute(begin)
             try:
-                result = fn(SqliteTx(connection, self._clock, self._commits))
+                tx = SqliteTx(connection, self._clock)
+                result = fn(tx)
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -269,6 +270,7 @@ class SqliteEngine:
                 raise AmbiguousCommitError(f"committing to {self.path} failed: {error}") from error
         except apsw.Error as error:
             raise _translate(error, self.path) from error
+        tx.committed = True
         if begin != "BEGIN":
             self._commits += 1
             self._checkpointer.committed(connection.db, connection.wal_pages)
@@ -282,7 +284,7 @@ class SqliteEngine:
             connection = self._take()
             self._idle.append(connection)
             if connection.db.in_transaction:
-                return fn(SqliteTx(connection, self._clock, self._commits))
+                return fn(SqliteTx(connection, self._clock))
             return self._transaction(connection, fn, begin)
 
     def _take(self) -> _Connection:

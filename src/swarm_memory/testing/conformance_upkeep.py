@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from swarm_memory.errors import (
     ConflictError,
     CursorExpiredError,
@@ -160,6 +162,22 @@ def check_a_quota_makes_room_by_removing_what_expired(store: Store) -> None:
     store.clock.advance(2)
 
     assert swarm.records.put("swarm-s/agent-a/knowledge/2", "w" * 3900).version == 1
+
+
+def check_a_quota_counts_nothing_that_was_undone(store: Store) -> None:
+    one, other = (store.open(agent, settings=SMALL_LIMITS) for agent in ("one", "other"))
+    one.records.put("swarm-s/agent-a/knowledge/1", "v" * 100)
+
+    def undone(tx: object) -> None:
+        tx.records.put("swarm-s/agent-a/knowledge/2", "v" * 100)
+        raise KeyError("planted")
+
+    with suppress(KeyError):
+        one.transact(undone)
+    # Takes the seq of what was undone: whoever trusts what it saw then would not see this.
+    other.records.put("swarm-s/agent-a/knowledge/3", "v" * 3000)
+    with raises(LimitExceededError):
+        one.records.put("swarm-s/agent-a/knowledge/4", "v" * 1500)
 
 
 def check_shrinking_is_allowed_when_full(store: Store) -> None:
