@@ -63,6 +63,7 @@ BEFORE_ALL = -1  # the ticket of an upgrade: there is at most one at a lease
 GRACE_MS = 2000  # a granted waiter that has not claimed by then has lost its turn
 ALIVE_MS = 6000  # a waiter that has not shown itself for so long has lost its place
 BEAT_S = 2.0  # so it shows itself more often
+LATE_SHARE = 0.05  # of its time to live may pass before a lease is returned
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a lease lapses
 TURN_S = 0.001  # about how long one turn takes at least: who is far back need not see each change
 TURNS_S_MAX = 0.05  # but never sleeps longer for it
@@ -201,9 +202,10 @@ class Leases:
         """Give up `lease`; see `Lease.release`. In a transaction it counts once that commits."""
         if lease._released:
             return False
-        lost = self._write(lambda tx: self._free(tx, lease))
-        if lost:
-            raise _lost(lease)
+        if self._engine is None or not self._leave_alone(lease):
+            lost = self._write(lambda tx: self._free(tx, lease))
+            if lost:
+                raise _lost(lease)
         if self is self._home:  # a transaction may run again and has to release again
             lease._released = True
         return True
@@ -381,6 +383,11 @@ class Leases:
     def _write_take(self, wish: Wish, *, queue: bool) -> Lease | Place:
         """Hold it at once, or else (`queue`) stand in line and return who is in the way."""
 
+        if self._engine is not None and wish.upgrades is None:
+            lease = self._sit_first(self._db, wish)
+            if lease is not None:
+                return lease
+
         def write(tx: Tx) -> Lease | Place:
             lease = self._sit_first(tx, wish) if wish.upgrades is None else None
             return lease or self._take(tx, wish, queue)
@@ -452,11 +459,11 @@ class Leases:
         self._add(tx, wish, HELD, last_ticket(places) + 1, token, expires_ms)
         return Lease(self._home, wish, self._owner, token, _shown_ms(tx, expires_ms))
 
-    def _sit_first(self, tx: Tx, wish: Wish) -> Lease | None:
+    def _sit_first(self, db: Reader, wish: Wish) -> Lease | None:
         """Hold the first seat if nobody has a seat at that name, not even one that has lapsed."""
-        now_ms = _now_ms(tx)
+        now_ms = _now_ms(db)
         expires_ms = now_ms + wish.ttl_ms
-        row = tx.one(
+        row = db.write_one(
             "lease_take",
             swarm=self._context.swarm,
             name=wish.name,
@@ -470,7 +477,17 @@ class Leases:
         )
         if row is None:
             return None
-        return Lease(self._home, wish, self._owner, row[0], _shown_ms(tx, expires_ms))
+        lease = Lease(self._home, wish, self._owner, row[0], _shown_ms(db, expires_ms))
+        if _now_ms(db) - now_ms > wish.ttl_ms * LATE_SHARE:
+            self.renew(lease)  # the statement waited for other writers: its time ran meanwhile
+        return lease
+
+    def _leave_alone(self, lease: Lease) -> bool:
+        """Free the first seat by one statement if it is held and nobody else is there."""
+        where = {"swarm": self._context.swarm, "name": lease.name, "holder": lease.holder}
+        return (
+            self._db.write_one("lease_leave_alone", **where, now_ms=_now_ms(self._db)) is not None
+        )
 
     def _stand(self, tx: Tx, wish: Wish, places: Sequence[Place]) -> None:
         """Stand in line: at its end, or at its head to upgrade."""

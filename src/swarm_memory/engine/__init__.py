@@ -44,6 +44,13 @@ if TYPE_CHECKING:
             `fn` may run again after a conflict, so it must have no other effects.
             """
 
+        def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+            """Run one writing statement as a transaction of its own; return its first row.
+
+            It costs half of what `write` costs and is not synced: only for what power loss may
+            undo. In a transaction it is part of that.
+            """
+
     class Tx(Reader, Protocol):
         """One transaction; `committed` turns true when it is, and stays false if it is undone."""
 

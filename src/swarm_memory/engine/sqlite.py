@@ -99,6 +99,9 @@ class SqliteTx:
             )
         return fn(self)
 
+    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+        return self.one(statement, **parameters)
+
 
 class _Connection:
     """One SQLite connection with the settings every one of ours has."""
@@ -228,16 +231,7 @@ class SqliteEngine:
             self._idle.append(connection)
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
-        if self._born != _forks:
-            self._abandon()  # before the lock: a thread of the parent may have held it
-        if getattr(self._local, "writing", False):
-            raise InvalidArgumentError(
-                "a write inside a write of the same thread would wait for itself",
-                hint="use the handle that transact() gives to your function",
-            )
-        if not self._write_lock.acquire(timeout=self._busy_timeout_s):
-            raise EngineBusyError(f"another thread of this process kept {self.path} locked")
-        self._local.writing = True
+        self._begin_writing()
         try:
             if self.in_memory:
                 return self._in_memory(fn, "BEGIN IMMEDIATE")
@@ -248,8 +242,45 @@ class SqliteEngine:
             finally:
                 self._idle.append(connection)
         finally:
-            self._local.writing = False
-            self._write_lock.release()
+            self._end_writing()
+
+    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+        self._begin_writing()
+        try:
+            if self.in_memory:
+                return self._in_memory(
+                    lambda tx: tx.one(statement, **parameters), "BEGIN IMMEDIATE"
+                )
+            connection = self._take()
+            try:
+                connection.set_durability("relaxed")
+                rows = connection.execute(_SQL[statement], parameters).fetchall()
+            except (apsw.FullError, apsw.IOError) as error:
+                raise AmbiguousCommitError(f"writing to {self.path} failed: {error}") from error
+            except apsw.Error as error:
+                raise _translate(error, self.path) from error
+            finally:
+                self._idle.append(connection)
+            self._checkpointer.committed(connection.db, connection.wal_pages)
+        finally:
+            self._end_writing()
+        return rows[0] if rows else None
+
+    def _begin_writing(self) -> None:
+        if self._born != _forks:
+            self._abandon()  # before the lock: a thread of the parent may have held it
+        if getattr(self._local, "writing", False):
+            raise InvalidArgumentError(
+                "a write inside a write of the same thread would wait for itself",
+                hint="use the handle that transact() gives to your function",
+            )
+        if not self._write_lock.acquire(timeout=self._busy_timeout_s):
+            raise EngineBusyError(f"another thread of this process kept {self.path} locked")
+        self._local.writing = True
+
+    def _end_writing(self) -> None:
+        self._local.writing = False
+        self._write_lock.release()
 
     def _transaction(self, connection: _Connection, fn: Callable[[SqliteTx], T], begin: str) -> T:
         execute = connection.execute

@@ -76,6 +76,15 @@ UPDATE seats SET expires_ms = :expires_ms
 WHERE swarm = :swarm AND name = :name AND holder = :holder AND token = :token
     AND state = 'held' AND expires_ms > :now_ms
 
+-- lease_leave_alone --
+-- Free the first seat if nobody else is there to be let in.
+UPDATE seats SET state = 'free'
+WHERE swarm = :swarm AND name = :name AND ticket = 0 AND holder = :holder AND state = 'held'
+    AND expires_ms > :now_ms AND NOT EXISTS (
+    SELECT 1 FROM seats AS others
+    WHERE others.swarm = :swarm AND others.name = :name AND others.ticket <> 0)
+RETURNING 1
+
 -- lease_leave_first --
 -- Free the first seat, and tell whether anybody else is there to be let in.
 UPDATE seats SET state = 'free'
