@@ -1,10 +1,37 @@
 """What all tests share: no test touches the user's store or reads the user's settings."""
 
 import os
+import sys
+import time
 
 import pytest
 
 pytest.register_assert_rewrite("swarm_memory.testing")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
+
+
+@pytest.fixture
+def progress(capfd, request):
+    """Return a function that shows a line at once, also while pytest keeps all output back."""
+    began = time.monotonic()
+
+    def show(line):
+        with capfd.disabled():
+            spent_s = time.monotonic() - began
+            sys.stderr.write(f"\n  {request.node.name} {spent_s:4.0f} s: {line}")
+
+    return show
 
 
 @pytest.fixture(autouse=True)
