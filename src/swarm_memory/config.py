@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "SWARM_MEMORY_"
 # Variables that choose a store or an identity; the doors read them, they are no settings.
 ENVIRONMENT_NAMES = frozenset(
-    {"URL", "SWARM", "AGENT", "SESSION", "TOKEN", "INJECT", "CONFIG", "LEASE_TOKEN"}
+    {"URL", "SWARM", "AGENT", "SESSION", "TOKEN", "INJECT", "CONFIG", "LEASE_TOKEN", "FAILPOINT"}
 )
 CONFLICT_STRATEGIES = ("reject", "first_write", "last_write", "merge", "keep_both")
 BACKUP_FREQUENCIES = ("none", "hourly", "daily", "weekly")

@@ -176,11 +176,15 @@ class AccessDeniedError(SwarmMemoryError):
 
 
 class EngineBusyError(SwarmMemoryError):
-    """The store stayed locked past the deadline; nothing was written."""
+    """The store stayed locked past the deadline; nothing was written.
+
+    `pid` is the process inside the write, where the system tells.
+    """
 
     code = "engine_busy"
     hint = "retry; if it stays, a process may be frozen inside a write"
     retryable = True
+    pid: int | None = None
 
 
 class EngineUnavailableError(SwarmMemoryError):

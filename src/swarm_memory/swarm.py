@@ -99,6 +99,7 @@ class Swarm:
             durability=durability,
             clock=clock,
             busy_timeout_s=config.busy_timeout_s,
+            failpoint=environment.get("SWARM_MEMORY_FAILPOINT"),
         )
         context = Context(swarm, agent, session, config, _compressor(engine, swarm, config))
         return cls(engine, context, located_why=located.why)

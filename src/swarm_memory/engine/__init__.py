@@ -95,11 +95,17 @@ DURABILITIES = ("full", "relaxed")
 
 
 def open_engine(
-    url: str, *, durability: str = "full", clock: Any = None, busy_timeout_s: float = 30.0
+    url: str,
+    *,
+    durability: str = "full",
+    clock: Any = None,
+    busy_timeout_s: float = 30.0,
+    failpoint: str | None = None,
 ) -> Engine:
     """Open the database that `url` names, creating and migrating it as needed.
 
-    `sqlite:///relative.db`, `sqlite:////absolute.db` and `sqlite:///:memory:`.
+    `sqlite:///relative.db`, `sqlite:////absolute.db` and `sqlite:///:memory:`. `failpoint` is for
+    tests: where this process is to die (see `engine.sync.FAILPOINTS`).
 
     Raises:
         InvalidArgumentError: The URL or the durability is none that is known.
@@ -119,6 +125,10 @@ def open_engine(
     from swarm_memory.clock import SystemClock
     from swarm_memory.engine.sqlite import SqliteEngine
 
+    if failpoint:
+        from swarm_memory.engine.sync import arm
+
+        arm(failpoint)
     return SqliteEngine(
         path, durability=durability, clock=clock or SystemClock(), busy_timeout_s=busy_timeout_s
     )

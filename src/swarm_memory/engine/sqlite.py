@@ -1,8 +1,9 @@
 """The SQLite engine: one file, many processes, through apsw.
 
-WAL mode, one writer at a time. A writer waits by asking again after a short, jittered pause and
-gives up at a deadline. SQLite's own waiting prefers whoever just wrote, so with eight writers one
-of them would wait for seconds.
+WAL mode, one writer at a time. Writers pass a gate in turn, commit without a sync and share one
+afterwards (see `sync`); where that cannot be had, every durable commit syncs for itself. A writer
+that meets SQLite's own lock asks again after a short, jittered pause and gives up at a deadline.
+SQLite's own waiting prefers whoever just wrote: with eight writers one would wait for seconds.
 """
 
 from __future__ import annotations
@@ -10,29 +11,28 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import contextmanager
 
 import apsw
 
-from swarm_memory.engine import migrate, statements
+from swarm_memory.engine import migrate, statements, sync
 from swarm_memory.engine.checkpoint import Checkpointer, move
+from swarm_memory.engine.faults import translate, translated
+from swarm_memory.engine.sync import reached
 from swarm_memory.engine.wake import Wake
 from swarm_memory.errors import (
     AmbiguousCommitError,
-    EngineBusyError,
     EngineUnavailableError,
     InvalidArgumentError,
-    StorageFullError,
-    SwarmMemoryError,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
     from swarm_memory.clock import SystemClock
     from swarm_memory.engine import Row
+    from swarm_memory.engine.sync import CommitGroup
 
     T = TypeVar("T")
 
@@ -42,7 +42,7 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.0002, 0.005
 SETTLE_S = 0.0005
 WAIT_S = 0.002  # between two looks at a database in memory
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
-_SYNCHRONOUS = {"full": 2, "relaxed": 1}
+NORMAL, FULL = 1, 2  # PRAGMA synchronous; never 0, on any connection
 _SQL = statements.load()
 _forks = 0  # counts in every forked child, so that an inherited engine notices where it is
 
@@ -132,8 +132,7 @@ class _Connection:
         value: Any = self.db.pragma(pragma)
         return int(value)
 
-    def set_durability(self, durability: str) -> None:
-        wanted = _SYNCHRONOUS[durability]
+    def set_synchronous(self, wanted: int) -> None:
         if wanted != self.synchronous:
             self.db.execute(f"PRAGMA synchronous = {wanted}")
             self.synchronous = wanted
@@ -172,21 +171,33 @@ class SqliteEngine:
         self._idle: list[_Connection] = []
         self._born = _forks
         self._closed = False
-        self._write_lock = threading.RLock()
+        self._memory_lock = threading.RLock()
         self._local = threading.local()
         self._watch: _Connection | None = None
         self._watch_lock = threading.Lock()
         self._commits = 0
         self._checkpointer = Checkpointer(lambda: self._connect().db, self.durability)
-        with _translated(self.path):
+        # SQLite follows a link, and puts what belongs to a file beside that file.
+        self._file = self.path if self.in_memory else os.path.realpath(self.path)
+        with translated(self.path):
             if not self.in_memory:
                 _create_private(self.path)
             connection = self._connect()
             if migrate.state(connection.db) < migrate.newest():
                 connection.db.pragma("journal_mode", "WAL")
-                connection.set_durability("full")
+                connection.set_synchronous(FULL)
                 migrate.migrate(connection.db, self.now_ms)
+                if not self.in_memory:
+                    sync.sync_folder(os.path.dirname(self._file))
             self._idle.append(connection)
+            self._group = self._join()
+            if self._group.poisoned:
+                self._heal(connection)
+
+    def _join(self) -> CommitGroup:
+        if self.in_memory:
+            return sync.CommitGroup(self.path, (0, 0), None)
+        return sync.join(self._file, self.boot_id)
 
     # --- transactions ---
 
@@ -217,7 +228,7 @@ class SqliteEngine:
         try:
             return connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
-            raise _translate(error, self.path) from error
+            raise translate(error, self.path) from error
         finally:
             self._idle.append(connection)
 
@@ -231,56 +242,91 @@ class SqliteEngine:
             self._idle.append(connection)
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
-        self._begin_writing()
+        if self.in_memory:
+            return self._write_in_memory(fn)
+        group = self._begin_writing()
+        durable = (durability or self.durability) == "full"
         try:
-            if self.in_memory:
-                return self._in_memory(fn, "BEGIN IMMEDIATE")
             connection = self._take()
             try:
-                connection.set_durability(durability or self.durability)
-                return self._transaction(connection, fn, "BEGIN IMMEDIATE")
+                connection.set_synchronous(FULL if durable and group.direct else NORMAL)
+                if durable:
+                    group.prepare()
+                held = group.enter()
+                try:
+                    reached("gate-held")
+                    result, number = self._commit(connection, fn, durable)
+                    self._checkpointer.committed(connection.db, connection.wal_pages)
+                finally:
+                    if held:
+                        group.leave()
             finally:
                 self._idle.append(connection)
         finally:
-            self._end_writing()
+            group.end()
+        if durable:
+            if number:
+                group.settle(number)
+            else:
+                group.flush()
+        reached("before-acknowledge")
+        return result
 
     def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
-        self._begin_writing()
+        if self.in_memory:
+            return self._write_in_memory(lambda tx: tx.one(statement, **parameters))
+        group = self._begin_writing()
         try:
-            if self.in_memory:
-                return self._in_memory(
-                    lambda tx: tx.one(statement, **parameters), "BEGIN IMMEDIATE"
-                )
             connection = self._take()
             try:
-                connection.set_durability("relaxed")
+                connection.set_synchronous(NORMAL)
                 rows = connection.execute(_SQL[statement], parameters).fetchall()
+                self._checkpointer.committed(connection.db, connection.wal_pages)
             except (apsw.FullError, apsw.IOError) as error:
                 raise AmbiguousCommitError(f"writing to {self.path} failed: {error}") from error
             except apsw.Error as error:
-                raise _translate(error, self.path) from error
+                raise translate(error, self.path) from error
             finally:
                 self._idle.append(connection)
-            self._checkpointer.committed(connection.db, connection.wal_pages)
         finally:
-            self._end_writing()
+            group.end()
         return rows[0] if rows else None
 
-    def _begin_writing(self) -> None:
+    def _begin_writing(self) -> CommitGroup:
         if self._born != _forks:
             self._abandon()  # before the lock: a thread of the parent may have held it
-        if getattr(self._local, "writing", False):
-            raise InvalidArgumentError(
-                "a write inside a write of the same thread would wait for itself",
-                hint="use the handle that transact() gives to your function",
-            )
-        if not self._write_lock.acquire(timeout=self._busy_timeout_s):
-            raise EngineBusyError(f"another thread of this process kept {self.path} locked")
-        self._local.writing = True
+        group = self._group
+        group.begin(self._busy_timeout_s)
+        try:
+            group.check_place()
+        except BaseException:
+            group.end()
+            raise
+        return group
 
-    def _end_writing(self) -> None:
-        self._local.writing = False
-        self._write_lock.release()
+    def _commit(
+        self, connection: _Connection, fn: Callable[[SqliteTx], T], durable: bool
+    ) -> tuple[T, int]:
+        """Run `fn` in a transaction; return its result and its number, 0 if it wrote nothing."""
+        group, changes = self._group, connection.db.total_changes
+        number = 0
+
+        def numbered(tx: SqliteTx) -> T:
+            nonlocal number
+            reached("begun")
+            before = changes()
+            result = fn(tx)
+            if changes() != before:
+                number = group.assign(durable=durable)
+                reached("numbered")
+            return result
+
+        result = self._transaction(connection, numbered, "BEGIN IMMEDIATE")
+        reached("committed")
+        if number:
+            group.publish(number)
+            reached("published")
+        return result, number
 
     def _transaction(self, connection: _Connection, fn: Callable[[SqliteTx], T], begin: str) -> T:
         execute = connection.execute
@@ -300,18 +346,24 @@ class SqliteEngine:
                     raise
                 raise AmbiguousCommitError(f"committing to {self.path} failed: {error}") from error
         except apsw.Error as error:
-            raise _translate(error, self.path) from error
+            raise translate(error, self.path) from error
         tx.committed = True
-        if begin != "BEGIN":
-            self._commits += 1
-            self._checkpointer.committed(connection.db, connection.wal_pages)
         return result
+
+    def _write_in_memory(self, fn: Callable[[SqliteTx], T]) -> T:
+        self._group.begin(self._busy_timeout_s)
+        try:
+            result = self._in_memory(fn, "BEGIN IMMEDIATE")
+            self._commits += 1
+            return result
+        finally:
+            self._group.end()
 
     def _in_memory(self, fn: Callable[[SqliteTx], T], begin: str) -> T:
         # One connection holds the whole database, so its users take turns.
         if self._born != _forks:
             self._abandon()
-        with self._write_lock:
+        with self._memory_lock:
             connection = self._take()
             self._idle.append(connection)
             if connection.db.in_transaction:
@@ -328,13 +380,33 @@ class SqliteEngine:
                 raise EngineUnavailableError(
                     f"{self.path} was closed", hint="open it again"
                 ) from None
-        with _translated(self.path):
+        with translated(self.path):
             return self._connect()
 
     def _connect(self) -> _Connection:
         connection = _Connection(self.path, self._busy_timeout_s)
-        connection.set_durability(self.durability)
+        connection.set_synchronous(NORMAL)
         return connection
+
+    def _heal(self, connection: _Connection) -> None:
+        """After a failed sync, trust the disk anew if all that is there can be read and moved.
+
+        Where that is not so durable writes stay refused, and reading goes on.
+        """
+        db = connection.db
+        if db.execute("PRAGMA integrity_check(1)").get != "ok":
+            return
+        try:
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            db.execute("BEGIN IMMEDIATE")
+        except (apsw.BusyError, apsw.IOError, apsw.FullError):
+            return
+        try:
+            self._group.heal()
+        except AmbiguousCommitError:
+            return
+        finally:
+            db.execute("ROLLBACK")
 
     def _abandon(self) -> None:
         """Leave a parent's connections alone: closing them here would drop the parent's locks."""
@@ -345,8 +417,9 @@ class SqliteEngine:
         self._watch_lock = threading.Lock()
         self._idle = []
         self._born = _forks
-        self._write_lock = threading.RLock()
+        self._memory_lock = threading.RLock()
         self._local = threading.local()
+        self._group = self._join()
         self._checkpointer = Checkpointer(lambda: self._connect().db, self.durability)
 
     # --- the rest of the port ---
@@ -355,7 +428,7 @@ class SqliteEngine:
         """Return a number that differs after any commit, by whatever process."""
         if self._born != _forks:
             self._abandon()
-        with self._watch_lock, _translated(self.path):
+        with self._watch_lock, translated(self.path):
             if self.in_memory:
                 return self._commits
             if self._watch is None:
@@ -385,11 +458,11 @@ class SqliteEngine:
     def _wake(self) -> Wake:
         wake: Wake | None = getattr(self._local, "wake", None)
         if wake is None:
-            wake = self._local.wake = Wake(self.path + "-wal")
+            wake = self._local.wake = Wake(self._file + "-wal")
         return wake
 
     def usage(self) -> dict[str, int]:
-        with _translated(self.path):
+        with translated(self.path):
             connection = self._take()
             try:
                 page = connection.number("page_size")
@@ -401,12 +474,12 @@ class SqliteEngine:
             "file_bytes": pages * page,
             "free_bytes": free * page,
             "page_bytes": page,
-            "wal_bytes": _size(self.path + "-wal"),
+            "wal_bytes": _size(self._file + "-wal"),
         }
 
     def maintain(self) -> int:
         before = self.usage()
-        with _translated(self.path):
+        with translated(self.path):
             connection = self._take()
             try:
                 connection.db.execute("PRAGMA optimize")
@@ -422,6 +495,8 @@ class SqliteEngine:
         if self._born != _forks:
             self._abandon()
         self._checkpointer.close()
+        if not self._closed and not self.in_memory:
+            sync.leave(self._group)
         self._closed = True
         while self._idle:
             self._idle.pop().db.close()
@@ -464,30 +539,3 @@ def _roll_back(connection: _Connection) -> None:
     # SQLite has rolled back by itself after some errors; then there is nothing left to undo.
     if connection.db.in_transaction:
         connection.db.execute("ROLLBACK")
-
-
-@contextmanager
-def _translated(path: str) -> Iterator[None]:
-    try:
-        yield
-    except apsw.Error as error:
-        raise _translate(error, path) from error
-
-
-def _translate(error: apsw.Error, path: str) -> SwarmMemoryError:
-    """Return the driver's error as one of ours; driver exceptions never leave the engine."""
-    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
-        return EngineBusyError(f"{path} stayed locked by another process: {error}")
-    if isinstance(error, apsw.FullError):
-        return StorageFullError(f"no space left for {path}: {error}")
-    hints = (
-        (apsw.NotADBError, "it is no SQLite database: name another file"),
-        (apsw.CorruptError, "the file is damaged: restore a backup or salvage it"),
-        (apsw.CantOpenError, "check that the directory exists and may be written"),
-        (apsw.ReadOnlyError, "the file or its directory is read-only"),
-        (apsw.IOError, "the disk or file system failed: check its log"),
-    )
-    hint = next((text for kind, text in hints if isinstance(error, kind)), "report this")
-    unavailable = EngineUnavailableError(f"{path}: {error}", hint=hint)
-    unavailable.retryable = isinstance(error, apsw.IOError)
-    return unavailable

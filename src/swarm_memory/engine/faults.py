@@ -1,0 +1,59 @@
+"""What the driver says went wrong, as one of our errors: its own never leave the engine."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import apsw
+
+from swarm_memory.errors import (
+    EngineBusyError,
+    EngineUnavailableError,
+    StorageFullError,
+    SwarmMemoryError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HINTS = (
+    (apsw.NotADBError, "it is no SQLite database: name another file"),
+    (apsw.CorruptError, "the file is damaged: restore a backup or salvage it"),
+    (apsw.CantOpenError, "check that the directory exists and may be written"),
+    (apsw.ReadOnlyError, "the file or its directory is read-only"),
+    (apsw.IOError, "the disk or file system failed: check its log"),
+)
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Translate what the block raises."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise translate(error, path) from error
+
+
+def translate(error: apsw.Error, path: str) -> SwarmMemoryError:
+    """Return the driver's error as one of ours."""
+    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
+        return _busy(error, path)
+    if isinstance(error, apsw.FullError):
+        return StorageFullError(f"no space left for {path}: {error}")
+    hint = next((text for kind, text in _HINTS if isinstance(error, kind)), "report this")
+    unavailable = EngineUnavailableError(f"{path}: {error}", hint=hint)
+    unavailable.retryable = isinstance(error, apsw.IOError)
+    return unavailable
+
+
+def _busy(error: apsw.Error, path: str) -> EngineBusyError:
+    from swarm_memory.engine.holder import holder_of_write_lock
+
+    pid = holder_of_write_lock(path)
+    who = "another process" if pid is None else f"process {pid}"
+    busy = EngineBusyError(f"{path} stayed locked by {who}: {error}")
+    if pid is not None:
+        busy.pid = pid
+        busy.hint = f"retry; if it stays, process {pid} may be frozen: let it go on, or end it"
+    return busy
