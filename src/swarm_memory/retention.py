@@ -8,7 +8,7 @@ from functools import partial
 from swarm_memory import codec
 from swarm_memory.errors import InvalidValueError
 from swarm_memory.quota import Quota
-from swarm_memory.rows import meaning
+from swarm_memory.rows import meaning, seal_dictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Retention:
                 swarm=self._context.swarm,
                 number=number,
                 created_ms=tx.now_ms,
-                bytes=trained,
+                bytes=seal_dictionary(self._context.swarm, number, trained),
             )
         )
         self._context.compressor.forget_current()

@@ -24,6 +24,23 @@ def meaning(swarm: str, *said: str | int | None) -> bytes:
     return codec.dumps((swarm, said))
 
 
+def seal_dictionary(swarm: str, number: int, trained: bytes) -> bytes:
+    """Return the frame that a dictionary is stored in: a changed byte would change values."""
+    return codec.seal(codec.PLAIN, trained, meaning(swarm, number))
+
+
+def unseal_dictionary(swarm: str, number: int, sealed: bytes) -> bytes:
+    """Return a stored dictionary.
+
+    Raises:
+        CorruptValueError: It does not match its checksum.
+    """
+    try:
+        return codec.unseal(sealed, meaning(swarm, number))[1]
+    except (ValueError, TypeError) as error:
+        raise CorruptValueError(f"dictionary {number}", str(error)) from error
+
+
 def records_of(context: Context, rows: Iterable[Row]) -> list[Record]:
     """Return the records of rows (key, version, author, session, times, provenance, frame).
 
@@ -48,7 +65,7 @@ def records_of(context: Context, rows: Iterable[Row]) -> list[Record]:
                 if frame[0]:
                     body = expand(frame[0], body)
                 value = loads(body)
-            except (ValueError, IndexError) as error:
+            except (ValueError, IndexError, TypeError) as error:  # a damaged column has any type
                 raise CorruptValueError(key, str(error)) from error
             if provenance is not None:
                 about = loads(provenance.encode())

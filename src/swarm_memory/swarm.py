@@ -15,6 +15,7 @@ from swarm_memory.events import Events
 from swarm_memory.locate import locate, prepare
 from swarm_memory.once import digest_of, once
 from swarm_memory.records import Records
+from swarm_memory.rows import unseal_dictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from swarm_memory.dispatch import Dispatcher
     from swarm_memory.engine import Engine, Tx
     from swarm_memory.health import Health
+    from swarm_memory.integrity import VerifyReport
     from swarm_memory.leases import Leases
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json, Record
@@ -285,6 +287,16 @@ class Swarm:
         )
         return (int(rows[0]) if rows else 0), self._engine.usage()["free_bytes"]
 
+    def verify(self, *, progress: Callable[[int, int, str], object] | None = None) -> VerifyReport:
+        """Check the whole store for damage, all swarms of it; see `integrity.verify_store`."""
+        from swarm_memory.integrity import verify_store
+
+        return verify_store(self, progress=progress)
+
+    def file_bytes(self) -> int:
+        """Return the size of the store without its log."""
+        return self._engine.usage()["file_bytes"]
+
     def maintain(self) -> int:
         """Give free space back to the file system; return the bytes."""
         return self._engine.maintain()
@@ -341,7 +353,7 @@ def _compressor(engine: Engine, swarm: str, config: Config) -> Compressor:
         row = engine.one("dictionary_get", swarm=swarm, number=number)
         if row is None:
             raise CorruptValueError(f"dictionary {number}", "it is missing from the store")
-        return bytes(row[0])
+        return unseal_dictionary(swarm, number, row[0])
 
     def newest() -> int:
         row = engine.one("dictionary_newest", swarm=swarm)

@@ -11,9 +11,11 @@ ROOT = Path(swarm_memory.__file__).parent
 BASE = {"errors", "key", "model", "codec", "clock", "config", "merge", "context"}
 BASE |= {"layout", "locate", "checks"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "letters"}  # what record services are made of
+PARTS |= {"paging"}
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts"}
 FACADE = {"swarm", "manager", "aio", "exchange", "dispatch"}
+FACADE |= {"integrity", "backup"}
 ALLOWED = {
     "base": BASE,
     "learning": {"learning"},

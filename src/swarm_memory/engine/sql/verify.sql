@@ -1,0 +1,145 @@
+-- verify_structure --
+-- What SQLite finds wrong with pages, trees and indexes; one row "ok" if nothing.
+PRAGMA integrity_check(100)
+
+-- verify_schema --
+-- The tables, indexes and views as they were made, to be compared with those of a new store.
+SELECT name, sql FROM sqlite_schema
+WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'
+ORDER BY name
+
+-- verify_sizes --
+-- How many rows a full check has before it.
+SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM history),
+    (SELECT count(*) FROM events)
+
+-- verify_records --
+-- The next records of all swarms with what they point to, expired ones and tombstones too; in the
+-- order they lie in, because an index may be what is damaged.
+SELECT r.swarm, r.key, r.version, r.author, r.session, r.created_ms, r.updated_ms, r.expires_ms,
+    r.provenance, r.value, r.rowid, r.history_id, h.swarm, h.key, h.version
+FROM records AS r LEFT JOIN history AS h ON h.id = r.history_id
+WHERE r.rowid > :after
+ORDER BY r.rowid
+LIMIT :limit
+
+-- verify_history --
+-- The next older versions, each with the one before it if that belongs to the same key.
+SELECT h.swarm, h.key, h.version, h.author, h.session, h.created_ms, h.updated_ms, h.expires_ms,
+    h.provenance, h.value, h.id, p.id, p.version
+FROM history AS h LEFT JOIN history AS p
+    ON p.id = h.prev_id AND p.swarm = h.swarm AND p.key = h.key
+WHERE h.id > :after
+ORDER BY h.id
+LIMIT :limit
+
+-- verify_history_heads --
+-- The versions that records lead to.
+SELECT history_id FROM records WHERE history_id IS NOT NULL
+
+-- verify_history_owner --
+-- The record of a version that nothing leads to, and below which version keys were forgotten.
+SELECT h.swarm, h.key, h.version, r.version,
+    coalesce((SELECT value FROM facts WHERE swarm = h.swarm AND name = 'version_floor'), 0)
+FROM history AS h LEFT JOIN records AS r ON r.swarm = h.swarm AND r.key = h.key
+WHERE h.id = :id
+
+-- verify_events --
+-- The next events of all swarms, each with the record as it is now.
+SELECT e.seq, e.swarm, e.key, e.version, e.op, e.at_ms, r.version, r.value IS NOT NULL
+FROM events AS e LEFT JOIN records AS r ON r.swarm = e.swarm AND r.key = e.key
+WHERE e.seq > :after
+ORDER BY e.seq
+LIMIT :limit
+
+-- verify_usage --
+-- Where the counters differ from a recount: by how many records and bytes.
+SELECT swarm, scope, category, sum(records), sum(bytes) FROM (
+    SELECT swarm, scope, category, records, bytes FROM usage_now
+    UNION ALL
+    SELECT swarm, scope, category, -1, -(length(value) + length(key)) FROM records
+    WHERE value IS NOT NULL)
+GROUP BY swarm, scope, category
+HAVING sum(records) <> 0 OR sum(bytes) <> 0
+LIMIT :limit
+
+-- verify_arms --
+-- Where the counts that the model reads differ from the outcomes they were made of.
+SELECT swarm, task_type, strategy, sum(trials), sum(successes) FROM (
+    SELECT swarm, task_type, strategy, trials, successes FROM arms
+    UNION ALL
+    SELECT swarm, task_type, coalesce(strategy, ''), -1, -success FROM outcomes)
+GROUP BY swarm, task_type, strategy
+HAVING sum(trials) <> 0 OR sum(successes) <> 0
+LIMIT :limit
+
+-- verify_json --
+-- Rows whose JSON is none, of all tables but those with a checksum of their own.
+SELECT 'ops', swarm, op_id FROM ops WHERE NOT json_valid(result)
+UNION ALL
+SELECT 'choices', swarm, choice_id FROM choices
+WHERE NOT (json_valid(candidates) AND json_valid(context))
+UNION ALL
+SELECT 'outcomes', swarm, outcome_id FROM outcomes
+WHERE NOT (json_valid(agents) AND coalesce(json_valid(context), 1))
+UNION ALL
+SELECT 'conflicts', swarm, conflict_id FROM conflicts
+WHERE NOT (json_valid(mine) AND coalesce(json_valid(base), 1) AND coalesce(json_valid(theirs), 1)
+    AND coalesce(json_valid(result), 1))
+UNION ALL
+SELECT 'messages', swarm, message_id FROM messages WHERE NOT coalesce(json_valid(body), 1)
+UNION ALL
+SELECT 'broadcasts', swarm, message_id FROM broadcasts WHERE NOT json_valid(body)
+LIMIT :limit
+
+-- verify_seats --
+-- Seats at leases that no sequence of calls leads to.
+SELECT swarm, name, ticket, CASE
+        WHEN state NOT IN ('waiting', 'granted', 'held', 'free') THEN 'unknown state ' || state
+        WHEN state IN ('held', 'granted') AND (token IS NULL OR token < 1) THEN 'held with no token'
+        WHEN state = 'free' THEN 'a free seat behind the first'
+        ELSE 'its first seat, which keeps the tokens, is missing' END
+FROM seats AS s
+WHERE state NOT IN ('waiting', 'granted', 'held', 'free')
+    OR (state IN ('held', 'granted') AND (token IS NULL OR token < 1))
+    OR (state = 'free' AND ticket <> 0)
+    OR NOT EXISTS (
+        SELECT 1 FROM seats AS f WHERE f.swarm = s.swarm AND f.name = s.name AND f.ticket = 0)
+LIMIT :limit
+
+-- verify_holders --
+-- Leases that two hold at once although one of them admits nobody else, or by the same token.
+SELECT swarm, name FROM seats
+WHERE state = 'held' AND expires_ms > :now_ms
+GROUP BY swarm, name
+HAVING count(*) > 1 AND (max(mode) <> 'read' OR min(mode) <> 'read'
+    OR count(DISTINCT token) < count(*))
+LIMIT :limit
+
+-- verify_messages --
+-- Messages that no sequence of calls leads to.
+SELECT m.swarm, m.message_id, m.queue, CASE
+        WHEN m.state NOT IN ('ready', 'hidden', 'dead') THEN 'unknown state ' || m.state
+        WHEN m.state <> 'hidden' AND m.receipt IS NOT NULL THEN 'claimed but not hidden'
+        WHEN m.attempts < 0 OR m.attempts > m.attempts_max THEN 'more attempts than it may have'
+        ELSE 'its text is missing' END
+FROM messages AS m LEFT JOIN broadcasts AS b ON b.seq = m.broadcast_seq
+WHERE m.state NOT IN ('ready', 'hidden', 'dead')
+    OR (m.state <> 'hidden' AND m.receipt IS NOT NULL)
+    OR m.attempts < 0 OR m.attempts > m.attempts_max
+    OR (m.body IS NULL AND b.body IS NULL)
+LIMIT :limit
+
+-- verify_cursors --
+-- Places in the change log and among the broadcasts that nothing was written at yet.
+SELECT swarm, name, value FROM facts
+WHERE (name LIKE 'cursor/%' OR name = 'folded_seq')
+    AND (value < 0 OR value > (SELECT coalesce(max(seq), 0) FROM events))
+UNION ALL
+SELECT swarm, 'broadcasts/' || agent, seq FROM broadcast_cursors
+WHERE seq < 0 OR seq > (SELECT coalesce(max(seq), 0) FROM broadcasts)
+LIMIT :limit
+
+-- verify_dictionaries --
+-- Every dictionary: one changed byte of it would change values unnoticed.
+SELECT swarm, number, bytes FROM dictionaries ORDER BY swarm, number
