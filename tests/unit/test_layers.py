@@ -23,7 +23,8 @@ ALLOWED = {
     "service": BASE | PARTS | {"learning"},
     "importers": BASE | {"importers"},
     "facade": BASE | SERVICES | FACADE | {"engine", "importers"},
-    "doors": BASE | FACADE | {"doors", "demo", "importers"},
+    "doctor": BASE | SERVICES | {"doctor", "engine", "importers"},
+    "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor"},
     "demo": BASE | FACADE | {"demo"},
     "testing": BASE | SERVICES | FACADE | {"testing", "engine"},
 }

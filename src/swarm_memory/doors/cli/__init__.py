@@ -6,7 +6,7 @@ for a person at a terminal, as plain tab-separated lines for a pipe, as JSON wit
 
 from __future__ import annotations
 
-from swarm_memory.doors.cli import agents, coordination, exchange, records, store, upkeep
+from swarm_memory.doors.cli import agents, coordination, doctor, exchange, records, store, upkeep
 from swarm_memory.doors.cli.frame import app, main
 
 PANELS = [
@@ -21,4 +21,14 @@ PANELS = [
 # Help lists the verbs in this order, and within a panel as they stand in their module.
 app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_help_panel)))
 
-__all__ = ["app", "main", "agents", "coordination", "exchange", "records", "store", "upkeep"]
+__all__ = [
+    "app",
+    "main",
+    "agents",
+    "coordination",
+    "doctor",
+    "exchange",
+    "records",
+    "store",
+    "upkeep",
+]
