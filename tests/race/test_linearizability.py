@@ -1,145 +1,206 @@
-"""Histories of many processes on few keys are linearizable, and the checker finds planted bugs."""
+"""Histories of many processes on few keys are linearizable, and the checker finds planted bugs.
 
-import json
-import random
-import subprocess
-import sys
-from itertools import permutations
-
-import pytest
-from linearizability import Operation, RecordModel, first_failure, is_linearizable
-
-from swarm_memory import Swarm
-
-PROCESSES = 8
-OPERATIONS = 150
-KEYS = 5
-
-WORKER = """
-import json, random, sys, time
-from swarm_memory import ConflictError, Swarm
-url, seed, count, keys, bug = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
-choose = random.Random(seed)
-clock = time.monotonic_ns  # one clock for all processes of a machine
-cache, seen, out = {}, {}, []
-with Swarm.open(url, agent=f"p{seed}", swarm="lin", durability="relaxed") as swarm:
-    records = swarm.records
-    def get(key):
-        if bug == "stale-cache" and key in cache and choose.random() < 0.5:
-            return cache[key]
-        record = records.get(key)
-        cache[key] = (record.version, record.value) if record else (0, None)
-        return cache[key]
-    def cas(key, expect, value):
-        if bug == "no-transaction":
-            actual = get(key)[0]
-            if actual != expect:
-                return ("conflict", actual)
-            return records.put(key, value).version
-        try:
-            return records.put(key, value, expect=expect).version
-        except ConflictError as error:
-            return ("conflict", error.actual)
-    sys.stdin.readline()
-    for number in range(count):
-        key = f"lin/{choose.randrange(keys)}"
-        value = f"{seed}.{number}"
-        name = choose.choices(["get", "put", "cas", "delete"], [40, 20, 30, 10])[0]
-        expect = seen.get(key, 0)
-        called = clock()
-        if name == "get":
-            arguments, result = (), get(key)
-            seen[key] = result[0]
-        elif name == "put":
-            arguments, result = (value,), records.put(key, value).version
-            seen[key] = result
-        elif name == "cas":
-            arguments, result = (expect, value), cas(key, expect, value)
-            seen[key] = result if isinstance(result, int) else result[1]
-        else:
-            arguments, result = (), records.delete(key)
-        out.append((key, called, clock(), name, arguments, result))
-print(json.dumps(out))
+One history mixes everything: gets, puts, compare-and-sets, deletes, leases that are taken,
+renewed, released and that lapse, and writes under them. Each key has its lease of the same name.
 """
 
+import math
+import random
+from collections import Counter
+from itertools import combinations, permutations
 
-def as_tuple(value):
-    return tuple(map(as_tuple, value)) if isinstance(value, list) else value
+import pytest
+from histories import record
+from history_worker import BUGS
+from linearizability import Operation, StoreModel, first_failure, is_linearizable
 
-
-def record_history(tmp_path, bug="none", processes=PROCESSES):
-    url = f"sqlite:///{tmp_path}/memory.db"
-    Swarm.open(url, swarm="lin").close()
-    command = [sys.executable, "-c", WORKER, url]
-    running = [
-        subprocess.Popen(
-            [*command, str(seed), str(OPERATIONS), str(KEYS), bug],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for seed in range(processes)
-    ]
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    histories = {}
-    for process in running:
-        stdout, _ = process.communicate(timeout=120)
-        for key, called, returned, name, arguments, result in json.loads(stdout):
-            operation = Operation(called, returned, name, as_tuple(arguments), as_tuple(result))
-            histories.setdefault(key, []).append(operation)
-    return histories
+NAMES = {"get", "put", "cas", "delete", "lock", "write", "renew", "unlock"}
 
 
-@pytest.mark.parametrize("processes", [8, 16])
-def test_gets_puts_compare_and_sets_and_deletes_are_linearizable(tmp_path, processes):
-    histories = record_history(tmp_path, processes=processes)
+def flat(histories):
+    return [operation for operations in histories.values() for operation in operations]
 
-    assert processes * OPERATIONS == sum(map(len, histories.values()))
-    overlaps = sum(
+
+def outcomes(histories):
+    """Count the outcomes of each operation by its name and kind."""
+    return Counter(
+        (each.name, each.result[0] if each.name == "cas" and each.result else each.result)
+        for each in flat(histories)
+        if each.name != "get" and isinstance(each.result, (str, tuple))
+    )
+
+
+def overlaps(histories):
+    return sum(
         one.returned > other.called
         for operations in histories.values()
         for one, other in zip(sorted(operations), sorted(operations)[1:], strict=False)
     )
-    assert overlaps > 0, "no two operations met"
-    assert first_failure(histories, RecordModel) is None
 
 
-@pytest.mark.parametrize("bug", ["stale-cache", "no-transaction"])
+@pytest.mark.parametrize("waits", [False, True], ids=["asks", "waits"])
+def test_histories_of_eight_processes_are_linearizable(tmp_path, waits):
+    histories = record(tmp_path, processes=8, rounds=100, keys=4, waits=waits, late=0.1)
+
+    operations, seen = flat(histories), outcomes(histories)
+    assert 800 <= len(operations)
+    assert {each.name for each in operations} == NAMES
+    assert overlaps(histories) > 0, "no two operations met"
+    assert seen["cas", "conflict"] > 0
+    assert seen["write", "refused"] > 0
+    assert seen["unlock", "released"] > 0
+    assert (seen["lock", "busy"] > 0) != waits
+    assert first_failure(histories, StoreModel) is None
+
+
+def test_a_history_of_64_processes_is_linearizable(tmp_path):
+    histories = record(tmp_path, processes=64, rounds=15, keys=8)
+
+    assert 64 * 15 <= len(flat(histories))
+    assert first_failure(histories, StoreModel) is None
+
+
+def test_what_killed_processes_did_happened_once_or_not_at_all(tmp_path):
+    dies = ("before", "after") * 4
+    histories = record(tmp_path, processes=12, rounds=60, keys=4, dies=dies, kills=2)
+
+    ambiguous = [each for each in flat(histories) if each.returned == math.inf]
+    assert len(dies) <= len(ambiguous) <= len(dies) + 2
+    assert first_failure(histories, StoreModel) is None
+
+
+@pytest.mark.long
+def test_a_long_history_of_64_processes_is_linearizable(tmp_path, progress):
+    dies = ("before", "after") * 8
+    histories = record(
+        tmp_path, processes=64, rounds=1_800, keys=40, late=0.02, dies=dies, kills=4,
+        progress=progress,
+    )  # fmt: skip
+
+    operations = flat(histories)
+    progress(f"checking {len(operations):,} operations on {len(histories)} keys")
+    assert 100_000 <= len(operations)
+    assert {each.name for each in operations} == NAMES
+    assert first_failure(histories, StoreModel) is None
+
+
+@pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(tmp_path, bug):
     # A race shows itself in nearly every history; five without one would mean a blind checker.
     for attempt in range(5):
         folder = tmp_path / str(attempt)
         folder.mkdir()
-        if first_failure(record_history(folder, bug), RecordModel) is not None:
+        histories = record(folder, processes=4, rounds=60, keys=2, late=0.3, bug=bug)
+        if first_failure(histories, StoreModel) is not None:
             return
     pytest.fail(f"{bug} was not found")
 
 
+# --- the checker and the model ---
+
+MS = 1_000_000
+TTL = 100 * MS
+
+
+def history(*operations):
+    """Each operation begins 10 ms after the one before, or at its own time, and takes 1 ms."""
+    made = []
+    for number, operation in enumerate(operations):
+        name, arguments, result, *at_ms = operation
+        called = (at_ms[0] if at_ms else 10 * number) * MS
+        returned = math.inf if result is None else called + MS
+        made.append(Operation(called, returned, name, arguments, result))
+    return made
+
+
+LOCK = ("lock", (TTL,), 1)
+
+
+@pytest.mark.parametrize(
+    ("operations", "verdict"),
+    [
+        ([LOCK, ("write", (1, "a"), 1), ("get", (), (1, "a"))], True),
+        ([LOCK, ("write", (1, "a"), "refused")], False),
+        ([LOCK, ("write", (1, "a"), "refused", 150)], True),
+        ([LOCK, ("write", (1, "a"), 1, 150)], False),
+        ([LOCK, ("write", (1, "a"), 1, 100)], True),  # whether it has lapsed is open just then
+        ([LOCK, ("write", (1, "a"), "refused", 100)], True),
+        ([LOCK, LOCK], False),
+        ([LOCK, ("lock", (TTL,), 2)], False),
+        ([LOCK, ("lock", (TTL,), 2, 150)], True),
+        ([LOCK, ("lock", (TTL,), 1, 150)], False),
+        ([LOCK, ("lock", (TTL,), "busy")], True),
+        ([LOCK, ("lock", (TTL,), "busy", 150)], False),
+        ([("lock", (TTL,), "busy")], False),
+        ([LOCK, ("unlock", (1,), "released"), ("lock", (TTL,), 2)], True),
+        ([LOCK, ("unlock", (1,), "released"), ("lock", (TTL,), 1)], False),
+        ([LOCK, ("unlock", (1,), "released"), ("write", (1, "a"), 1)], False),
+        ([LOCK, ("unlock", (1,), "refused")], False),
+        ([LOCK, ("renew", (1, TTL), "renewed", 90), ("write", (1, "a"), 1, 180)], True),
+        ([LOCK, ("renew", (1, TTL), "renewed", 90), ("lock", (TTL,), 2, 180)], False),
+        ([LOCK, ("renew", (1, TTL), "renewed", 150)], False),
+        # What was never answered: it happened, or it did not, but not twice and not before.
+        ([("put", ("a",), None), ("get", (), (1, "a"))], True),
+        ([("put", ("a",), None), ("get", (), (0, None))], True),
+        ([("put", ("a",), None), ("get", (), (1, "a")), ("get", (), (0, None))], False),
+        ([("put", ("a",), None), ("put", ("b",), 3)], False),
+        ([("get", (), (1, "a")), ("put", ("a",), None)], False),
+        ([("put", ("a",), 1), ("delete", (), None), ("put", ("b",), 3)], True),
+        ([("lock", (TTL,), None), ("lock", (TTL,), "busy")], True),
+        ([("lock", (TTL,), None), ("lock", (TTL,), 2, 50)], True),
+        ([LOCK, ("unlock", (1,), None), ("lock", (TTL,), 2, 50)], True),
+        ([LOCK, ("write", (1, "a"), None), ("get", (), (1, "a"))], True),
+        ([LOCK, ("write", (1, "a"), None, 150), ("get", (), (1, "a"), 160)], False),
+    ],
+)
+def test_the_model_knows_what_may_follow_what(operations, verdict):
+    assert verdict == is_linearizable(history(*operations), StoreModel)
+
+
 def test_the_checker_agrees_with_trying_all_orders():
     choose = random.Random(3)
-    verdicts = set()
-    for _ in range(600):
+    verdicts = Counter()
+    for _ in range(1500):
         operations = [random_operation(choose) for _ in range(5)]
 
-        verdict = is_linearizable(operations, RecordModel)
+        verdict = is_linearizable(operations, StoreModel)
 
-        assert verdict == any(fits(order) for order in permutations(operations) if in_time(order))
-        verdicts.add(verdict)
-    assert {True, False} == verdicts
+        assert verdict == any(
+            fits(order)
+            for some in with_and_without(operations)
+            for order in permutations(some)
+            if in_time(order)
+        )
+        verdicts[verdict] += 1
+    assert min(verdicts[True], verdicts[False]) > 50
 
 
 def random_operation(choose):
     called = choose.randrange(10)
-    name = choose.choice(["get", "put", "delete"])
-    result = {
-        "get": choose.choice([(0, None), (1, "a"), (2, "a")]),
-        "put": choose.randrange(1, 4),
-        "delete": choose.random() < 0.5,
-    }[name]
-    arguments = ("a",) if name == "put" else ()
-    return Operation(called, called + choose.randrange(1, 8), name, arguments, result)
+    name, arguments, results = choose.choice(
+        [
+            ("get", (), [(0, None), (1, "a"), (2, "a")]),
+            ("put", ("a",), [1, 2, 3]),
+            ("delete", (), [True, False]),
+            ("lock", (TTL,), [1, "busy"]),
+            ("write", (1, "a"), [1, 2, "refused"]),
+            ("unlock", (1,), ["released", "refused"]),
+        ]
+    )
+    if choose.random() < 0.2:
+        return Operation(called, math.inf, name, arguments, None)
+    return Operation(
+        called, called + choose.randrange(1, 8), name, arguments, choose.choice(results)
+    )
+
+
+def with_and_without(operations):
+    """Yield the operations with each choice of those that were never answered."""
+    answered = [each for each in operations if each.returned < math.inf]
+    others = [each for each in operations if each.returned == math.inf]
+    for count in range(len(others) + 1):
+        for some in combinations(others, count):
+            yield [*answered, *some]
 
 
 def in_time(order):
@@ -151,9 +212,7 @@ def in_time(order):
 
 
 def fits(order):
-    state = RecordModel.START
+    states = [StoreModel.START]
     for operation in order:
-        state, result = RecordModel.step(state, operation.name, operation.arguments)
-        if result != operation.result:
-            return False
-    return True
+        states = [each for state in states for each in StoreModel.step(state, operation)]
+    return bool(states)
