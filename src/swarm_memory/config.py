@@ -48,6 +48,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "tombstone_retention_s": (60, 315_360_000),
     "sweep_rows_max": (1, 1_000_000),
     "dictionary_values_min": (100, 1_000_000),
+    "cache_bytes_max": (0, 2**40),
 }
 _WHOLE = ("_max", "_min")
 VERSIONS_MAX_DEFAULT = 10
@@ -96,6 +97,7 @@ class Config:
     tombstone_retention_s: float
     sweep_rows_max: int
     dictionary_values_min: int
+    cache_bytes_max: int
 
     def __init__(self, settings: Mapping[str, float], categories: Iterable[Category]) -> None:
         for name, value in settings.items():

@@ -62,7 +62,7 @@ class Events:
             )
             return [Event(*row) for row in rows]
 
-        return self._db.read(read)
+        return self._db.read(read, durable=True)
 
     def newest(self) -> int:
         """Return the seq of the newest event of the store, 0 for none."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from swarm_memory.cache import Cache
     from swarm_memory.config import Category
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
@@ -58,11 +59,18 @@ class _Prepared(
 class Records:
     """The records of one swarm, on an engine or inside a transaction."""
 
-    __slots__ = ("_context", "_db", "_quota")
+    __slots__ = ("_cache", "_context", "_db", "_quota")
 
-    def __init__(self, db: Reader, context: Context, quota: Quota | None = None) -> None:
+    def __init__(
+        self,
+        db: Reader,
+        context: Context,
+        quota: Quota | None = None,
+        cache: Cache | None = None,
+    ) -> None:
         self._db = db
         self._context = context
+        self._cache = cache
         self._quota = quota if quota is not None else Quota(context)
 
     def within(self, tx: Tx) -> Records:
@@ -78,14 +86,21 @@ class Records:
             InvalidKeyError: The key breaks the grammar.
             CorruptValueError: The stored bytes are damaged.
         """
-        context = self._context
+        context, cache, number = self._context, self._cache, 0
+        if cache is not None:
+            cached, number = cache.get(key)
+            if cached is not None:
+                return cached
         row = self._db.one("record_get", swarm=context.swarm, key=check_key(key))
         if row is None:
             return None
         expires_ms = row[6]
         if expires_ms is not None and expires_ms <= self._db.now_ms:
             return None
-        return records_of(context, (row,))[0]
+        record = records_of(context, (row,))[0]
+        if cache is not None and number:
+            cache.keep(record, number)
+        return record
 
     def scan(
         self,

@@ -6,6 +6,7 @@ import os
 import warnings
 
 from swarm_memory import config as configuration
+from swarm_memory.cache import Cache
 from swarm_memory.checks import check_name
 from swarm_memory.codec import Compressor, decode, encode
 from swarm_memory.context import Context
@@ -55,7 +56,9 @@ class Swarm:
         self._owner = owner
         self.context = context
         self.why = located_why
-        self.records = Records(engine, context)
+        limit = context.config.cache_bytes_max
+        cache = Cache(engine, limit) if limit else None
+        self.records = Records(engine, context, cache=cache)
         self.events = Events(engine, context, engine)
         self._later: dict[str, Any] = {}
 

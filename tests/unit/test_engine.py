@@ -58,6 +58,24 @@ def test_every_statement_compiles_against_the_schema_and_is_used(url):
         assert f'"{name}"' in sources, f"{name} is never used"
 
 
+def test_readers_are_told_of_every_statement_that_writes_what_they_may_keep(url):
+    db = apsw.Connection(open_engine(url).path)
+    roots = {
+        row[0]
+        for row in db.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE tbl_name = ?", (sqlite.KEPT_TABLE,)
+        )
+    }
+    writing = set()
+    for name, sql in statements.load().items():
+        steps = db.execute(f"EXPLAIN {sql}", dict.fromkeys(_parameters(sql))).fetchall()
+        if any(step[1] == "OpenWrite" and step[3] in roots for step in steps):
+            writing.add(name)
+
+    assert writing
+    assert writing == sqlite._TOUCHING
+
+
 def _parameters(sql):
     import re
 

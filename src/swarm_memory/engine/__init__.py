@@ -35,8 +35,12 @@ if TYPE_CHECKING:
         def all(self, statement: str, /, **parameters: Any) -> list[Row]:
             """Return all rows of a reading statement."""
 
-        def read(self, fn: Callable[[Tx], T], /) -> T:
-            """Run `fn` on one consistent snapshot."""
+        def read(self, fn: Callable[[Tx], T], /, *, durable: bool = False) -> T:
+            """Run `fn` on one consistent snapshot.
+
+            `durable` makes sure that no power loss can undo what it saw (where the store is
+            opened with full durability): for what leaves the store.
+            """
 
         def write(self, fn: Callable[[Tx], T], /, *, durability: str | None = None) -> T:
             """Run `fn` in one transaction that commits when it returns and undoes when it raises.
@@ -71,6 +75,12 @@ if TYPE_CHECKING:
         @property
         def boot_id(self) -> int:
             """Another number after each start of the machine that `uptime_ms` counts from."""
+
+        def touched(self) -> int:
+            """Return a number that changes before a commit that writes records; 0 if unknown.
+
+            As long as it stays, a record that was read after it was asked for is current.
+            """
 
         def version(self) -> int:
             """Return a number that differs after any commit, by whatever process."""

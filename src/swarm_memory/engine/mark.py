@@ -29,10 +29,11 @@ BLOCK_BYTES = 4096
 TURN, GATE, LEAD = BLOCK_BYTES, BLOCK_BYTES + 1, BLOCK_BYTES + 2  # where the locks lie
 
 _MAGIC = 0x314B52414D6D7753  # "SwmMARK1"
-_WORDS = struct.Struct("<10Q")
+_HEADER = struct.Struct("<6Q")  # magic, start, device, inode, epoch, check
+_COUNTERS = struct.Struct("<5Q")
 _WORD = struct.Struct("<Q")
-_HEADER_WORDS, _CHECK = 6, 5
-ASSIGNED, PUBLISHED, SYNCED, POISONED = 6, 7, 8, 9
+_BYTES = _HEADER.size + _COUNTERS.size
+ASSIGNED, PUBLISHED, SYNCED, POISONED, TOUCHED = range(5)
 _SALT = 0x9E3779B97F4A7C15
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux
 
@@ -51,26 +52,26 @@ class Mark:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         self.descriptor = os.open(path + SUFFIX, flags, 0o600)
         self._identity = (_MAGIC, boot_id, *place)
-        self._header: tuple[int, ...] = ()
+        self._header = b""
 
     def read(self) -> Sequence[int] | None:
-        """Return all words; None if they are not for this file and this start, or are torn."""
-        data = os.pread(self.descriptor, _WORDS.size, 0)
-        if len(data) < _WORDS.size:
+        """Return the counters; None if they are not for this file and this start, or are torn."""
+        data = os.pread(self.descriptor, _BYTES, 0)
+        if len(data) < _BYTES:
             return None
-        words = _WORDS.unpack(data)
-        header = words[:_HEADER_WORDS]
-        if header != self._header:
-            if header[:4] != self._identity or header[_CHECK] != _check(header):
+        if not data.startswith(self._header) or not self._header:
+            header = _HEADER.unpack_from(data)
+            if header[:4] != self._identity or header[-1] != _check(header[:-1]):
                 return None
-            self._header = header
-        if words[SYNCED] > words[ASSIGNED] or words[PUBLISHED] > words[ASSIGNED]:
+            self._header = data[: _HEADER.size]
+        counters = _COUNTERS.unpack_from(data, _HEADER.size)
+        if counters[SYNCED] > counters[ASSIGNED] or counters[PUBLISHED] > counters[ASSIGNED]:
             return None
-        return words
+        return counters
 
-    def write(self, word: int, value: int) -> None:
+    def write(self, counter: int, value: int) -> None:
         """Write one counter."""
-        os.pwrite(self.descriptor, _WORD.pack(value), word * _WORD.size)
+        os.pwrite(self.descriptor, _WORD.pack(value), _HEADER.size + counter * _WORD.size)
 
     def reset(self, *, poisoned: bool = False) -> None:
         """Begin anew, above every number there can have been.
@@ -80,16 +81,14 @@ class Mark:
         """
         before = self.read()
         base = max(time.time_ns() // 1000, before[ASSIGNED] if before else 0) + 1
-        header = [*self._identity, base, 0]
-        header[_CHECK] = _check(header)
+        identity = (*self._identity, base)
+        header = _HEADER.pack(*identity, _check(identity))
+        counters = _COUNTERS.pack(base, base, base, poisoned, base)
         # Not one write: a reader must never find a valid header before counters of another age.
-        self.write(_CHECK, ~header[_CHECK] & 0xFFFF_FFFF_FFFF_FFFF)
-        words = (*header[:_CHECK], 0, base, base, base, poisoned)
-        block = _WORDS.pack(*words).ljust(BLOCK_BYTES, b"\0")
-        counters = (_CHECK + 1) * _WORD.size
-        os.pwrite(self.descriptor, block[counters:], counters)
-        os.pwrite(self.descriptor, block[: _CHECK * _WORD.size], 0)
-        self.write(_CHECK, header[_CHECK])
+        os.pwrite(self.descriptor, b"\0" * _HEADER.size, 0)
+        rest = counters.ljust(BLOCK_BYTES - _HEADER.size, b"\0")
+        os.pwrite(self.descriptor, rest, _HEADER.size)
+        os.pwrite(self.descriptor, header, 0)
 
     def lock(self, place: int) -> bool:
         """Take a lock if it is free."""
@@ -130,8 +129,8 @@ def datasync(descriptor: int) -> None:
         os.fdatasync(descriptor)
 
 
-def _check(header: Sequence[int]) -> int:
+def _check(identity: Sequence[int]) -> int:
     value = _SALT
-    for word in header[:_CHECK]:
+    for word in identity:
         value = (value ^ word) * 0x100000001B3 & 0xFFFF_FFFF_FFFF_FFFF
     return value

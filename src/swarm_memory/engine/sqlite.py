@@ -44,6 +44,8 @@ WAIT_S = 0.002  # between two looks at a database in memory
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
 NORMAL, FULL = 1, 2  # PRAGMA synchronous; never 0, on any connection
 _SQL = statements.load()
+KEPT_TABLE = "records"  # readers may keep its rows until `touched` changes
+_TOUCHING = statements.writing(_SQL, KEPT_TABLE)
 _forks = 0  # counts in every forked child, so that an inherited engine notices where it is
 
 
@@ -58,7 +60,7 @@ os.register_at_fork(after_in_child=_count_fork)
 class SqliteTx:
     """One transaction on one connection."""
 
-    __slots__ = ("_changes", "_clock", "_execute", "_executemany", "committed", "now_ms")
+    __slots__ = ("_changes", "_clock", "_execute", "_executemany", "committed", "now_ms", "touched")
 
     def __init__(self, connection: _Connection, clock: SystemClock) -> None:
         self._execute = connection.execute
@@ -67,6 +69,7 @@ class SqliteTx:
         self._clock = clock
         self.now_ms = clock.now_ms()
         self.committed = False
+        self.touched = False
 
     @property
     def uptime_ms(self) -> int:
@@ -83,13 +86,17 @@ class SqliteTx:
         return self._execute(sql, parameters).fetchall()
 
     def run(self, statement: str, /, **parameters: Any) -> int:
+        if statement in _TOUCHING:
+            self.touched = True
         self._execute(_SQL[statement], parameters)
         return self._changes()
 
     def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
+        if statement in _TOUCHING:
+            self.touched = True
         self._executemany(_SQL[statement], rows)
 
-    def read(self, fn: Callable[[SqliteTx], T], /) -> T:
+    def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
         return fn(self)
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
@@ -232,14 +239,17 @@ class SqliteEngine:
         finally:
             self._idle.append(connection)
 
-    def read(self, fn: Callable[[SqliteTx], T], /) -> T:
+    def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
         if self.in_memory:
             return self._in_memory(fn, "BEGIN")
         connection = self._take()
         try:
-            return self._transaction(connection, fn, "BEGIN")
+            result = self._transaction(connection, fn, "BEGIN")
         finally:
             self._idle.append(connection)
+        if durable and self.durability == "full":
+            self._group.flush_if_needed()  # after the snapshot: what it saw may not be synced yet
+        return result
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
         if self.in_memory:
@@ -317,7 +327,7 @@ class SqliteEngine:
             before = changes()
             result = fn(tx)
             if changes() != before:
-                number = group.assign(durable=durable)
+                number = group.assign(durable=durable, touched=tx.touched)
                 reached("numbered")
             return result
 
@@ -423,6 +433,9 @@ class SqliteEngine:
         self._checkpointer = Checkpointer(lambda: self._connect().db, self.durability)
 
     # --- the rest of the port ---
+
+    def touched(self) -> int:
+        return self._group.touched()
 
     def version(self) -> int:
         """Return a number that differs after any commit, by whatever process."""

@@ -44,3 +44,9 @@ def load() -> dict[str, str]:
             raise ValueError(f"{file_name}: {sorted(twice)} stand in another file too")
         statements |= parsed
     return statements
+
+
+def writing(statements: dict[str, str], table: str) -> frozenset[str]:
+    """Return the names of the statements that write `table`."""
+    begins = tuple(f"{verb} {table} " for verb in ("INSERT INTO", "UPDATE", "DELETE FROM"))
+    return frozenset(name for name, sql in statements.items() if sql.startswith(begins))

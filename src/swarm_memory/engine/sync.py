@@ -12,6 +12,7 @@ waited for without a limit. docs/decisions/0007-shared-sync.md has the reasons.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ from swarm_memory.engine.mark import (
     POISONED,
     PUBLISHED,
     SYNCED,
+    TOUCHED,
     TURN,
     Mark,
     datasync,
@@ -162,10 +164,11 @@ class CommitGroup:
 
     # --- numbers ---
 
-    def assign(self, *, durable: bool) -> int:
+    def assign(self, *, durable: bool, touched: bool) -> int:
         """Return the number of a transaction that is about to commit; its write lock is held.
 
-        Numbers rise in the order of the log, with holes.
+        Numbers rise in the order of the log, with holes. `touched` says that it wrote what
+        readers may have kept; they must see that before it is committed.
 
         Raises:
             EngineUnavailableError: A sync has failed, so nothing durable can be promised.
@@ -180,7 +183,19 @@ class CommitGroup:
             raise _poisoned(self.path)
         number = max(words[ASSIGNED], words[PUBLISHED], words[SYNCED]) + 1
         mark.write(ASSIGNED, number)
+        if touched:
+            mark.write(TOUCHED, number)
         return number
+
+    def touched(self) -> int:
+        """Return the number of the last commit that wrote what readers may keep.
+
+        0 if it is not known, or not complete.
+        """
+        words = None if self._mark is None else self._mark.read()
+        if words is None or words[TOUCHED] > words[PUBLISHED]:
+            return 0
+        return words[TOUCHED]
 
     def _begin_anew(self, mark: Mark) -> Sequence[int]:
         """Reset the mark; the write lock is held, so nobody commits meanwhile."""
@@ -404,8 +419,13 @@ def _open_mark(path: str, place: tuple[int, int], boot_id: int) -> Mark | None:
         return None
     try:
         mark = Mark(path, place, boot_id)
-    except OSError:
-        return None  # every commit then syncs for itself
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EROFS):
+            return None  # nobody writes here
+        # Without a number for each write other processes would not know of it.
+        raise EngineUnavailableError(
+            f"cannot open {path}{marks.SUFFIX}: {error.strerror}", hint="see the system's message"
+        ) from error
     if mark.read() is None and _on_network(path):
         mark.close()
         return None

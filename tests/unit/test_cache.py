@@ -1,0 +1,178 @@
+"""The read cache: what it saves, and that nobody is ever given what is not current."""
+
+import subprocess
+import sys
+
+import pytest
+
+from swarm_memory import Swarm
+from swarm_memory.cache import ENTRY_BYTES
+from swarm_memory.testing import ManualClock
+
+KEY = "x/a"
+OTHER = """
+import sys
+from swarm_memory import Swarm
+with Swarm.open(sys.argv[1], agent="other", durability="relaxed") as swarm:
+    exec(sys.argv[2])
+"""
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/memory.db"
+
+
+@pytest.fixture
+def swarm(url):
+    with Swarm.open(url) as swarm:
+        yield swarm
+
+
+@pytest.fixture
+def selects(swarm, monkeypatch):
+    """The keys that were read from the database."""
+    seen = []
+    original = swarm._engine._select
+
+    def select(sql, parameters):
+        seen.append(parameters.get("key"))
+        return original(sql, parameters)
+
+    monkeypatch.setattr(swarm._engine, "_select", select)
+    return seen
+
+
+def warm(swarm, selects, key=KEY):
+    """Read until it is kept: the first read in a while keeps nothing."""
+    for _ in range(3):
+        swarm.records.get(key)
+    selects.clear()
+    swarm.records.get(key)
+    assert [] == selects
+
+
+def elsewhere(url, program):
+    subprocess.run([sys.executable, "-c", OTHER, url, program], check=True)
+
+
+def test_what_was_read_twice_is_not_read_again(swarm, selects):
+    swarm.records.put(KEY, {"n": [1]}, provenance={"from": "here"})
+    first = swarm.records.get(KEY)
+    warm(swarm, selects)
+
+    assert first == swarm.records.get(KEY)
+    assert [] == selects
+
+
+def test_a_value_is_nobody_elses(swarm, selects):
+    swarm.records.put(KEY, {"n": [1]}, provenance={"from": "here"})
+    warm(swarm, selects)
+    mine = swarm.records.get(KEY)
+    mine.value["n"].append(2)
+    mine.provenance["from"] = "there"
+
+    again = swarm.records.get(KEY)
+    assert ({"n": [1]}, {"from": "here"}) == (again.value, again.provenance)
+    assert [] == selects
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        ("swarm.records.put('x/a', 2)", 2),
+        ("swarm.records.delete('x/a')", None),
+        ("swarm.transact(lambda tx: tx.records.put_many([('x/b', 1), ('x/a', 3)]))", 3),
+        ("swarm.records.rollback('x/a', 1)", 0),
+    ],
+)
+@pytest.mark.parametrize("who", ["own", "other door", "other process"])
+def test_no_change_is_missed(swarm, selects, url, change, expected, who):
+    swarm.records.put(KEY, 0)
+    swarm.records.put(KEY, 1)
+    warm(swarm, selects)
+    if who == "own":
+        exec(change, {"swarm": swarm})
+    elif who == "other door":
+        with Swarm.open(url, agent="other") as other:
+            exec(change, {"swarm": other})
+    else:
+        elsewhere(url, change)
+
+    record = swarm.records.get(KEY)
+    assert expected == (record.value if record else None)
+
+
+def test_what_writes_no_record_leaves_it(swarm, selects, url):
+    swarm.records.put(KEY, 1)
+    warm(swarm, selects)
+    elsewhere(url, "swarm.messages.send(1, topic='t'); swarm.leases.acquire('x')")
+
+    swarm.records.get(KEY)
+    assert [] == selects
+
+
+def test_an_undone_write_costs_a_read_and_changes_nothing(swarm, selects):
+    swarm.records.put(KEY, 1)
+    warm(swarm, selects)
+
+    def fail(tx):
+        tx.records.put(KEY, 2)
+        raise KeyError("undone")
+
+    with pytest.raises(KeyError):
+        swarm.transact(fail)
+
+    assert 1 == swarm.records.get(KEY).value
+
+
+def test_what_has_expired_is_not_given(url):
+    clock = ManualClock()
+    with Swarm.open(url, clock=clock) as swarm:
+        swarm.records.put(KEY, 1, ttl_s=10)
+        for _ in range(3):
+            assert 1 == swarm.records.get(KEY).value
+        assert [KEY] == list(swarm.records._cache._entries)
+        clock.advance(10)
+
+        assert swarm.records.get(KEY) is None
+
+
+def test_a_transaction_reads_the_database(swarm, selects):
+    swarm.records.put(KEY, 1)
+    warm(swarm, selects)
+
+    def change(tx):
+        tx.records.put(KEY, 2)
+        return tx.records.get(KEY).value
+
+    assert 2 == swarm.transact(change)
+
+
+def test_it_keeps_to_its_limit_and_the_oldest_leaves_first(swarm, selects):
+    keys = [f"x/{number}" for number in range(10)]
+    for key in keys:
+        swarm.records.put(key, "v")
+    cache = swarm.records._cache
+    cache._bytes_max = 4 * (ENTRY_BYTES + 3)
+    for _ in range(2):
+        for key in keys:
+            swarm.records.get(key)
+
+    assert keys[-4:] == list(cache._entries)
+    assert cache._bytes_max == cache._bytes
+    warm(swarm, selects, keys[-1])
+
+
+def test_it_can_be_turned_off(url, monkeypatch):
+    monkeypatch.setenv("SWARM_MEMORY_CACHE_BYTES_MAX", "0")
+    with Swarm.open(url) as swarm:
+        assert swarm.records._cache is None
+
+
+def test_a_store_in_memory_keeps_nothing_beside_itself():
+    with Swarm.open("sqlite:///:memory:") as swarm:
+        swarm.records.put(KEY, 1)
+        for _ in range(4):
+            swarm.records.get(KEY)
+        assert {} == swarm.records._cache._entries
