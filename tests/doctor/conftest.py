@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from swarm_memory import Swarm
+from swarm_memory.doctor import CHECKS, Case, examine
+from swarm_memory.model import Located
 
 WAIT_S = 20
 
@@ -61,3 +63,37 @@ def stop():
         os.waitpid(process.pid, os.WUNTRACED)
 
     return stop
+
+
+@pytest.fixture
+def case(path, tmp_path):
+    """Make the case of a store, seen from a project's folder."""
+    project = tmp_path / "project"
+    project.mkdir()
+
+    def case(store=path, *, directory=project, environment=None, clock=None, why="by a test"):
+        known = {"HOME": os.environ["HOME"], "PATH": os.environ["PATH"], **(environment or {})}
+        return Case(
+            Located(f"sqlite:///{store}", why),
+            str(store),
+            directory=str(directory),
+            environment=known,
+            agent="main",
+            swarm="default",
+            clock=clock,
+        )
+
+    case.project = project
+    return case
+
+
+@pytest.fixture
+def look(case):
+    """Run some of the checks and return what they find, by severity and name."""
+
+    def look(*names, **options):
+        wanted = [check for check in CHECKS if check.name in names]
+        assert len(names) == len(wanted), "there is no such check"
+        return examine(case(**options), wanted)
+
+    return look

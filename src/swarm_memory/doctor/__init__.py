@@ -24,6 +24,7 @@ from swarm_memory.doctor.finding import (
     SEVERITIES,
     WARNING,
     Finding,
+    damage,
     exit_status,
     warning,
 )
@@ -120,6 +121,9 @@ def _run(case: Case, check: Check) -> Iterator[Finding]:
         for finding in check.look(*arguments):
             yield finding if finding.check else finding._replace(check=check.name)
     except (OSError, SwarmMemoryError) as problem:
+        if getattr(problem, "damaged", False):
+            yield damage("the store is damaged", str(problem), content.RESTORE)
+            return
         refused = warning(
             "a check could not look where it wanted to",
             str(problem),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swarm_memory.engine.inspection import Inspection
     from swarm_memory.model import Located
 
+ASK_S_MAX = 2.0  # what the kernel's answer may take, on a machine with much to do
 SIDES = ("-wal", "-shm", "-journal")
 
 
@@ -70,7 +71,7 @@ class Case:
     @cached_property
     def locks(self) -> WalLocks | None:
         """Who held SQLite's locks when it was first asked for, which is before the store opens."""
-        return wal_locks(self.path) if self.path else None
+        return wal_locks(self.path, ASK_S_MAX) if self.path else None
 
     @cached_property
     def mounts(self) -> list[Mount]:

@@ -10,7 +10,7 @@ import sys
 import time
 
 from swarm_memory.doctor import machine
-from swarm_memory.doctor.case import SIDES
+from swarm_memory.doctor.case import ASK_S_MAX, SIDES
 from swarm_memory.doctor.finding import error, note, ok, warning
 from swarm_memory.engine.holder import wal_locks
 
@@ -39,7 +39,10 @@ def writer(case: Case) -> Iterator[Finding]:
         yield note("this system does not tell who is inside a write")
         return
     if case.locks is None:
-        yield ok("nobody has the store open")
+        if os.path.exists(f"{case.path}-shm"):
+            yield note("it cannot be told who is inside a write", f"{case.path}-shm does not say")
+        else:
+            yield ok("nobody has the store open")
         return
     found = list(_stopped(case.locks))
     if not found and case.locks.writer not in {None, os.getpid()}:
@@ -65,7 +68,7 @@ def _slow(path: str, first: WalLocks) -> Iterator[Finding]:
     """Look again for a moment: a process that works gets from one write to the next."""
     for _ in range(LOOKS):
         time.sleep(LOOK_PAUSE_S)
-        again = wal_locks(path)
+        again = wal_locks(path, ASK_S_MAX)
         if again is None or (again.writer, again.frames) != (first.writer, first.frames):
             return
     process = machine.process(first.writer) if first.writer else None

@@ -111,7 +111,7 @@ def process(pid: int) -> Process | None:
     command = name
     with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
         words = file.read(4096).decode(errors="replace").split("\0")[:-1]
-        command = shlex.join(words) or name
+        command = shlex.join([os.path.basename(words[0]), *words[1:]]) if words else name
     if len(command) > COMMAND_LENGTH_MAX:
         command = command[: COMMAND_LENGTH_MAX - 1] + "…"
     return Process(pid, rest.split()[0], command)

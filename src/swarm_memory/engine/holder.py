@@ -56,8 +56,12 @@ def holder_of_write_lock(path: str) -> int | None:
     return locks.writer if locks is not None else None
 
 
-def wal_locks(path: str) -> WalLocks | None:
-    """Return who holds the locks of the database at `path`; None where it cannot be told."""
+def wal_locks(path: str, limit_s: float = ANSWER_S_MAX) -> WalLocks | None:
+    """Return who holds the locks of the database at `path`; None where it cannot be told.
+
+    Args:
+        limit_s: Seconds after which it cannot be told.
+    """
     shm = f"{path}-shm"
     if not sys.platform.startswith("linux") or not sys.executable or not os.path.exists(shm):
         return None
@@ -66,7 +70,7 @@ def wal_locks(path: str) -> WalLocks | None:
     command = [sys.executable, "-I", "-S", os.path.abspath(__file__), shm]
     try:
         answer = subprocess.run(
-            command, capture_output=True, timeout=ANSWER_S_MAX, stdin=subprocess.DEVNULL, check=True
+            command, capture_output=True, timeout=limit_s, stdin=subprocess.DEVNULL, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None  # it names nobody; the caller has an answer without a name
@@ -83,7 +87,7 @@ def _ask(shm: str) -> list[int]:
     """Return the numbers of `WalLocks`, 0 for nobody. Runs in the child alone."""
     import struct
 
-    descriptor = os.open(shm, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    descriptor = os.open(shm, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe is no index
     try:
         header = os.pread(descriptor, _HEADER_BYTES, 0).ljust(_HEADER_BYTES, b"\0")
         words = struct.unpack("=34I", header)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BUSY_MS = 300
 LOOK_S_MAX = 2.0
+_FORMAT_VERSIONS = (18, 2)  # where the header tells the mode: offset and length
 _STEPS = 2000  # of SQLite's machine between two looks at the clock
 _SQL = statements.load()
 
@@ -100,9 +101,15 @@ class Inspection:
             raise _refused(self.path, error) from error
         return number, migrate.newest()
 
-    def journal_mode(self) -> str:
-        """Return how SQLite keeps commits whole: `wal` for every store of ours."""
-        return str(self._rows("PRAGMA journal_mode", {})[0][0])
+    def in_wal_mode(self) -> bool:
+        """Tell whether the database keeps commits whole by a write-ahead log, as ours all do."""
+        # Asked of the header: of a file that is read as it lies there SQLite tells another mode.
+        self._begin()
+        try:
+            _, versions = self._db.read("main", 0, *_FORMAT_VERSIONS)
+        except apsw.Error as error:
+            raise _refused(self.path, error) from error
+        return bool(versions == b"\x02\x02")
 
     def damage(self) -> list[str] | None:
         """Return what SQLite's quick check finds wrong, None if it did not come to the end."""
@@ -111,6 +118,8 @@ class Inspection:
             rows = self._db.execute("PRAGMA quick_check(5)").fetchall()
         except apsw.InterruptError:
             return None
+        except apsw.CorruptError as error:
+            return [str(error)]
         except apsw.Error as error:
             raise _refused(self.path, error) from error
         return [str(text) for (text,) in rows if text != "ok"]
