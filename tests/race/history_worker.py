@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import apsw
 
@@ -197,10 +198,8 @@ class UndonePut(Worker):
             put.append(tx.records.put(key, value).version)
             raise InterruptedError
 
-        try:
+        with suppress(InterruptedError):
             self.swarm.transact(undo)
-        except InterruptedError:
-            pass
         return put[-1]
 
 

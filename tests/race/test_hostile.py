@@ -7,103 +7,13 @@ they are and wait to be told to go on, and what must happen in order is proven b
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
 import pytest
+from hostile_processes import SWARM, WAIT_S, until
 
 from swarm_memory import Swarm
-
-WAIT_S = 30.0
-SWARM = "hostile"
-
-PRELUDE = """
-import json, os, signal, sys, time
-from swarm_memory import Swarm
-from swarm_memory.errors import SwarmMemoryError
-url, agent, *arguments = sys.argv[1:]
-swarm = Swarm.open(url, agent=agent, swarm="hostile", durability="relaxed")
-leases, messages, records = swarm.leases, swarm.messages, swarm.records
-def say(value):
-    print(json.dumps(value), flush=True)
-def go():
-    if not sys.stdin.readline():
-        os._exit(0)
-def outcome(call):
-    try:
-        call()
-        return "done"
-    except SwarmMemoryError as error:
-        return error.code
-say("ready")
-go()
-"""
-
-
-class Process:
-    """A Python process that runs `program` and talks in lines of JSON."""
-
-    def __init__(self, program, url, agent, *arguments):
-        command = [sys.executable, "-c", PRELUDE + program, url, agent, *map(str, arguments)]
-        pipe = subprocess.PIPE
-        self.popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-
-    def hear(self):
-        line = self.popen.stdout.readline()
-        assert line, self.popen.communicate()[1]
-        return json.loads(line)
-
-    def go(self):
-        self.popen.stdin.write("go\n")
-        self.popen.stdin.flush()
-
-    def send(self, number):
-        os.kill(self.popen.pid, number)
-
-    def finish(self):
-        """Return what else it says until it ends, which it must do well."""
-        stdout, stderr = self.popen.communicate(timeout=2 * WAIT_S)
-        assert (0, "") == (self.popen.returncode, stderr)
-        return [json.loads(line) for line in stdout.splitlines()]
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/memory.db"
-
-
-@pytest.fixture
-def swarm(url):
-    with Swarm.open(url, agent="test", swarm=SWARM, durability="relaxed") as swarm:
-        yield swarm
-
-
-@pytest.fixture
-def start(url):
-    """Start processes that have opened the store, and let none outlive the test."""
-    running = []
-
-    def start(program, *parties):
-        """`parties` are (agent, *arguments); all are waiting to be told to go on the return."""
-        processes = [Process(program, url, *party) for party in parties]
-        running.extend(processes)
-        for process in processes:
-            assert "ready" == process.hear()
-        return processes
-
-    yield start
-    for process in running:
-        process.popen.kill()
-        process.popen.communicate()
-
-
-def until(condition):
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 def owners(swarm, name, state):
