@@ -111,20 +111,38 @@ class OpIdReusedError(SwarmMemoryError):
 
 
 class LeaseHeldError(SwarmMemoryError):
-    """Somebody else holds the lease and the wait is over."""
+    """Somebody else holds the lease, or comes first in line for it, and the wait is over.
+
+    `owner` has it as `held`, which for leases on paths is a pattern that overlaps `name`.
+    """
 
     code = "lease_held"
     retryable = True
 
-    def __init__(self, name: str, owner: str, expires_ms: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        owner: str,
+        expires_ms: int,
+        *,
+        held: str | None = None,
+        reason: str | None = None,
+        waits: bool = False,
+    ) -> None:
         until = time.strftime("%H:%M:%S", time.gmtime(expires_ms / 1000))
+        other = f", as {held!r}" if held not in (None, name) else ""
+        why = f" for {reason!r:.80}" if reason else ""
+        how = "waited for" if waits else "held"
+        end = "" if waits else f" until {until} UTC"
         super().__init__(
-            f"lease {name!r} is held by {owner} until {until} UTC",
+            f"lease {name!r} is {how} by {owner}{other}{why}{end}",
             hint="retry, or pass wait_s= to wait in line",
         )
         self.name = name
         self.owner = owner
         self.expires_ms = expires_ms
+        self.held = held or name
+        self.reason = reason
 
 
 class LeaseLostError(SwarmMemoryError):

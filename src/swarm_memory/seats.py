@@ -6,6 +6,7 @@ from collections import namedtuple
 from contextlib import nullcontext, suppress
 
 from swarm_memory.errors import LeaseHeldError, LeaseLostError
+from swarm_memory.patterns import FILES, overlap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Lease:
         self.token = token
         self.expires_ms = expires_ms
 
+    @property
+    def line(self) -> str:
+        """The name under which its seat is kept: the tokens of one line are comparable."""
+        return FILES if self.name.startswith(FILES) else self.name
+
     def renew(self, ttl_s: float | None = None) -> Self:
         """Begin the time to live anew, by default as long as it was; the token stays.
 
@@ -128,16 +134,52 @@ class Lease:
             self.release()
 
 
-class Place(namedtuple("Place", "holder state mode ticket token owner upgrades expires_ms")):
+class Place(
+    namedtuple("Place", "holder state mode ticket token owner upgrades expires_ms reason pattern")
+):
     """What deciding needs to know of a seat."""
 
     __slots__ = ()
 
 
-class Wish(namedtuple("Wish", "name holder mode ttl_ms reason upgrades")):
-    """What somebody asks for; `upgrades` is the holder of the read lease to be replaced."""
+class Wish(namedtuple("Wish", "name holder mode ttl_ms reason upgrades pattern")):
+    """What somebody asks for; `upgrades` is the holder of the read lease to be replaced.
+
+    `pattern` says which paths a lease on paths is for; several of them, one a line, are taken
+    together. None for any other lease.
+    """
 
     __slots__ = ()
+
+    @property
+    def line(self) -> str:
+        """The name that all those share who may be in each other's way."""
+        return self.name if self.pattern is None else FILES
+
+    def parts(self) -> list[Wish]:
+        """Return one wish for each pattern."""
+        return [self._replace(name=FILES + p, pattern=p) for p in self.pattern.split("\n")]
+
+
+def names_of(name: str, pattern: str | None) -> list[str]:
+    """Return the names of the leases that one seat is for."""
+    return [name] if pattern is None else [FILES + each for each in pattern.split("\n")]
+
+
+def conflict(one: Wish | Place, other: Wish | Place) -> bool:
+    """Tell whether two at one line may not be inside together."""
+    if one.mode == other.mode == "read":
+        return False
+    return one.pattern is None or common(one, other) is not None
+
+
+def common(one: Wish | Place, other: Wish | Place) -> tuple[str, str] | None:
+    """Return a pattern of each that have a path in common; None if there are none."""
+    for mine in one.pattern.split("\n"):
+        for theirs in other.pattern.split("\n"):
+            if overlap(mine, theirs):
+                return mine, theirs
+    return None
 
 
 def find_cycle(owner: str, lines: Iterable[Sequence[Place]]) -> list[str]:
@@ -169,41 +211,46 @@ def _waits(line: Sequence[Place]) -> Iterator[tuple[Place, Place]]:
     waiting = [place for place in line if place.state == WAITING]
     for index, waiter in enumerate(waiting):
         for place in taken:
-            if place.holder != waiter.upgrades and not admits(waiter.mode, [place]):
+            if place.holder != waiter.upgrades and conflict(waiter, place):
                 yield waiter, place
         for place in reversed(waiting[:index]):
-            if not admits(waiter.mode, [place]):
+            if conflict(waiter, place):
                 yield waiter, place
-            if place.mode != "read":
+            if place.mode != "read" and place.pattern == waiter.pattern:
                 break  # whom that one waits for, this one waits for too
-
-
-def last_ticket(places: Sequence[Place]) -> int:
-    """Return the ticket of the last in line, 0 (that of the first seat) if there is none."""
-    return max(0, int(places[-1].ticket)) if places else 0
-
-
-def admits(mode: str, others: Sequence[Place]) -> bool:
-    """Tell whether `mode` may be held beside all of `others`."""
-    return not others or (mode == "read" and all(other.mode == "read" for other in others))
 
 
 def in_the_way(wish: Wish, others: Sequence[Place]) -> Place:
     """Return the seat that a wish has to wait for first."""
-    holders = [place for place in others if place.state != WAITING]
-    blocking = [place for place in holders if not admits(wish.mode, [place])]
-    return (blocking or holders or list(others))[0]
+    near = [p for p in others if wish.pattern is None or common(wish, p) is not None]
+    holders = [place for place in near if place.state != WAITING]
+    blocking = [place for place in holders if conflict(wish, place)]
+    return (blocking or holders or near)[0]
+
+
+def held_by(wish: Wish, place: Place, shown_ms: Callable[[int], int]) -> LeaseHeldError:
+    """Return the error that tells whom a wish has to wait for, and for what."""
+    name = held = wish.name
+    if wish.pattern is not None:
+        name, held = (FILES + pattern for pattern in common(wish, place) or (wish.pattern,) * 2)
+    until_ms, waits = shown_ms(place.expires_ms), place.state == WAITING
+    return LeaseHeldError(name, place.owner, until_ms, held=held, reason=place.reason, waits=waits)
 
 
 def check_upgrade(wish: Wish, places: Sequence[Place], shown_ms: Callable[[int], int]) -> None:
     """Refuse a second upgrader, and one whose read lease is gone."""
     for place in places:
-        if place.upgrades is not None and place.holder != wish.holder:
-            held = LeaseHeldError(wish.name, place.owner, shown_ms(place.expires_ms))
+        if place.upgrades is not None and place.holder != wish.holder and conflict(wish, place):
+            held = held_by(wish, place, shown_ms)
             held.hint = "another reader upgrades first: release this lease and acquire it anew"
             raise held
     if not any(place.holder == wish.upgrades and place.state == HELD for place in places):
         raise LeaseLostError(f"the read lease {wish.name!r} to be upgraded is not held any more")
+
+
+def lost(lease: Lease) -> LeaseLostError:
+    """Return the error of a lease that somebody else may have by now."""
+    return LeaseLostError(f"lease {lease.name!r} with token {lease.token} is not held any more")
 
 
 def milder_than(error: BaseException | None) -> AbstractContextManager[None]:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from swarm_memory.errors import DeadlockError, LeaseHeldError, LeaseLostError
-from swarm_memory.leases import ALIVE_MS, GRACE_MS, Lease
+from swarm_memory.lines import ALIVE_MS, GRACE_MS
+from swarm_memory.seats import Lease
 from swarm_memory.testing import Store
 
 # Agent and session; two of them are one owner, as two processes of one agent are.
@@ -338,7 +339,7 @@ class LeaseMachine(RuleBasedStateMachine):
             with pytest.raises(expected):
                 door.leases._write(step)
             # What an acquire does on its way out.
-            door.leases._write(lambda tx: door.leases._leave(tx, wish))
+            door.leases._write(lambda tx: door.leases._lines.leave(tx, wish))
             self.model.leave(wish, self.now)
             return
         self.arrive(door, wish, kept, expected, door.leases._write(step))
@@ -347,7 +348,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(number=NUMBERS)
     def give_up(self, number):
         door, wish, _ = self.waiters.pop(number % len(self.waiters))
-        door.leases._write(lambda tx: door.leases._leave(tx, wish))
+        door.leases._write(lambda tx: door.leases._lines.leave(tx, wish))
         self.model.leave(wish, self.now)
 
     # --- the world ---

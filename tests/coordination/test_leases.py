@@ -16,8 +16,9 @@ from swarm_memory.errors import (
     LeaseLostError,
     LimitExceededError,
 )
-from swarm_memory.leases import ALIVE_MS, GRACE_MS, Lease, find_cycle
+from swarm_memory.lines import ALIVE_MS, GRACE_MS
 from swarm_memory.records import Records
+from swarm_memory.seats import Lease, Place, find_cycle
 from swarm_memory.testing import ManualClock
 
 WAIT_S = 5.0
@@ -379,7 +380,7 @@ def test_a_waiter_that_lost_its_place_stands_in_line_again(store, clock, line):
 
 
 def test_a_full_line_refuses_one_more(store, monkeypatch):
-    monkeypatch.setattr("swarm_memory.leases.WAITERS_MAX", 2)
+    monkeypatch.setattr("swarm_memory.lines.WAITERS_MAX", 2)
     store.leases("a").acquire("x")
     stand(store, "b", "x")
     stand(store, "c", "x")
@@ -449,9 +450,7 @@ def test_readers_in_line_do_not_wait_for_each_other(store, line):
 
 def test_the_shortest_ring_is_found():
     def place(owner, state, mode="exclusive", upgrades=None):
-        from swarm_memory.seats import Place
-
-        return Place(owner, state, mode, 0, None, owner, upgrades, 0)
+        return Place(owner, state, mode, 0, None, owner, upgrades, 0, None, None)
 
     lines = [
         [place("a", "held"), place("b", "waiting")],

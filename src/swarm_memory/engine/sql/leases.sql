@@ -9,7 +9,8 @@ ON CONFLICT (swarm, name, ticket) DO NOTHING
 -- Hold the first seat if nobody is at the name, and draw the token in the same statement. The
 -- floor is raised by a restore, so that old tokens stay below new ones.
 UPDATE seats SET state = 'held', holder = :holder, mode = :mode, owner = :owner,
-    session = :session, reason = :reason, since_ms = :now_ms, expires_ms = :expires_ms,
+    session = :session, reason = :reason, pattern = :pattern, since_ms = :now_ms,
+    expires_ms = :expires_ms,
     token = 1 + max(token, drawn, coalesce((SELECT value FROM facts
         WHERE swarm = :swarm AND name = 'lease_token_floor'), 0))
 WHERE swarm = :swarm AND name = :name AND ticket = 0 AND state = 'free' AND NOT EXISTS (
@@ -19,7 +20,7 @@ RETURNING token
 
 -- lease_seats --
 -- Everybody at one lease in the order of their tickets, those that have lapsed among them.
-SELECT holder, state, mode, ticket, token, owner, upgrades, expires_ms
+SELECT holder, state, mode, ticket, token, owner, upgrades, expires_ms, reason, pattern
 FROM seats
 WHERE swarm = :swarm AND name = :name AND state <> 'free'
 ORDER BY ticket
@@ -42,17 +43,25 @@ WHERE swarm = :swarm AND name = :name AND ticket = 0
 RETURNING drawn
 
 -- lease_token --
--- One row exactly if the token is held and has not expired: what a guarded write must see.
+-- One row exactly if the token is held and has not expired: what a guarded write must see. All
+-- leases on paths are seats at one name, and each guards by its own.
 SELECT token FROM seats
-WHERE swarm = :swarm AND name = :name AND token = :token AND state = 'held'
+WHERE swarm = :swarm AND name = CASE substr(:name, 1, 5) WHEN 'file:' THEN 'file:' ELSE :name END
+    AND coalesce('file:' || pattern, name) = :name AND token = :token AND state = 'held'
     AND expires_ms > :now_ms
 
 -- lease_sit --
 -- Take a seat behind the first: to hold at once or to wait in line.
 INSERT INTO seats (swarm, name, holder, ticket, state, mode, token, owner, session, upgrades,
-    reason, since_ms, expires_ms)
+    reason, pattern, since_ms, expires_ms)
 VALUES (:swarm, :name, :holder, :ticket, :state, :mode, :token, :owner, :session, :upgrades,
-    :reason, :now_ms, :expires_ms)
+    :reason, :pattern, :now_ms, :expires_ms)
+
+-- lease_narrow --
+-- Leave a holder the first of the paths that it was granted together; the others get own seats.
+UPDATE seats SET pattern = :pattern
+WHERE swarm = :swarm AND name = :name AND holder = :holder AND state = 'held'
+    AND expires_ms > :now_ms
 
 -- lease_grant --
 -- It is a waiter's turn: nobody overtakes it until it claims or its grace is over.
@@ -119,7 +128,7 @@ LIMIT 1
 
 -- lease_waits --
 -- All seats at the leases that somebody waits for, for the wait-for graph.
-SELECT name, holder, state, mode, ticket, token, owner, upgrades, expires_ms
+SELECT name, holder, state, mode, ticket, token, owner, upgrades, expires_ms, reason, pattern
 FROM seats
 WHERE swarm = :swarm AND expires_ms > :now_ms AND state <> 'free'
     AND name IN (SELECT name FROM seats WHERE swarm = :swarm AND state = 'waiting')
@@ -127,14 +136,14 @@ ORDER BY name, ticket
 
 -- lease_list --
 -- Who holds and who waits, by name and place in line.
-SELECT name, state, mode, owner, session, holder, token, reason, since_ms, expires_ms
+SELECT name, state, mode, owner, session, holder, token, reason, since_ms, expires_ms, pattern
 FROM seats
 WHERE swarm = :swarm AND (:name = '' OR name = :name) AND expires_ms > :now_ms
     AND state <> 'free'
 ORDER BY name, ticket
 LIMIT :limit
 
--- lease_session_names --
+-- lease_session_lines --
 -- The leases at which a session has a seat.
 SELECT DISTINCT name FROM seats
 WHERE swarm = :swarm AND session = :session AND state <> 'free'

@@ -111,7 +111,7 @@ LIMIT :limit
 -- Leases that two hold at once although one of them admits nobody else, or by the same token.
 SELECT swarm, name FROM seats
 WHERE state = 'held' AND expires_ms > :now_ms
-GROUP BY swarm, name
+GROUP BY swarm, name, pattern
 HAVING count(*) > 1 AND (max(mode) <> 'read' OR min(mode) <> 'read'
     OR count(DISTINCT token) < count(*))
 LIMIT :limit

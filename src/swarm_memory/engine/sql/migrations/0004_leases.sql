@@ -4,6 +4,9 @@
 -- free, because a token must never come again; who finds the name empty takes that seat, so that
 -- a lease nobody else wants is one row changed and changed back. Free seats are forgotten in time
 -- (lease_prune), so the table stays small and needs no index but its key.
+--
+-- Leases on paths may overlap, so all of a swarm are seats at one name, 'file:': whoever wants a path
+-- sees all that may be in its way, and their tokens are drawn from one counter.
 CREATE TABLE seats (
     swarm TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -18,6 +21,7 @@ CREATE TABLE seats (
     reason TEXT,
     since_ms INTEGER NOT NULL, -- when the wait or the hold began
     expires_ms INTEGER NOT NULL, -- when the row stops counting, whatever its state
+    pattern TEXT, -- which paths; several, one a line, while they are taken together
     drawn INTEGER, -- at the first seat: the last token that was drawn for another seat
     PRIMARY KEY (swarm, name, ticket)
 ) WITHOUT ROWID;
