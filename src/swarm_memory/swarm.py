@@ -114,6 +114,13 @@ class Swarm:
         """The URL of the open store."""
         return self._engine.url
 
+    @staticmethod
+    def protocol_of(path: str) -> str:
+        """Return how durable commits to a file at `path` are synced: "shared" or "direct"."""
+        from swarm_memory.engine.sync import protocol
+
+        return protocol(os.path.realpath(path))
+
     @property
     def config(self) -> Config:
         """The settings and categories that hold."""

@@ -47,7 +47,7 @@ def test_where_names_the_users_store_outside_any_project(at, tmp_path):
 
     assert f"sqlite:///{os.environ['XDG_DATA_HOME']}/swarm-memory/memory.db" == facts["url"]
     assert "the user's own store" in facts["why"]
-    assert (False, None) == (facts["exists"], facts["bytes"])
+    assert (False, None, "shared") == (facts["exists"], facts["bytes"], facts["sync"])
     assert not os.path.exists(os.environ["XDG_DATA_HOME"])
 
 

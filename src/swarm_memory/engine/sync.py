@@ -414,6 +414,11 @@ def _wait_for(mark: Mark, place: int, pause_s: float, deadline: float) -> bool:
     return True
 
 
+def protocol(path: str) -> str:
+    """Return how commits to a database at `path` become durable: "shared" or "direct"."""
+    return "direct" if not marks.supported() or _on_network(path) else "shared"
+
+
 def _open_mark(path: str, place: tuple[int, int], boot_id: int) -> Mark | None:
     if not marks.supported():
         return None
@@ -433,9 +438,11 @@ def _open_mark(path: str, place: tuple[int, int], boot_id: int) -> Mark | None:
 
 
 def _on_network(path: str) -> bool:
-    """Tell whether a file lies on a file system whose locks or syncs cannot be relied on."""
+    """Tell whether a file lies, or would lie, where locks and syncs cannot be relied on."""
     if not sys.platform.startswith("linux"):
         return False
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
     device = os.stat(path).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

@@ -10,6 +10,7 @@ import typer
 from swarm_memory.doors.cli.frame import Door, file_of, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, safe, table
 from swarm_memory.locate import FILE, project_folder
+from swarm_memory.swarm import Swarm
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 PANEL = "Store"
 BAR_WIDTH = 24
 LISTED_MAX = 12
+SYNC = {
+    "shared": "writers share one sync of the log",
+    "direct": "every durable write syncs for itself: no locks that can be relied on here",
+    None: "nothing to sync, it ends with the process",
+}
 _LEVELS = {"healthy": "bold green", "warning": "bold yellow", "critical": "bold red"}
 
 
@@ -69,11 +75,13 @@ def where(door: Door) -> None:
     if exists and path is not None:
         sides = (path, f"{path}-wal")
         size = sum(os.stat(side).st_size for side in sides if os.path.exists(side))
+    protocol = Swarm.protocol_of(path) if path is not None else None
     facts = {
         "url": located.url,
         "why": located.why,
         "exists": exists,
         "bytes": size,
+        "sync": protocol,
         "swarm": door.swarm,
         "agent": door.agent,
     }
@@ -84,6 +92,7 @@ def where(door: Door) -> None:
             ("store", located.url),
             ("why", located.why),
             ("size", state),
+            ("sync", SYNC[protocol]),
             ("swarm", door.swarm),
             ("agent", door.agent),
         ):
