@@ -34,7 +34,7 @@ def opens(case: Case) -> Iterator[Finding]:
     from swarm_memory.engine.inspection import Inspection, InspectionError
 
     if not case.path:
-        yield note("the store lies in no file, so there is little to examine", case.located.url)
+        yield from _no_file(case.located.url)
         return
     if not os.path.exists(case.path):
         yield note("there is no store yet", f"{case.path}: {case.located.why}", "swarm-memory init")
@@ -70,6 +70,17 @@ def opens(case: Case) -> Iterator[Finding]:
             "somebody switched the store's journal mode, so writers and readers block each other",
             "the header names another mode than WAL",
             f'end all users, then: sqlite3 {case.path} "PRAGMA journal_mode = WAL"',
+        )
+
+
+def _no_file(url: str) -> Iterator[Finding]:
+    if url.endswith(":memory:"):
+        yield note("the store lies in no file and ends with its process", url)
+    else:
+        yield error(
+            "no such store can be opened",
+            url,
+            "use sqlite:///relative.db or sqlite:////absolute.db",
         )
 
 

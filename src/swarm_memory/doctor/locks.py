@@ -90,6 +90,8 @@ def lock_files(case: Case) -> Iterator[Finding]:
         if path == case.path or path.endswith(SIDES):
             continue
         for pid in machine.lock_holders(path):
+            if case.locks is not None and pid == case.locks.writer:
+                continue  # inside a write, which is the greater trouble and another finding
             process = machine.process(pid)
             if process is not None and process.state in machine.STOPPED:
                 frozen = True

@@ -70,7 +70,10 @@ def _print(url: str, findings: list[Finding], status: int, console: Console) -> 
     for finding in findings:
         mark, style = _MARKS[finding.severity]
         console.print(cell(f" {mark} ", style), cell(f"{finding.check:<{width}} ", "dim"), end=" ")
-        _wrapped(console, finding.means, indent, "" if finding.severity == "ok" else style)
+        if finding.severity == "ok":
+            _in_order(console, finding, indent)
+            continue
+        _wrapped(console, finding.means, indent, style)
         if finding.evidence:
             _wrapped(console, finding.evidence, indent, "dim", first=indent)
         if finding.advice:
@@ -80,6 +83,15 @@ def _print(url: str, findings: list[Finding], status: int, console: Console) -> 
     verdict = f"{count(bad, 'finding')} to act on" if bad else "nothing to do"
     style = "bold red" if status == 6 else "bold yellow" if bad else "bold green"
     console.print(cell(verdict, style), cell(f", {count(notes, 'note')}" if notes else ""), sep="")
+
+
+def _in_order(console: Console, finding: Finding, indent: str) -> None:
+    """Print what is in order on one line if it fits: nobody has to act on it."""
+    if len(indent) + len(finding.means) + len(finding.evidence) + 2 > console.width:
+        _wrapped(console, finding.means, indent, "")
+        _wrapped(console, finding.evidence, indent, "dim", first=indent)
+    else:
+        console.print(cell(finding.means), cell(finding.evidence, "dim"), sep="  ")
 
 
 def _wrapped(console: Console, text: str, indent: str, style: str, *, first: str = "") -> None:
