@@ -1,12 +1,15 @@
 """A state machine drives leases and their lines, and compares every answer with a plain model.
 
-The model knows each line as a list of seats. Waiters take their steps one at a time instead of in
-threads, so that every interleaving of steps, time and death is a run that can be repeated: one
-whose step never comes is a process that died.
+The model knows each line as a list of seats; all patterns of paths are one line, and two of them
+are in each other's way if one of a few paths, tried one by one, matches both. Waiters take their
+steps one at a time instead of in threads, so that every interleaving of steps, time and death is a
+run that can be repeated: one whose step never comes is a process that died.
 """
 
 import copy
+import fnmatch
 from functools import partial
+from itertools import combinations
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,12 +18,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from swarm_memory.errors import DeadlockError, LeaseHeldError, LeaseLostError
 from swarm_memory.lines import ALIVE_MS, GRACE_MS
-from swarm_memory.seats import Lease
+from swarm_memory.seats import Lease, names_of
 from swarm_memory.testing import Store
 
 # Agent and session; two of them are one owner, as two processes of one agent are.
 DOORS = [("a", None), ("b", "s1"), ("b", "s2"), ("c", "s1"), ("c", None)]
-NAMES = st.sampled_from(["x", "y", "z"])
+PATTERNS = st.sampled_from(
+    ["file:a/x", "file:a/y", "file:a/*", "file:*/x", "file:**", "file:b", "file:a/[!x]"]
+)
+NAMES = st.sampled_from(["x", "y"]) | PATTERNS
+PATHS = [("a", "x"), ("a", "y"), ("a", "z"), ("b", "x"), ("b",), ("c", "c", "c")]
 MODES = st.sampled_from(["read", "read", "write", "exclusive"])
 TTLS = st.sampled_from([0.1, 1, 3, 60])
 NUMBERS = st.integers(0, 1000)
@@ -35,40 +42,48 @@ class Refused(Exception):
 
 
 class Seat:
-    def __init__(self, holder, state, mode, owner, session, expires, upgrades=None):
-        self.holder, self.state, self.mode, self.owner = holder, state, mode, owner
-        self.session, self.expires, self.upgrades = session, expires, upgrades
-        self.token = None
+    def __init__(self, names, holder, state, mode, owner, session, expires):
+        self.names, self.holder, self.state, self.mode = names, holder, state, mode
+        self.owner, self.session, self.expires = owner, session, expires
+        self.upgrades = self.token = None
 
 
 class Model:
-    """The lines of all names, each a list in the order of service."""
+    """The lines, each a list of seats in the order of service."""
 
     def __init__(self):
         self.lines = {}
 
     def line(self, name):
-        return self.lines.setdefault(name, [])
+        return self.lines.setdefault(line_of(name), [])
 
     def seat(self, name, holder):
         return next((seat for seat in self.line(name) if seat.holder == holder), None)
 
     def settle(self, name, now):
-        """Drop what has lapsed and let in from the head of the line."""
-        line = self.lines[name] = [seat for seat in self.line(name) if seat.expires > now]
+        """Drop what has lapsed and let in who has nobody before it that is in its way."""
+        line = self.lines[line_of(name)] = [s for s in self.line(name) if s.expires > now]
         for seat in line:
-            if seat.state != "waiting":
-                continue
-            inside = [s for s in line if s.state != "waiting" and s.holder != seat.upgrades]
-            if not compatible(seat.mode, inside):
-                break
-            seat.state, seat.expires = "granted", now + GRACE_MS
+            if seat.state == "waiting" and not self.before(line, seat):
+                seat.state, seat.expires = "granted", now + GRACE_MS
         return line
 
+    def before(self, line, seat):
+        """Return whom a seat has to wait for: those inside, and those who came before it."""
+        at = line.index(seat)
+        return [
+            other
+            for index, other in enumerate(line)
+            if (other.state != "waiting" or index < at)
+            and other is not seat
+            and other.holder != seat.upgrades
+            and conflict(seat, other)
+        ]
+
     def take(self, wish, owner, session, now, stays):
-        """Move one step on and return the seat if it is held then."""
-        line = self.settle(wish.name, now)
-        own = self.seat(wish.name, wish.holder)
+        """Move one step on and return the seats that are held then."""
+        line = self.settle(wish.line, now)
+        own = self.seat(wish.line, wish.holder)
         if own is not None and own.state == "granted":
             self.replace_read(wish)
             own.state, own.upgrades, own.expires = "held", None, now + wish.ttl_ms
@@ -79,56 +94,49 @@ class Model:
             else:
                 self.leave(wish, now)
             return None
+        names = names_of(wish.name, wish.pattern)
+        seat = Seat(names, wish.holder, "waiting", wish.mode, owner, session, now + ALIVE_MS)
+        seat.upgrades = wish.upgrades
         if wish.upgrades is not None:
-            if any(seat.upgrades is not None for seat in line):
+            if any(other.upgrades is not None and conflict(seat, other) for other in line):
                 raise Refused(LeaseHeldError)
-            read = self.seat(wish.name, wish.upgrades)
+            read = self.seat(wish.line, wish.upgrades)
             if read is None or read.state != "held":
                 raise Refused(LeaseLostError)
-        others = [seat for seat in line if seat.holder != wish.upgrades]
-        inside = [seat for seat in others if seat.state != "waiting"]
-        nobody_waits = wish.upgrades is not None or inside == others
-        if nobody_waits and compatible(wish.mode, inside):
+        line.insert(len(line) if wish.upgrades is None else 0, seat)
+        if not self.before(line, seat):
+            line.remove(seat)
             self.replace_read(wish)
-            seat = Seat(wish.holder, "held", wish.mode, owner, session, now + wish.ttl_ms)
-            self.line(wish.name).append(seat)
+            seat.state, seat.upgrades, seat.expires = "held", None, now + wish.ttl_ms
+            self.line(wish.line).append(seat)
             return seat
-        if stays:
-            seat = Seat(
-                wish.holder, "waiting", wish.mode, owner, session, now + ALIVE_MS, wish.upgrades
-            )
-            line.insert(len(line) if wish.upgrades is None else 0, seat)
-            if self.closes_a_ring(owner, now):
-                raise Refused(DeadlockError)
+        if not stays:
+            line.remove(seat)
+        elif self.closes_a_ring(owner, now):
+            raise Refused(DeadlockError)
         return None
 
     def replace_read(self, wish):
         if wish.upgrades is None:
             return
-        read = self.seat(wish.name, wish.upgrades)
+        read = self.seat(wish.line, wish.upgrades)
         if read is None:
             raise Refused(LeaseLostError)
-        self.line(wish.name).remove(read)
+        self.line(wish.line).remove(read)
 
     def leave(self, wish, now):
-        own = self.seat(wish.name, wish.holder)
+        own = self.seat(wish.line, wish.holder)
         if own is not None:
-            self.line(wish.name).remove(own)
-            self.settle(wish.name, now)
+            self.line(wish.line).remove(own)
+            self.settle(wish.line, now)
 
     def waits_for(self, now):
         """Return pairs of owners of which the first waits for the second."""
         pairs = set()
         for line in self.lines.values():
             alive = [seat for seat in line if seat.expires > now]
-            for index, waiter in enumerate(alive):
-                if waiter.state != "waiting":
-                    continue
-                before = [s for s in alive if s.state != "waiting"]
-                before += [s for s in alive[:index] if s.state == "waiting"]
-                for seat in before:
-                    if seat.holder != waiter.upgrades and not compatible(waiter.mode, [seat]):
-                        pairs.add((waiter.owner, seat.owner))
+            for waiter in (seat for seat in alive if seat.state == "waiting"):
+                pairs |= {(waiter.owner, other.owner) for other in self.before(alive, waiter)}
         return {(one, other) for one, other in pairs if one != other}
 
     def closes_a_ring(self, owner, now):
@@ -140,8 +148,28 @@ class Model:
         return owner in reached
 
 
-def compatible(mode, others):
-    return not others or (mode == "read" and all(seat.mode == "read" for seat in others))
+def line_of(name):
+    return "file:" if name.startswith("file:") else name
+
+
+def conflict(one, other):
+    if one.mode == other.mode == "read":
+        return False
+    return any(overlap(mine, theirs) for mine in one.names for theirs in other.names)
+
+
+def overlap(one, other):
+    """Tell by trying all paths whether two names are in each other's way."""
+    if line_of(one) != "file:":
+        return one == other
+    return any(matches(one[5:], path) and matches(other[5:], path) for path in PATHS)
+
+
+def matches(pattern, path):
+    segments = pattern.split("/")
+    return pattern == "**" or (
+        len(segments) == len(path) and all(map(fnmatch.fnmatchcase, path, segments))
+    )
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -154,6 +182,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.newest = {}
         self.held = []  # (door, lease); the lapsed and the released stay in it
         self.waiters = []  # (door, wish, the read lease that is to be upgraded)
+        self.together = {}  # holder: its part of several patterns that were taken at once
         self.values = {}
 
     def teardown(self):
@@ -191,16 +220,16 @@ class LeaseMachine(RuleBasedStateMachine):
         assert (expected.mode, expected.expires) == (lease.mode, lease.expires_ms)
         assert expected.holder == lease.holder
         assert expected.owner == lease.owner
-        self.learn_tokens(lease.name)
+        self.learn_tokens()
         assert expected.token == lease.token
 
-    def learn_tokens(self, name=None):
+    def learn_tokens(self):
         """Check that new tokens are higher than all before, and rise in the order of service."""
-        for found in self.doors[0].leases.list(name):
+        for found in self.doors[0].leases.list():
             seat = self.model.seat(found.name, found.holder)
             if seat.token is None and found.token is not None:
-                assert found.token > self.newest.get(found.name, 0)
-                self.newest[found.name] = seat.token = found.token
+                assert found.token > self.newest.get(line_of(found.name), 0)
+                self.newest[line_of(found.name)] = seat.token = found.token
             assert seat.token == found.token
             assert (found.token is None) == (found.state == "waiting")
 
@@ -253,7 +282,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(number=NUMBERS, value=st.integers(0, 9))
     def put_fenced(self, number, value):
         door, lease = self.held[number % len(self.held)]
-        key = f"guarded/{lease.name}"
+        key = f"guarded/{lease.name.encode().hex()}"
         if self.is_live(lease):
             door.records.put(key, value, fence=lease)
             self.values[key] = value
@@ -291,6 +320,13 @@ class LeaseMachine(RuleBasedStateMachine):
         wish = door.leases._wish(name, mode, ttl_s, None)
         self.stand(door, wish, None)
 
+    @rule(number=st.integers(0, len(DOORS) - 1), names=st.sets(PATTERNS, min_size=2, max_size=3),
+          mode=MODES, ttl_s=TTLS)  # fmt: skip
+    def come_for_several(self, number, names, mode, ttl_s):
+        door = self.doors[number]
+        (wish,) = door.leases._wishes(names, mode, ttl_s, None)
+        self.stand(door, wish, None)
+
     @precondition(lambda self: any(lease.mode == "read" for _, lease in self.held))
     @rule(number=NUMBERS)
     def wait_for_an_upgrade(self, number):
@@ -316,7 +352,21 @@ class LeaseMachine(RuleBasedStateMachine):
             self.waiters.append((door, wish, kept))
             return
         self.note(expected, taken)
-        self.held.append((door, taken))
+        self.held += [(door, lease) for lease in self.split(door, wish, expected, taken)]
+
+    def split(self, door, wish, seat, taken):
+        """Do what hold_all does next: a lease of its own for each of several patterns."""
+        if len(seat.names) == 1:
+            return [taken]
+        leases = door.leases._write(partial(door.leases._lines.split, wish=wish, lease=taken))
+        assert seat.names == [lease.name for lease in leases]
+        seat.names, others = seat.names[:1], seat.names[1:]
+        for name, lease in zip(others, leases[1:], strict=True):
+            more = [seat.mode, seat.owner, seat.session, self.now + wish.ttl_ms]
+            self.model.line(name).append(Seat([name], lease.holder, "held", *more))
+        self.learn_tokens()
+        self.together |= {lease.holder: taken.holder for lease in leases}
+        return leases
 
     @precondition(lambda self: self.waiters)
     @rule(number=NUMBERS)
@@ -385,9 +435,10 @@ class LeaseMachine(RuleBasedStateMachine):
         found = [(s.name, s.holder, s.state, s.mode, s.owner, s.expires_ms) for s in seats]
         expected = [
             (name, s.holder, s.state, s.mode, s.owner, s.expires)
-            for name in sorted(self.model.lines)
-            for s in self.model.line(name)
+            for line in sorted(self.model.lines)
+            for s in self.model.lines[line]
             if s.expires > self.now
+            for name in s.names
         ]
         assert expected == found
         self.learn_tokens()
@@ -396,12 +447,11 @@ class LeaseMachine(RuleBasedStateMachine):
     def no_two_incompatible_ones_are_inside(self):
         if not hasattr(self, "model"):
             return
-        inside = {}
-        for seat in self.doors[0].leases.list():
-            if seat.state == "held":
-                inside.setdefault(seat.name, []).append(seat.mode)
-        for modes in inside.values():
-            assert len(modes) == 1 or {"read"} == set(modes)
+        inside = [seat for seat in self.doors[0].leases.list() if seat.state == "held"]
+        for one, other in combinations(inside, 2):
+            parts = [self.together.get(seat.holder, seat.holder) for seat in (one, other)]
+            if not one.mode == other.mode == "read" and parts[0] != parts[1]:
+                assert not overlap(one.name, other.name)
 
     @invariant()
     def only_live_tokens_wrote(self):
