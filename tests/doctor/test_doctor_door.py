@@ -220,3 +220,10 @@ def test_every_check_explains_itself(case, store):
         assert finding.means
         assert finding.advice or finding.severity in {"ok", "note"}
     assert len(CHECKS) == len({check.name for check in CHECKS})
+
+
+@pytest.mark.parametrize("name", [check.name for check in CHECKS])
+def test_every_check_is_explained(name):
+    page = Path(__file__).parents[2] / "docs" / "operations.md"
+
+    assert f"`{name}`" in page.read_text()

@@ -90,7 +90,7 @@ def test_without_settings_hooks_are_in_order(look):
 def test_hooks_that_exist_are_in_order(look, settings, installed):
     settings(
         {
-            "PostToolUse": [command("swarm-memory hook post-edit"), command("other --thing")],
+            "PostToolUse": [command("A=1 swarm-memory hook post-edit"), command("other --thing")],
             "Stop": [command(f"{installed}/swarm-memory", args=["hook", "stop"])],
         }
     )

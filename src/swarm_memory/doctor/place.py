@@ -33,6 +33,8 @@ OURS = {FOLDER, "swarm-memory"}  # folders that we make and whose mode is ours t
 
 def file_system(case: Case) -> Iterator[Finding]:
     """Whether locks and syncs can be relied on where the store lies."""
+    if not case.path:
+        return
     place = os.path.realpath(case.folder)
     mount = mount_of(place, case.mounts)
     if place.startswith("\\\\"):
@@ -86,6 +88,8 @@ def judge_mount(mount: Mount, place: str) -> Iterator[Finding]:
 
 def room(case: Case) -> Iterator[Finding]:
     """Free bytes and inodes."""
+    if not case.path:
+        return
     if not hasattr(os, "statvfs"):
         import shutil
 
