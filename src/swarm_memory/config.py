@@ -49,6 +49,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "sweep_rows_max": (1, 1_000_000),
     "dictionary_values_min": (100, 1_000_000),
     "cache_bytes_max": (0, 2**40),
+    "backup_retention_s": (3600, 315_360_000),
+    "backups_kept_min": (1, 10_000),
 }
 _WHOLE = ("_max", "_min")
 VERSIONS_MAX_DEFAULT = 10
@@ -98,6 +100,8 @@ class Config:
     sweep_rows_max: int
     dictionary_values_min: int
     cache_bytes_max: int
+    backup_retention_s: float
+    backups_kept_min: int
 
     def __init__(self, settings: Mapping[str, float], categories: Iterable[Category]) -> None:
         for name, value in settings.items():

@@ -240,6 +240,12 @@ class CorruptValueError(SwarmMemoryError):
         self.key = key
 
 
+class DamagedError(SwarmMemoryError):
+    """A backup or a store is not as it was written; nothing of it was used."""
+
+    code = "damaged"
+
+
 class SchemaError(SwarmMemoryError):
     """The database has another schema than this code needs; it was not touched."""
 
@@ -281,6 +287,7 @@ EXIT_STATUS = {
     "ambiguous_commit": 5,
     "storage_full": 5,
     "corrupt_value": 6,
+    "damaged": 6,
     "schema": 5,
     "import_source": 1,
 }

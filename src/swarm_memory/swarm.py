@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
+    from swarm_memory.backup import Backup
     from swarm_memory.config import Config
     from swarm_memory.conflicts import Conflicts
     from swarm_memory.dispatch import Dispatcher
@@ -302,6 +303,18 @@ class Swarm:
         from swarm_memory.integrity import verify_store
 
         return verify_store(self, progress=progress)
+
+    def backup(self, to: str, *, incremental: bool = False) -> Backup:
+        """Back up the whole store, all swarms of it, to a file; see `backup.write_backup`."""
+        from swarm_memory.backup import write_backup
+
+        return write_backup(self, to, incremental=incremental)
+
+    def backup_due(self, folder: str | None = None) -> Backup | None:
+        """Make the backup whose time has come, if any; see `backup.run_due`."""
+        from swarm_memory.backup import run_due
+
+        return run_due(self, folder)
 
     def file_bytes(self) -> int:
         """Return the size of the store without its log."""

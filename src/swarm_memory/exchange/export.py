@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections import namedtuple
-from hashlib import sha256
 
-from swarm_memory import codec
-from swarm_memory.errors import CorruptValueError, EngineUnavailableError
+from swarm_memory.errors import CorruptValueError
+from swarm_memory.exchange.lines import Lines, published
 from swarm_memory.importers.jsonl import COLUMNS, FORMAT, HISTORY, RECORDS, VERSION
 from swarm_memory.rows import records_of
 
@@ -66,41 +64,14 @@ def export_store(
         `path`, `swarms`, `rows` by table, `bytes` and `damaged` keys.
 
     Raises:
-        EngineUnavailableError: The file cannot be written.
+        EngineUnavailableError, StorageFullError: The file cannot be written.
     """
     if not isinstance(out, (str, os.PathLike)):
         stream = out
         return swarm.read(lambda tx: _write(tx, swarm, stream, None, all_swarms, progress))
     path = os.path.abspath(os.path.expanduser(out))
-    folder, name = os.path.split(path)
-    waiting = None
-    try:
-        number, waiting = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
-        with os.fdopen(number, "wb") as file:
-            written = swarm.read(lambda tx: _write(tx, swarm, file, path, all_swarms, progress))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(waiting, path)
-        waiting = None
-        _sync_folder(folder)
-    except OSError as error:
-        raise EngineUnavailableError(
-            f"cannot write {path}: {error.strerror}", hint="name another file with -o"
-        ) from error
-    finally:
-        if waiting is not None:
-            os.unlink(waiting)
-    return written
-
-
-def _sync_folder(folder: str) -> None:
-    if os.name == "nt":
-        return  # a directory cannot be opened there
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    with published(path) as file:
+        return swarm.read(lambda tx: _write(tx, swarm, file, path, all_swarms, progress))
 
 
 def _write(
@@ -119,22 +90,23 @@ def _write(
         "exported_ms": tx.now_ms,
         "swarms": names,
     }
-    size = file.write(_line(manifest))
-    rows: dict[str, int] = {}
-    sums: dict[str, Json] = {}
+    lines = Lines(file)
+    lines.manifest(manifest)
     damaged: list[str] = []
     for name in names:
         context = swarm.as_agent(swarm.context.agent, swarm=name).context
         for table, row in _lines_of(tx.tx, context, damaged):
-            line = _line({"table": table, "swarm": name} | row)
-            size += file.write(line)
-            sums.setdefault(table, sha256()).update(line)
-            rows[table] = rows.get(table, 0) + 1
-            if progress is not None and sum(rows.values()) % PAGE_ROWS == 0:
-                progress(sum(rows.values()))
-    digests = {table: digest.hexdigest() for table, digest in sums.items()}
-    size += file.write(_line({"trailer": True, "rows": rows, "sha256": digests}))
-    return {"path": path, "swarms": names, "rows": rows, "bytes": size, "damaged": damaged}
+            lines.row(table, {"swarm": name} | row)
+            if progress is not None and sum(lines.rows.values()) % PAGE_ROWS == 0:
+                progress(sum(lines.rows.values()))
+    lines.close()
+    return {
+        "path": path,
+        "swarms": names,
+        "rows": lines.rows,
+        "bytes": lines.bytes,
+        "damaged": damaged,
+    }
 
 
 def _lines_of(tx: Tx, context: Context, damaged: list[str]) -> Iterator[Line]:
@@ -200,7 +172,3 @@ def _named(table: str, row: Row) -> dict[str, Json]:
     if table == "outcomes":
         named["success"] = bool(named["success"])
     return named
-
-
-def _line(row: dict[str, Json]) -> bytes:
-    return codec.dumps(row) + b"\n"

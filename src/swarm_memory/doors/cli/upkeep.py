@@ -1,11 +1,26 @@
-"""The verbs that keep a store safe: verify."""
+"""The verbs that keep a store safe: verify backup restore."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
-from swarm_memory.doors.cli.frame import Door, verb
-from swarm_memory.doors.cli.show import cell, count, human_bytes
+import typer
+
+from swarm_memory.backup import (
+    backup_folder,
+    make_folder,
+    prune_backups,
+    restore_backup,
+    restore_new,
+    run_due,
+    verify_backup,
+    write_backup,
+)
+from swarm_memory.doors.cli.frame import Door, file_of, verb
+from swarm_memory.doors.cli.show import cell, count, human_bytes, time_of
+from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.integrity import verify_store
 
 if TYPE_CHECKING:
@@ -18,16 +33,25 @@ EXIT_DAMAGED = 6
 
 
 @verb("verify", PANEL)
-def verify(door: Door) -> int | None:
+def verify(
+    door: Door,
+    backup: Annotated[
+        str | None, typer.Argument(metavar="BACKUP", help="A backup to check instead.")
+    ] = None,
+) -> int | None:
     """Check the whole store for damage: every value, version, event and counter of every swarm.
 
     It reads everything once, of one moment, while others go on writing, and changes nothing. Exit
     status 6 if something is damaged; what is wrong is named by key, with what to do about it.
 
+    A BACKUP is restored into a store that is thrown away, and what comes out is compared with it.
+
     In a pipe each line is check, damage or waste, swarm, key, problem and remedy.
 
     Example: swarm-memory verify
     """
+    if backup is not None:
+        return _verify_backup(door, backup)
     with door.open(create=False) as swarm, door.show.progress("verifying") as bar:
         report = verify_store(
             swarm, progress=lambda done, total, check: bar(done, total or None, f"{check}")
@@ -38,6 +62,19 @@ def verify(door: Door) -> int | None:
     if not door.as_json:
         door.show.note(_summary(report))
     return None if report.ok else EXIT_DAMAGED
+
+
+def _verify_backup(door: Door, path: str) -> int:
+    with door.show.progress("restoring") as bar:
+        restored = verify_backup(
+            path, progress=lambda done, total: bar(done, total, count(done, "row"))
+        )
+    door.show.result(restored.to_dict(), restored.rows.items(), lambda console: None)
+    if not door.as_json:
+        rows = count(sum(restored.rows.values()), "row")
+        files = count(len(restored.paths), "file")
+        door.show.note(f"{files}, {rows}: restored and compared, all of it is as it was")
+    return 0
 
 
 def _print_findings(report: VerifyReport, console: Console) -> None:
@@ -61,3 +98,129 @@ def _summary(report: VerifyReport) -> str:
     if report.ok:
         return f"{read}: nothing is damaged" + (f" ({count(found, 'finding')})" if found else "")
     return f"{read}: {count(found, 'finding')}{shown}"
+
+
+@verb("backup", PANEL)
+def backup(
+    door: Door,
+    to: Annotated[
+        str | None,
+        typer.Argument(metavar="TO", help="A file or a directory; else backups beside the store."),
+    ] = None,
+    incremental: Annotated[
+        bool,
+        typer.Option("--incremental", help="What changed since the newest backup in TO."),
+    ] = False,
+    due: Annotated[
+        bool, typer.Option("--due", help="Only what the schema's backup_frequency says is due.")
+    ] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Then remove all but the last N full ones."),
+    ] = None,
+) -> int | None:
+    """Back up the whole store, all swarms of it, while everybody goes on writing.
+
+    The file holds one moment, is compressed JSON lines (zstd -dc shows it), for its owner's eyes,
+    and appears when all of it is on disk. Values that are damaged in the store are left out and
+    named, and the exit status is 6.
+
+    Example: swarm-memory backup ~/backups --incremental --keep 4
+    """
+    with door.open(create=False) as swarm, door.show.progress("backing up") as bar:
+        place = to or backup_folder(swarm)
+        if to is None or due:
+            make_folder(place)
+        if due:
+            made = run_due(swarm, place)
+        else:
+            made = write_backup(
+                swarm,
+                place,
+                incremental=incremental,
+                progress=lambda done, total: bar(done, total or None, count(done, "row")),
+            )
+        if made is not None and keep is not None:
+            prune_backups(os.path.dirname(made.path), made, keep=keep, age_s=None)
+    if made is None:
+        door.show.result(None, [], lambda console: console.print(cell("nothing is due")))
+        return None
+    kind = "full backup" if made.full else "increment"
+    rows, size = count(sum(made.rows.values()), "row"), human_bytes(made.bytes)
+    door.show.result(
+        made.to_dict(),
+        [[made.path]],
+        lambda console: console.print(cell(f"{kind}, {rows}, {size}: {made.path}")),
+    )
+    for name in made.damaged:
+        door.show.note(f"damaged and left out: {name}")
+    return EXIT_DAMAGED if made.damaged else None
+
+
+@verb("restore", PANEL)
+def restore(
+    door: Door,
+    backup: Annotated[str, typer.Argument(metavar="BACKUP", help="A full one or an increment.")],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="An event's number, or a time such as 2026-01-31T12:00."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace what the store holds.")
+    ] = False,
+) -> int | None:
+    """Make the store what a backup holds; the files that an increment needs lie beside it.
+
+    A store that is missing is made. One that holds anything is refused without --replace, which
+    replaces all of it in one transaction: processes that use it see what was before or what was
+    restored, and a killed restore changes nothing.
+
+    Afterwards nobody holds a lease, and what was remembered from before (versions, tokens, cursors)
+    is no longer valid.
+
+    Example: swarm-memory restore backups/memory-20260131T120000.000Z-full-1a2b3c4d.jsonl.zst
+    """
+    moment, moment_ms = _moment(at)
+    path = file_of(door.located().url)
+    with door.show.progress("restoring") as bar:
+
+        def show(done: int, total: int) -> object:
+            return bar(done, total, count(done, "row"))
+
+        if path is not None and not os.path.exists(path):
+            done = restore_new(backup, path, at=moment, at_ms=moment_ms, progress=show)
+        else:
+            with door.open() as swarm:
+                done = restore_backup(
+                    swarm, backup, at=moment, at_ms=moment_ms, replace=replace, progress=show
+                )
+    door.show.result(
+        done.to_dict(),
+        [[path or "memory", done.seq, time_of(done.at_ms), done.epoch]],
+        lambda console: console.print(
+            cell(
+                f"restored up to event {done.seq} of {time_of(done.at_ms)}: {path}, "
+                f"now in epoch {done.epoch}"
+            )
+        ),
+    )
+    for name in done.damaged:
+        door.show.note(f"was damaged before the backup and is missing: {name}")
+    return EXIT_DAMAGED if done.damaged else None
+
+
+def _moment(text: str | None) -> tuple[int | None, int | None]:
+    """Return an event's number or a time in milliseconds, of which one at most is not None."""
+    if text is None:
+        return None, None
+    if text.isdecimal():
+        return int(text), None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"--at {text}", hint="give an event's number, or a time such as 2026-01-31T12:00:00Z"
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return None, round(moment.timestamp() * 1000)

@@ -1,0 +1,161 @@
+-- restore_usage_before --
+-- What every counter stands at, so that caches of live processes can be told how it moves.
+SELECT swarm, scope, category, max(telemetry), sum(records), sum(bytes) FROM usage_now
+GROUP BY swarm, scope, category
+
+-- restore_dictionary_newest --
+-- The highest number of a dictionary in the store: live processes keep dictionaries by number.
+SELECT coalesce(max(number), 0) FROM dictionaries
+
+-- restore_event --
+-- One event, with the number it has in this store; the counters are counted anew.
+INSERT INTO events (seq, swarm, key, version, op, author, at_ms, scope, category, telemetry,
+    records, bytes)
+VALUES (:seq, :swarm, :key, :version, :op, :author, :at_ms, :scope, :category, :telemetry,
+    :records, :bytes)
+
+-- restore_arm --
+-- The counts of one strategy.
+INSERT INTO arms (swarm, task_type, strategy, trials, successes, duration_s, cost, last_ms)
+VALUES (:swarm, :task_type, :strategy, :trials, :successes, :duration_s, :cost, :last_ms)
+
+-- restore_arms --
+-- Count all outcomes.
+INSERT INTO arms (swarm, task_type, strategy, trials, successes, duration_s, cost, last_ms)
+SELECT swarm, task_type, coalesce(strategy, ''), count(*), sum(success), sum(duration_s),
+    sum(coalesce(cost, 0)), max(at_ms)
+FROM outcomes
+GROUP BY swarm, task_type, coalesce(strategy, '')
+
+-- restore_message --
+-- One message; nobody has it in hand any more, so what somebody had is ready again.
+INSERT INTO messages (seq, swarm, queue, message_id, state, rank, sender, type, body, broadcast_seq,
+    correlation, reply_to, attempts, attempts_max, sent_ms, visible_ms, expires_ms, reason, dead_ms)
+VALUES (:seq, :swarm, :queue, :message_id,
+    CASE WHEN NOT :claimed THEN :state WHEN :attempts < :attempts_max THEN 'ready' ELSE 'dead' END,
+    :rank, :sender, :type, :body, :broadcast_seq, :correlation, :reply_to, :attempts, :attempts_max,
+    :sent_ms, :visible_ms, :expires_ms,
+    CASE WHEN :claimed THEN 'the store was restored' ELSE :reason END,
+    CASE WHEN :claimed AND :attempts >= :attempts_max THEN :visible_ms ELSE :dead_ms END)
+
+-- restore_broadcast --
+-- One broadcast.
+INSERT INTO broadcasts (seq, swarm, message_id, rank, sender, type, body, correlation, reply_to,
+    attempts_max, sent_ms, visible_ms, expires_ms)
+VALUES (:seq, :swarm, :message_id, :rank, :sender, :type, :body, :correlation, :reply_to,
+    :attempts_max, :sent_ms, :visible_ms, :expires_ms)
+
+-- restore_usage --
+-- Count all records.
+INSERT INTO usage (swarm, scope, category, telemetry, records, bytes)
+SELECT swarm, scope, category, max(telemetry), count(*), sum(length(value) + length(key))
+FROM records
+WHERE value IS NOT NULL
+GROUP BY swarm, scope, category
+
+-- restore_drop_record --
+-- Remove a record whose older versions were removed before.
+DELETE FROM records WHERE swarm = :swarm AND key = :key
+
+-- restore_rewind --
+-- Make an older version the current one.
+UPDATE records SET version = h.version, author = h.author, session = h.session,
+    provenance = h.provenance, created_ms = h.created_ms, updated_ms = h.updated_ms,
+    expires_ms = h.expires_ms, history_id = h.prev_id, value = h.value
+FROM history AS h
+WHERE h.id = :id AND records.swarm = h.swarm AND records.key = h.key
+
+-- restore_bury --
+-- Make a record the tombstone that it was.
+UPDATE records SET version = :version, history_id = :history_id, value = NULL, provenance = NULL,
+    expires_ms = NULL
+WHERE swarm = :swarm AND key = :key
+
+-- restore_drop_version --
+-- Remove one older version.
+DELETE FROM history WHERE id = :id
+
+-- restore_prune_events --
+-- Drop the events that the store itself had pruned when its last backup was made.
+DELETE FROM events WHERE seq < :seq
+
+-- restore_later_ops --
+-- Results of calls after a time.
+DELETE FROM ops WHERE at_ms > :at_ms
+
+-- restore_later_choices --
+-- Choices after a time.
+DELETE FROM choices WHERE at_ms > :at_ms
+
+-- restore_later_outcomes --
+-- Outcomes after a time.
+DELETE FROM outcomes WHERE at_ms > :at_ms
+
+-- restore_later_conflicts --
+-- Conflicts after a time.
+DELETE FROM conflicts WHERE at_ms > :at_ms
+
+-- restore_later_messages --
+-- Messages sent after a time.
+DELETE FROM messages WHERE sent_ms > :at_ms
+
+-- restore_later_broadcasts --
+-- Broadcasts sent after a time.
+DELETE FROM broadcasts WHERE sent_ms > :at_ms
+
+-- restore_clear_records --
+-- All records; what follows clears the other tables. Dictionaries stay: processes that are
+-- running may still pack values with them.
+DELETE FROM records
+
+-- restore_clear_history --
+-- All older versions.
+DELETE FROM history
+
+-- restore_clear_events --
+-- The change log.
+DELETE FROM events
+
+-- restore_clear_usage --
+-- All counters.
+DELETE FROM usage
+
+-- restore_clear_facts --
+-- All facts.
+DELETE FROM facts
+
+-- restore_clear_ops --
+-- All results.
+DELETE FROM ops
+
+-- restore_clear_choices --
+-- All choices.
+DELETE FROM choices
+
+-- restore_clear_outcomes --
+-- All outcomes.
+DELETE FROM outcomes
+
+-- restore_clear_arms --
+-- All counts of outcomes.
+DELETE FROM arms
+
+-- restore_clear_conflicts --
+-- All conflicts.
+DELETE FROM conflicts
+
+-- restore_clear_messages --
+-- All messages.
+DELETE FROM messages
+
+-- restore_clear_broadcasts --
+-- All broadcasts.
+DELETE FROM broadcasts
+
+-- restore_clear_broadcast_cursors --
+-- All cursors among the broadcasts.
+DELETE FROM broadcast_cursors
+
+-- restore_clear_seats --
+-- All seats at leases: nobody holds anything after a restore.
+DELETE FROM seats
