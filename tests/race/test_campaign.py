@@ -21,7 +21,7 @@ def check(result, acquisitions):
 
 
 def test_eight_processes_take_20_000_leases_and_none_meets_another_inside(tmp_path):
-    campaign = Campaign(tmp_path, processes=8, names=16, acquisitions=20_000, disturb_every=4_500)
+    campaign = Campaign(tmp_path, processes=8, names=32, acquisitions=20_000, disturb_every=4_500)
 
     check(campaign.run(), 20_000)
 
