@@ -2,6 +2,7 @@
 
 import pytest
 from coordination_services import Services
+from waiters import Line
 
 from swarm_memory.testing import ManualClock
 
@@ -17,3 +18,8 @@ def store(request, tmp_path, clock):
     store = Services(url, clock)
     yield store
     store.engine.close()
+
+
+@pytest.fixture
+def line(store):
+    return Line(store)

@@ -1,13 +1,13 @@
 """Leases: who gets in, in which order, for how long, and what a stale token may do."""
 
 import threading
-import time
 
 import pytest
 from coordination_services import Services
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from waiters import WAIT_S, Waiter, stand
 
 from swarm_memory.errors import (
     DeadlockError,
@@ -20,60 +20,6 @@ from swarm_memory.lines import ALIVE_MS, GRACE_MS
 from swarm_memory.records import Records
 from swarm_memory.seats import Lease, Place, find_cycle
 from swarm_memory.testing import ManualClock
-
-WAIT_S = 5.0
-
-
-class Line:
-    """Those who wait for the leases of a store, each in a thread of its own."""
-
-    def __init__(self, store):
-        self.store = store
-
-    def waiting(self, agent, name, mode="exclusive", **options):
-        """Let `agent` wait in a thread of its own; return when it stands in line."""
-        leases = self.store.leases(agent)
-        before = self.seen(name, agent)
-        waiter = Waiter(lambda: leases.acquire(name, mode, **{"wait_s": WAIT_S} | options))
-        self.until(lambda: self.seen(name, agent) > before or waiter.done.is_set())
-        return waiter
-
-    def seen(self, name, agent):
-        return sum(s.owner == agent and s.state != "held" for s in self.store.leases().list(name))
-
-    def until(self, condition):
-        end = time.monotonic() + WAIT_S
-        while not condition():
-            assert time.monotonic() < end, "it did not happen in time"
-            self.store.engine.wait(self.store.engine.version(), 0.01)
-
-    def seats(self, name):
-        return [(seat.owner, seat.state) for seat in self.store.leases().list(name)]
-
-
-class Waiter:
-    def __init__(self, fn):
-        self.result = None
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(fn,), daemon=True)
-        self.thread.start()
-
-    def _run(self, fn):
-        try:
-            self.result = fn()
-        except BaseException as error:
-            self.result = error
-        self.done.set()
-
-    def get(self):
-        assert self.done.wait(2 * WAIT_S), "it still waits"
-        return self.result
-
-
-@pytest.fixture
-def line(store):
-    return Line(store)
-
 
 # --- who gets in ---
 
@@ -359,13 +305,6 @@ def test_a_turn_that_nobody_claims_passes_on_after_its_grace(store, clock, line)
     clock.advance((GRACE_MS) / 1000)
 
     assert "b" == waiter.get().owner
-
-
-def stand(store, agent, name):
-    """Leave a waiter in line whose process is gone."""
-    leases = store.leases(agent)
-    wish = leases._wish(name, "exclusive", 30, None)
-    leases._write_take(wish, queue=True)
 
 
 def test_a_waiter_that_lost_its_place_stands_in_line_again(store, clock, line):
