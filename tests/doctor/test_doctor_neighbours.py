@@ -197,8 +197,9 @@ def test_an_unfinished_export_is_a_note_once_nobody_writes_it(look, store):
     assert ("note", part) == (found.severity, found.evidence)
 
 
-def test_a_copy_that_an_import_left_is_a_note(look, store):
-    copy = os.path.join(tempfile.gettempdir(), "swarm-memory-import-xyz")
+@pytest.mark.parametrize("kind", ["import", "verify"])
+def test_a_copy_that_a_killed_call_left_is_a_note(look, store, kind):
+    copy = os.path.join(tempfile.gettempdir(), f"swarm-memory-{kind}-xyz")
     os.mkdir(copy)
     aged(copy, 2 * HOUR_S)
 

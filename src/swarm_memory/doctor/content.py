@@ -23,7 +23,7 @@ ROWS_MAX = 100  # of swarms, leases, queues that are looked at
 NAMES_MAX = 5  # that are named
 EVENTS_MAX = 10_000  # of the newest, in which steps of the clock are looked for
 STEP_MS_MAX = 1000  # what a clock may be set back by before it is worth a word
-RESTORE = "restore a backup, or save what can still be read into a new store"
+RESTORE = "swarm-memory verify says what is damaged; swarm-memory restore brings a backup back"
 
 
 def opens(case: Case) -> Iterator[Finding]:

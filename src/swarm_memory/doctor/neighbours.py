@@ -23,7 +23,8 @@ FOREIGN_PLACES = (".swarm", ".hive-mind", ".claude-flow", "memory", ".claude/mem
 WORKTREES_MAX = 100
 LEFT_S_MIN = 3600  # a file that is being written is younger
 PARTS = (".part", ".tmp")
-IMPORT_COPIES = "swarm-memory-import-"  # of foreign databases, in the system's temporary folder
+# Copies that import and backup --verify make in the system's temporary folder.
+COPIES = ("swarm-memory-import-", "swarm-memory-verify-")
 NAMES_MAX = 5
 
 
@@ -123,10 +124,10 @@ def _imported(case: Case, path: str) -> bool:
 
 
 def left_files(case: Case) -> Iterator[Finding]:
-    """Unfinished exports beside the store, copies that an import did not remove."""
+    """Unfinished exports beside the store, copies that a killed call did not remove."""
     now_s = case.clock.now_ms() / 1000
-    left = _old_files(os.path.dirname(case.path), ".", PARTS, now_s) if case.path else []
-    left += _old_files(tempfile.gettempdir(), IMPORT_COPIES, ("",), now_s)
+    left = _old_files(os.path.dirname(case.path), (".",), PARTS, now_s) if case.path else []
+    left += _old_files(tempfile.gettempdir(), COPIES, ("",), now_s)
     if left:
         more = f"; and {len(left) - NAMES_MAX} more" if len(left) > NAMES_MAX else ""
         yield note(
@@ -138,7 +139,9 @@ def left_files(case: Case) -> Iterator[Finding]:
         yield ok("no call has left unfinished files")
 
 
-def _old_files(folder: str, begin: str, ends: tuple[str, ...], now_s: float) -> list[str]:
+def _old_files(
+    folder: str, begins: tuple[str, ...], ends: tuple[str, ...], now_s: float
+) -> list[str]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -147,7 +150,7 @@ def _old_files(folder: str, begin: str, ends: tuple[str, ...], now_s: float) -> 
     for entry in entries:
         with suppress(FileNotFoundError):
             if (
-                entry.name.startswith(begin)
+                entry.name.startswith(begins)
                 and entry.name.endswith(ends)
                 and now_s - entry.stat(follow_symlinks=False).st_mtime > LEFT_S_MIN
             ):
