@@ -63,6 +63,20 @@ def project_folder(directory: str) -> str:
     return os.path.join(start, FOLDER)
 
 
+def root_of(directory: str) -> str:
+    """Return the folder that paths of the project are relative to, for somebody in `directory`.
+
+    It is the checkout around it: a path then means the same file of the project in each worktree.
+    Outside git it is the nearest folder above that holds a `.swarm-memory/`, else `directory`.
+    """
+    folders = _upwards(os.path.abspath(directory))
+    for mark in (".git", FOLDER):
+        for folder in folders:
+            if os.path.exists(os.path.join(folder, mark)):
+                return folder
+    return folders[0]
+
+
 def prepare(located: Located) -> None:
     """Make the store's folder if it is one that we choose the place of.
 

@@ -13,6 +13,8 @@ from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, one_line, preview, table, time_of
 from swarm_memory.doors.cli.values import StrictFlag, TextFlag, Value, value_of
 from swarm_memory.errors import LeaseLostError
+from swarm_memory.locate import root_of
+from swarm_memory.patterns import FILES, below
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +35,9 @@ Topic = Annotated[
 @verb("lock", PANEL)
 def lock(
     door: Door,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The lease's name, any text.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Any text, or file:PATH or file:GLOB.")
+    ],
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="What to run.")],
     mode: Annotated[str, typer.Option(metavar="MODE", help="read, write or exclusive.")] = (
         "exclusive"
@@ -48,15 +52,18 @@ def lock(
 ) -> int:
     """Run COMMAND while holding the lease NAME, and give it up afterwards.
 
+    With file: a path or a glob is reserved, as seen from the current folder; whatever overlaps it
+    is kept out. A folder is meant with all below it; in a glob ** stands for any folders.
+
     The command finds the fencing token in SWARM_MEMORY_LEASE_TOKEN. The exit status is the
     command's own; 4 if the lease was not to be had, or was lost while the command ran, which then
     is stopped.
 
-    Example: swarm-memory lock deploy --wait-s 60 -- make deploy
+    Example: swarm-memory lock 'file:src/**/*.py' --wait-s 60 -- ruff format src
     """
     with (
         door.open() as swarm,
-        swarm.leases.hold(name, mode, ttl_s=ttl_s, wait_s=wait_s, reason=reason) as lease,
+        swarm.leases.hold(_named(name), mode, ttl_s=ttl_s, wait_s=wait_s, reason=reason) as lease,
     ):
         environment = {**os.environ, "SWARM_MEMORY_LEASE_TOKEN": str(lease.token)}
         try:
@@ -111,16 +118,25 @@ def locks(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Only who is at this lease.")
     ] = None,
+    path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Only who has reserved this file or folder.")
+    ] = None,
     limit: Limit = 100,
 ) -> None:
     """List who holds which lease, and who waits for it in which order.
 
-    In a pipe each line is name, state, mode, owner, token, age in ms, expiry and reason.
+    Paths are shown from the project's root. In a pipe each line is name, state, mode, owner,
+    token, age in ms, expiry and reason.
 
-    Example: swarm-memory locks deploy
+    Example: swarm-memory locks --path src/app.py
     """
+    if name is not None and path is not None:
+        raise typer.BadParameter("give NAME or --path, not both")
     with door.open(create=False) as swarm:
-        seats = swarm.leases.list(name, limit=limit)
+        if path is not None:
+            seats = swarm.leases.covering(_from_root(path))[:limit]
+        else:
+            seats = swarm.leases.list(None if name is None else _named(name), limit=limit)
 
     def pretty(console: Console) -> None:
         if not seats:
@@ -144,6 +160,19 @@ def locks(
         ),
         pretty,
     )
+
+
+def _named(typed: str) -> str:
+    """Return the name of the lease that is meant."""
+    path = typed.removeprefix(FILES)
+    return typed if path == typed else FILES + _from_root(path)
+
+
+def _from_root(typed: str) -> str:
+    """Return a path or a glob, typed in the current folder, as it is called from the root."""
+    folder = os.getcwd()
+    path = typed and below(typed, root=root_of(folder), folder=folder)
+    return f"{path}/" if os.path.isdir(typed) and not path.endswith(("/", "**")) else path
 
 
 @verb("send", PANEL)
