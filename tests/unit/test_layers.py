@@ -15,7 +15,7 @@ PARTS |= {"paging", "cache"}
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts"}
 FACADE = {"swarm", "manager", "aio", "exchange", "dispatch"}
-FACADE |= {"integrity", "backup"}
+FACADE |= {"repair", "integrity", "backup"}
 ALLOWED = {
     "base": BASE,
     "learning": {"learning"},

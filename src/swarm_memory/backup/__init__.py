@@ -14,7 +14,6 @@ from swarm_memory.backup.restoring import Restored, restore_backup, restore_new
 from swarm_memory.backup.schedule import (
     backup_folder,
     backups_due,
-    make_folder,
     prune_backups,
     run_due,
 )
@@ -29,7 +28,6 @@ __all__ = [
     "read_manifest",
     "backup_folder",
     "backups_due",
-    "make_folder",
     "prune_backups",
     "run_due",
     "Backup",

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import namedtuple
+from contextlib import contextmanager
 
 from swarm_memory.backup.loading import Before, Loader, leap
 from swarm_memory.backup.manifest import Found, Manifest, chain_to, rows_of, trailer_of
 from swarm_memory.backup.rewind import rewind
 from swarm_memory.config import BACKUP_FREQUENCIES
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
-from swarm_memory.exchange.lines import sync_folder
+from swarm_memory.exchange.lines import make_folder, sync_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from swarm_memory.engine import Tx
     from swarm_memory.model import Json
@@ -106,26 +107,36 @@ def restore_new(
         InvalidArgumentError: There is a file at `to` already.
         DamagedError, NotFoundError: See `restore_backup`.
     """
+    with new_store(to) as swarm:
+        return restore_backup(swarm, path, at=at, at_ms=at_ms, progress=progress)
+
+
+@contextmanager
+def new_store(to: str) -> Iterator[Swarm]:
+    """Give a store that becomes the file `to` when the block has ended without an error.
+
+    Raises:
+        InvalidArgumentError: There is a file at `to` already.
+        EngineUnavailableError: It cannot be made there.
+    """
     from swarm_memory.swarm import Swarm
 
     target = os.path.abspath(os.path.expanduser(to))
     folder, name = os.path.split(target)
+    there = InvalidArgumentError(f"{target} is there already", hint="name another file")
     if os.path.exists(target):
-        raise InvalidArgumentError(f"{target} is there already", hint="restore with replace")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+        raise there
+    make_folder(folder)
     with tempfile.TemporaryDirectory(prefix=f".{name[:100]}.", suffix=".part", dir=folder) as part:
         waiting = os.path.join(part, name)
         with Swarm.open(f"sqlite:///{waiting}") as swarm:
-            restored = restore_backup(swarm, path, at=at, at_ms=at_ms, progress=progress)
+            yield swarm
             swarm.maintain()  # moves the log into the file
         try:
             os.link(waiting, target)
-        except FileExistsError as error:
-            raise InvalidArgumentError(
-                f"somebody made {target} meanwhile", hint="restore with replace"
-            ) from error
+        except FileExistsError:
+            raise there from None
     sync_folder(folder)
-    return restored
 
 
 def _up_to(chain: list[Found], at: int | None, at_ms: int | None) -> list[Found]:

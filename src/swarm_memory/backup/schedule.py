@@ -11,7 +11,7 @@ from functools import partial
 
 from swarm_memory.backup.manifest import Found, backups_in
 from swarm_memory.backup.writing import write_backup
-from swarm_memory.errors import EngineUnavailableError
+from swarm_memory.exchange.lines import make_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,20 +27,6 @@ FOLDER = "backups"
 def backup_folder(swarm: Swarm) -> str:
     """Return the directory beside the store in which its backups lie."""
     return os.path.join(os.path.dirname(swarm.url.removeprefix("sqlite:///")), FOLDER)
-
-
-def make_folder(folder: str) -> None:
-    """Make a directory for backups that only its owner can enter, unless it is there.
-
-    Raises:
-        EngineUnavailableError: It cannot be made.
-    """
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise EngineUnavailableError(
-            f"cannot make {folder}: {error.strerror}", hint="name another directory"
-        ) from error
 
 
 def backups_due(swarm: Swarm) -> list[str]:

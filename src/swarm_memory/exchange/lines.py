@@ -132,6 +132,20 @@ def published(path: str) -> Iterator[BinaryIO]:
             os.unlink(waiting)
 
 
+def make_folder(folder: str) -> None:
+    """Make a directory that only its owner can enter, unless it is there.
+
+    Raises:
+        EngineUnavailableError: It cannot be made.
+    """
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"cannot make {folder}: {error.strerror}", hint="name another directory"
+        ) from error
+
+
 def sync_folder(folder: str) -> None:
     """Make sure that names in `folder` outlive a power loss."""
     if os.name == "nt":

@@ -1,7 +1,7 @@
-"""Looking for damage in a store, and saving what is left of a damaged one.
+"""Looking for damage in a store: everything is read once and nothing is changed.
 
-report = verify_store(swarm)          # reads everything once, changes nothing
-repair_store("old.db", "new.db")      # writes what can be read into a new store
+report = verify_store(swarm)
+for finding in report.findings: print(finding.key, finding.problem, finding.remedy)
 """
 
 from __future__ import annotations

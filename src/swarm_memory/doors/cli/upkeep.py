@@ -1,4 +1,4 @@
-"""The verbs that keep a store safe: verify backup restore."""
+"""The verbs that keep a store safe: verify repair backup restore."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 
 from swarm_memory.backup import (
     backup_folder,
-    make_folder,
     prune_backups,
     restore_backup,
     restore_new,
@@ -21,12 +20,15 @@ from swarm_memory.backup import (
 from swarm_memory.doors.cli.frame import Door, file_of, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, time_of
 from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.exchange.lines import make_folder
 from swarm_memory.integrity import verify_store
+from swarm_memory.repair import repair_store
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from swarm_memory.integrity import Finding, VerifyReport
+    from swarm_memory.repair import Repaired
 
 PANEL = "Upkeep"
 EXIT_DAMAGED = 6
@@ -98,6 +100,45 @@ def _summary(report: VerifyReport) -> str:
     if report.ok:
         return f"{read}: nothing is damaged" + (f" ({count(found, 'finding')})" if found else "")
     return f"{read}: {count(found, 'finding')}{shown}"
+
+
+@verb("repair", PANEL)
+def repair(
+    door: Door,
+    to: Annotated[str, typer.Option("--to", metavar="NEW", help="The file of the new store.")],
+) -> int | None:
+    """Write what can be read of a damaged store into a new one; the old is not touched.
+
+    End the processes that write to it first. Every loss is named, by key where it is known, and
+    the exit status is 6 if there is any. A key whose value is lost keeps its older versions:
+    swarm-memory history KEY, then rollback. Then look at the new store with verify, and put it in
+    the place of the old one yourself.
+
+    In a pipe each line is table, swarm, key and problem.
+
+    Example: swarm-memory repair --to repaired.db
+    """
+    path = file_of(door.located().url)
+    if path is None:
+        raise InvalidArgumentError("a store in memory", hint="name a file with --url")
+    with door.show.progress("saving what can be read"):
+        repaired = repair_store(path, to)
+    door.show.result(
+        repaired.to_dict(),
+        repaired.losses,
+        lambda console: _print_losses(repaired, console),
+    )
+    if not door.as_json:
+        rows = count(sum(repaired.rows.values()), "row")
+        lost = len(repaired.losses)
+        door.show.note(f"saved {rows} to {repaired.path}, {lost} lost")
+    return EXIT_DAMAGED if repaired.losses else None
+
+
+def _print_losses(repaired: Repaired, console: Console) -> None:
+    for loss in repaired.losses:
+        where = " ".join(part for part in (loss.table, loss.swarm, loss.key) if part)
+        console.print(cell(f"{where}: ", "bold red"), cell(loss.problem), sep="")
 
 
 @verb("backup", PANEL)
