@@ -224,8 +224,14 @@ class Lines:
 
     def free_alone(self, db: Reader, lease: Lease) -> bool:
         """Free the first seat by one statement if it is held and nobody else is there."""
-        at = self._at(lease.line, lease.holder)
-        return db.write_one("lease_leave_alone", **at, now_ms=db.uptime_ms) is not None
+        row = db.write_one(
+            "lease_leave_alone",
+            swarm=self._swarm,
+            name=lease.line,
+            holder=lease.holder,
+            now_ms=db.uptime_ms,
+        )
+        return row is not None
 
     def free(self, tx: Tx, lease: Lease) -> bool:
         """Give a held seat up, let the next one in, and tell whether it had lapsed."""
