@@ -1,14 +1,13 @@
 """Whether the engine lives with what a power loss left: opens images and compares with the truth.
 
-Run as a program: `examine.py SPEC` with a JSON object (folder, images, seed), prints a tally.
+Run as a program: `examine.py SPEC` with the arguments of `examine_history` as a JSON object; it
+prints the tally.
 """
 
 import json
 import os
 import random
-import shutil
 import sys
-import tempfile
 from collections import Counter, namedtuple
 
 import apsw
@@ -62,40 +61,57 @@ class Truth:
 
 
 def moments(events, count, choose):
-    """Return `count` positions in order, half of them where an acknowledgement may be lost."""
+    """Return `count` pairs of a position and a kind, in order.
+
+    Half of them lie where most may be lost: where something was just acknowledged, where a sync
+    just ended; and of these half lose all that can be lost.
+    """
     first = next(at for at, event in enumerate(events) if event.kind == NOTE)
     sharp = [
         at + (event.kind == NOTE)
         for at, event in enumerate(events)
         if event.kind in (NOTE, SYNC_ENDED) and at > first
     ]
-    return sorted(
-        choose.choice(sharp) if choose.random() < 0.5 else choose.randrange(first, len(events) + 1)
-        for _ in range(count)
-    )
+    chosen = []
+    for _ in range(count):
+        at, kind = choose.randrange(first, len(events) + 1), choose.choice(KINDS)
+        if choose.random() < 0.5:
+            at = choose.choice(sharp)
+            kind = choose.choice(("none", kind))
+        chosen.append((at, kind))
+    return sorted(chosen)
 
 
-def examine_history(folder, count, seed):
-    """Make `count` images of a recorded history, open each, and return the tally."""
+def examine_history(folder, scratch, images, seed):
+    """Make images of a recorded history in `scratch`, open each, and return the tally."""
     choose = random.Random(seed)
     events = read_journal(f"{folder}/journal")
     truth, disk = Truth(events), Disk()
     tally, examples = Counter(images=0, lost=0, broken=0), []
-    scratch = tempfile.mkdtemp(dir=folder)
-    for at in moments(events, count, choose):
+    mark = _mark_of(f"{folder}/store")
+    for at, kind in moments(events, images, choose):
         while disk.at < at:
             disk.play(events[disk.at])
-        kind = choose.choice(KINDS)
+        files = disk.image(kind, choose)
+        if choose.random() < 0.5:  # a mark may survive, whole or in part, and means nothing
+            files["memory.db-mark"] = mark[: choose.choice((0, 40, len(mark)))]
         tally["images"] += 1
         try:
-            examine_image(scratch, disk.image(kind, choose), truth, at, f"{folder}/config.json")
+            examine_image(scratch, files, truth, at, f"{folder}/config.json")
         except (LostError, BrokenError, SwarmMemoryError, apsw.Error) as error:
             tally["lost" if isinstance(error, LostError) else "broken"] += 1
             if len(examples) < EXAMPLES_MAX:
                 told = f"{type(error).__name__}: {error}"
                 examples.append(f"event {at} of {len(events)}, {kind}: {told}")
-    shutil.rmtree(scratch)
     return {**tally, "examples": examples}
+
+
+def _mark_of(folder):
+    try:
+        with open(f"{folder}/memory.db-mark", "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""  # every commit synced for itself
 
 
 def examine_image(folder, files, truth, at, config_path):
@@ -187,5 +203,5 @@ def _go_on(swarm, raw, found, truth, at):
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    tally = examine_history(given["folder"], given["images"], given["seed"])
+    tally = examine_history(**given)
     sys.stdout.write(json.dumps(tally))

@@ -27,13 +27,18 @@ _registered = []  # SQLite does not keep a VFS alive
 
 
 class Journal:
-    """Where this process appends; a dying process dies between two events, never inside one."""
+    """Where this process appends.
+
+    As a context it is held while a file is changed and the change is noted, so that a process that
+    is to die does so between two changes and never after one that is not noted.
+    """
 
     def __init__(self, path):
         self._descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
-        self.left = None  # events until this process kills itself; None lives on
+        self.left = None  # steps until this process kills itself; None lives on
+        self.last_step = None  # which steps count; None counts all
 
     def __enter__(self):
         self._lock.acquire()
@@ -46,10 +51,15 @@ class Journal:
         """Append an event."""
         with self._lock:
             os.write(self._descriptor, HEADER.pack(kind, inode, offset, len(data)) + data)
-            if self.left is not None:
+            self.step()
+
+    def step(self, name=None):
+        """Come one step nearer to this process's death, if it is to die."""
+        with self._lock:
+            if self.left is not None and self.last_step in (None, name):
                 self.left -= 1
                 if self.left <= 0:
-                    self.die()
+                    os.kill(os.getpid(), signal.SIGKILL)
 
     def note(self, **fields):
         """Append what the workload has to say: what it asks for, what was acknowledged."""
@@ -67,11 +77,6 @@ class Journal:
         number = self._number()
         self.add(FOLDER_BEGAN, 0, number)
         self.add(FOLDER_ENDED, 0, number)
-
-    def die(self):
-        """Kill this process while none of its threads is between a change and its event."""
-        with self._lock:
-            os.kill(os.getpid(), signal.SIGKILL)
 
     def _number(self):
         return os.getpid() << 32 | next(self._numbers)

@@ -19,24 +19,28 @@ import mutants
 from recording_vfs import Journal, RecordingVFS
 
 from swarm_memory import Swarm
-from swarm_memory.engine import checkpoint
+from swarm_memory.engine import checkpoint, sqlite, sync
+from swarm_memory.engine import mark as marks
 
-Spec = namedtuple("Spec", "folder seed calls pages mutant deaths")
+Spec = namedtuple("Spec", "folder seed calls pages mutant deaths protocol")
 Call = namedtuple("Call", "number verb key durability again")
 
 SHARED = ("x/a", "x/b", "x/c")
 CONFIG = {"categories": {"crash": {"keys": ["x/**"], "versions_max": 1000}}}
 BUSY_MS = 30_000
 
-# What a worker does: agent, doors, threads; two of one agent repeat each other's calls.
+# What the workers are: two of one agent repeat each other's calls, one has several threads with a
+# door each, one opens and closes its door for each call. The first is alone and done before the
+# others begin; when it closes its door a stranger unlinks the log.
 WORKERS = (
+    {"agent": "alone", "threads": 1, "brief": True, "alone": True},
     {"agent": "twin", "threads": 1},
     {"agent": "twin", "threads": 1},
     {"agent": "several", "threads": 3},
     {"agent": "brief", "threads": 1, "brief": True},
     {"agent": "loose", "threads": 1, "relaxed": True},
 )
-READERS = 2
+READERS = 1
 
 
 def value_of(op):
@@ -60,8 +64,9 @@ def program(seed, agent, calls, relaxed=False):
 class Worker:
     """One thread of one process: it goes through its program from where the last life stood."""
 
-    def __init__(self, spec, journal, place, agent, *, relaxed=False, brief=False):
-        self._spec, self._journal, self._agent, self._brief = spec, journal, agent, brief
+    def __init__(self, spec, journal, place, agent, *, relaxed=False, brief=False, alone=False):
+        self._spec, self._journal, self._agent = spec, journal, agent
+        self._brief, self._alone = brief, alone
         self._url = f"sqlite:///{spec.folder}/store/memory.db"
         self._place = f"{spec.folder}/place-{place}"
         self._calls = program(spec.seed, agent, spec.calls, relaxed)
@@ -99,6 +104,8 @@ class Worker:
             self._put(self._calls[call.again]._replace(durability="full"))
         if self._brief:
             self._close()
+        if self._alone:
+            move(self._spec.folder, 0)
 
     def _put(self, call):
         op = f"{self._agent}.{call.number}"
@@ -149,26 +156,33 @@ def move(folder, number):
 
 
 def read_long(spec, seed):
-    """Hold one snapshot after another, each while the store goes on."""
+    """Hold one snapshot after another, each while the store goes on, with a time between them."""
     choose = random.Random(seed)
-    path = f"{spec.folder}/journal"
     db = apsw.Connection(f"{spec.folder}/store/memory.db")
     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     db.set_busy_timeout(BUSY_MS)
     while not os.path.exists(f"{spec.folder}/over"):
         db.execute("BEGIN; SELECT count(*) FROM records")
-        until = os.stat(path).st_size + choose.randrange(20_000, 400_000)
-        while os.stat(path).st_size < until and not os.path.exists(f"{spec.folder}/over"):
-            time.sleep(0.002)
+        _let_pass(spec.folder, choose.randrange(20_000, 400_000))
         db.execute("COMMIT")
+        _let_pass(spec.folder, choose.randrange(20_000, 400_000))
     db.close()
+
+
+def _let_pass(folder, size):
+    """Wait until the journal has grown by `size` bytes, or the workload is over."""
+    until = os.stat(f"{folder}/journal").st_size + size
+    while os.stat(f"{folder}/journal").st_size < until and not os.path.exists(f"{folder}/over"):
+        time.sleep(0.002)
 
 
 def live(spec, journal, number, life):
     """One life of one worker process."""
     choose = random.Random(f"{spec.seed} {number} {life}")
     if life < spec.deaths:
-        journal.left = choose.randrange(5, 400)
+        # Half of them between a commit and its publication, where nobody else knows of it.
+        journal.last_step = choose.choice((None, "committed"))
+        journal.left = choose.randrange(5, 400) if journal.last_step is None else life + 1
     kind = dict(WORKERS[number])
     threads = kind.pop("threads")
     agent = kind.pop("agent")
@@ -208,24 +222,36 @@ def fork(function, *arguments):
         os._exit(status)
 
 
-def hurry(choose):
-    """Return what happens during a sync: mostly nothing, now and then others get ahead."""
+def dawdle(choose, often):
+    """Return a function that does mostly nothing; now and then it lets others get ahead."""
 
-    def during():
-        if choose.random() < 0.3:
+    def wait():
+        if choose.random() < often:
             time.sleep(choose.random() * 0.002)
 
-    return during
+    return wait
 
 
 def prepare(spec):
-    """Begin the recording and make the store."""
+    """Begin the recording: SQLite's changes and syncs, and the engine's own syncs."""
     os.mkdir(f"{spec.folder}/store")
     with open(f"{spec.folder}/config.json", "w") as file:
         json.dump(CONFIG, file)
     journal = Journal(f"{spec.folder}/journal")
-    during = hurry(random.Random(spec.seed))
+    choose = random.Random(spec.seed)
+    during, between = dawdle(choose, 0.3), dawdle(choose, 0.25)
     vfs = RecordingVFS(journal, during=during)
+
+    def reached(name):
+        if name in ("numbered", "committed"):
+            between()
+        journal.step(name)
+
+    sync.reached = sqlite.reached = reached
+    sync.datasync = lambda descriptor: journal.sync(os.fstat(descriptor).st_ino, during)
+    sync.sync_folder = lambda path: journal.sync_folder()
+    shared = {"shared": lambda: True, "direct": lambda: False, "mixed": lambda: os.getpid() % 2}
+    marks.supported = shared[spec.protocol]
     checkpoint.PAGES = {"full": spec.pages, "relaxed": spec.pages}
     checkpoint.COMMITS_TO_STAY = 1
     mutants.plant(spec.mutant, journal, vfs)
@@ -247,25 +273,35 @@ def main(spec):
     for _ in range(2):
         # A stranger that comes last unlinks the log when it goes, and the next makes it anew.
         expect_clean([fork(lambda: Swarm.open(url).close()), fork(move, spec.folder, 0)])
+    first = [n for n, kind in enumerate(WORKERS) if kind.get("alone")]
+    deaths = bring_through(spec, journal, first)
     readers = [fork(read_long, spec, f"{spec.seed} reader {n}") for n in range(READERS)]
-    lives = dict.fromkeys(range(len(WORKERS)), 0)
-    running = {fork(live, spec, journal, number, 0): number for number in lives}
-    failed = False
+    try:
+        rest = [n for n in range(len(WORKERS)) if n not in first]
+        deaths += bring_through(spec, journal, rest)
+    finally:
+        with open(f"{spec.folder}/over", "w"):
+            expect_clean(readers)
+    sys.stdout.write(json.dumps({"deaths": deaths}))
+
+
+def bring_through(spec, journal, numbers):
+    """Run workers until all have done their calls, with a next life for each that was killed."""
+    lives = dict.fromkeys(numbers, 0)
+    running = {fork(live, spec, journal, number, 0): number for number in numbers}
+    failed = 0
     while running:
         child, status = os.wait()
         number = running.pop(child, None)
         if number is None:
-            raise SystemExit("a reader died")
+            raise SystemExit("a reader ended too early")
         if os.WIFSIGNALED(status):
             lives[number] += 1
             running[fork(live, spec, journal, number, lives[number])] = number
-        elif status:
-            failed = True
-    with open(f"{spec.folder}/over", "w"):
-        expect_clean(readers)
+        failed += os.WIFEXITED(status) and os.WEXITSTATUS(status)
     if failed:
         raise SystemExit("a worker failed")
-    sys.stdout.write(json.dumps({"deaths": sum(lives.values())}))
+    return sum(lives.values())
 
 
 if __name__ == "__main__":
