@@ -475,11 +475,12 @@ def test_what_is_typed_in_a_folder_is_reserved_from_the_root(project, folder, ty
 
 def test_a_path_is_called_the_same_in_a_worktree_and_outside_git(project, tmp_path):
     worktree, plain = tmp_path / "worktree", tmp_path / "plain"
-    for folder in (worktree / "src", plain / ".swarm-memory", plain / "src"):
+    inside = plain / "inside"
+    for folder in (worktree / "src", plain / ".swarm-memory", plain / "src", inside / ".git"):
         folder.mkdir(parents=True)
     (worktree / ".git").write_text(f"gitdir: {project}/.git/worktrees/w\n")
 
-    for root in (project, worktree, plain):
+    for root in (project, worktree, plain, inside):
         assert str(root) == root_of(str(root / "src"))
     assert str(tmp_path) == root_of(str(tmp_path))
 
