@@ -23,6 +23,7 @@ import apsw
 from subjects import at_least, ratio, timed, told
 from swarm_memory import Swarm
 from swarm_memory.errors import ConflictError
+from swarm_memory.messages import Message
 
 try:
     import filelock
@@ -295,18 +296,22 @@ def _contended(folder: str) -> list[Figure]:
 
 
 class OurQueue:
+    """Acknowledges a batch with the claim of the next one, as our Dispatcher does."""
+
     def __init__(self, url: str, agent: str, topic: str | None) -> None:
-        self.swarm, self.topic = _open(url, agent), topic
+        self.messages, self.topic = _open(url, agent).messages, topic
+        self.done: list[Message] = []
 
     def send(self, bodies: list[object]) -> None:
-        self.swarm.transact(
-            lambda tx: [tx.messages.send(body, topic=self.topic) for body in bodies]
-        )
+        self.messages.send_many(bodies, topic=self.topic)
 
     def receive(self) -> list[object]:
-        batch = self.swarm.messages.claim(self.topic, limit=BATCH, wait_s=LIMIT_S)
-        self.swarm.messages.ack(*batch)
-        return [message.body for message in batch]
+        done = self.done
+        self.done = self.messages.claim(self.topic, limit=BATCH, wait_s=LIMIT_S, done=done)
+        return [message.body for message in self.done]
+
+    def finish(self) -> None:
+        self.messages.ack(*self.done)
 
 
 class RedisQueue:
@@ -328,6 +333,9 @@ class RedisQueue:
         found = client.xreadgroup(self.group, "c", {stream: ">"}, count=BATCH, block=10_000)
         client.xack(stream, self.group, *(name for name, _ in found[0][1]))
         return [fields[b"body"] for _, fields in found[0][1]]
+
+    def finish(self) -> None:
+        """All is acknowledged."""
 
 
 def sender(
@@ -351,14 +359,16 @@ def receiver(
     queue: type, place: tuple[object, ...], count: int
 ) -> Callable[[], tuple[float, list[float]]]:
     """Receive and acknowledge; return when it ended, and how many ms late each message was."""
-    receive = queue(*place).receive
+    end = queue(*place)
+    receive = end.receive
 
     def go() -> tuple[float, list[float]]:
         late: list[float] = []
         while len(late) < count:
             bodies, now = receive(), time.monotonic()
             late += [1000 * (now - float(body)) for body in bodies]
-        return now, late
+        end.finish()
+        return time.monotonic(), late
 
     return go
 

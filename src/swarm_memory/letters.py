@@ -32,7 +32,8 @@ class Sent(namedtuple("Sent", "message_id sent_ms visible_ms expires_ms")):
 class Counts(namedtuple("Counts", "ready delayed claimed dead oldest_ms")):
     """How many messages are in which state; `oldest_ms` is the age of the oldest ready one.
 
-    A broadcast counts once per agent into whose queue it was put, none before.
+    What is said to everyone counts once per agent that has claimed it, not before. If it has a
+    priority, a delay or `attempts_max` of its own it counts from that agent's next look on.
     """
 
     __slots__ = ()
@@ -120,9 +121,9 @@ class Message(
 class Letter(
     namedtuple(
         "Letter",
-        "queue type body rank delay_ms ttl_ms attempts_max correlation reply_to",
+        "queue type bodies rank delay_ms ttl_ms attempts_max correlation reply_to",
     )
 ):
-    """A checked message that waits for its time; `queue` is None for everyone."""
+    """Checked messages that wait for their transaction; they differ in their bodies only."""
 
     __slots__ = ()

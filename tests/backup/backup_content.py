@@ -40,11 +40,13 @@ def _comparable(table, row):
     shown = {k: v for k, v in row.items() if k not in LEFT_OUT}
     for name in SHIFTED & shown.keys():
         shown[name] %= EPOCH_LEAP
-    if table == "messages":  # in somebody's hands before, ready after
-        claimed = row["receipt"] is not None
-        shown["state"] = "ready" if claimed else shown["state"]
+    if table == "message_runs":  # in somebody's hands before, due after
+        claimed = row["receipt"] != ""
+        shown["visible_ms"] = 0 if claimed else shown["visible_ms"]
         shown["reason"] = "the store was restored" if claimed else shown["reason"]
         shown.pop("session")
+    if table == "message_cursors":
+        shown = {"swarm": row["swarm"], "queue": row["queue"]}
     if "value" in row:
         shown["live"] = row["value"] is not None
     return shown

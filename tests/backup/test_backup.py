@@ -188,6 +188,36 @@ def test_a_message_in_hand_is_ready_again_and_its_old_receipt_is_stale(swarm, fo
     assert ("work", 2) == (again.body, again.attempts)
 
 
+def test_what_is_sent_after_a_restore_is_delivered(swarm, other, folder):
+    for number in range(5):
+        swarm.messages.send(number, topic="builds")
+        swarm.messages.send(number)
+    swarm.messages.ack(*swarm.messages.claim("builds"), *swarm.messages.claim())
+    restore_backup(other, write_backup(swarm, folder).path)
+    other.messages.send("new", topic="builds")
+    other.messages.send("news")
+
+    assert ["new"] == [message.body for message in other.messages.claim("builds")]
+    assert ["news"] == [message.body for message in other.messages.claim()]
+
+
+def test_a_run_of_messages_ends_at_the_moment_that_is_restored(folder, tmp_path):
+    clock = ManualClock()
+    with Swarm.open(f"sqlite:///{tmp_path}/one.db", clock=clock) as one:
+        one.records.put("notes/1", "before")
+        one.messages.send_many([1, 2], topic="t")
+        moment_ms = one.read(lambda tx: tx.now_ms)
+        clock.advance(10)
+        one.records.put("notes/1", "after")
+        one.messages.send_many([3, 4], topic="t")
+        one.messages.claim("t", limit=3)
+        backup = write_backup(one, folder)
+    with Swarm.open(f"sqlite:///{tmp_path}/two.db", clock=clock) as two:
+        restore_backup(two, backup.path, at_ms=moment_ms)
+        assert [1, 2] == [message.body for message in two.messages.claim("t")]
+        assert [] == verify_store(two).findings
+
+
 def test_an_op_id_applies_once_across_a_restore(swarm, folder):
     first = swarm.records.put("notes/1", "value", op_id="op")
     restore_backup(swarm, write_backup(swarm, folder).path, replace=True)

@@ -1,8 +1,8 @@
 """A state machine drives messages of several agents, and compares every answer with a model.
 
-The model keeps every message of every queue, what is said to everyone once per agent, with its
-state at each moment. Nothing may be lost on the way: what was sent is ready, delayed, claimed or
-dead until it is acknowledged or expires.
+The model keeps every message of every queue by itself, what is said to everyone once per agent,
+with its state at each moment; the store keeps them in runs. Nothing may be lost on the way: what
+was sent is ready, delayed, claimed or dead until it is acknowledged, or expires unclaimed.
 """
 
 import pytest
@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from swarm_memory.backup.writing import COUNTED
 from swarm_memory.errors import NotFoundError, StaleReceiptError
-from swarm_memory.messages import BROADCAST_TTL_S
+from swarm_memory.messages import ATTEMPTS_MAX, BROADCAST_TTL_S
 from swarm_memory.testing import Store
 
 # Agent and session: b's two sessions consume from one inbox.
@@ -26,15 +27,15 @@ TIMES = {
     "priority": st.sampled_from([-1, 0, 0, 0, 5]),
     "delay_s": st.sampled_from([0, 0, 0, 1, 4]),
     "ttl_s": st.sampled_from([None, None, 1, 2, 10]),
-    "attempts_max": st.integers(1, 3),
+    "attempts_max": st.sampled_from([ATTEMPTS_MAX, ATTEMPTS_MAX, 1, 2, 3]),
 }
 
 
 class Copy:
-    """One message in one queue."""
+    """One message in one queue; `number` is its place in the order of all that was sent."""
 
-    def __init__(self, sent, priority, attempts_max, now):
-        self.id, self.body, self.revived = sent.message_id, None, False
+    def __init__(self, number, sent, body, priority, attempts_max, now):
+        self.number, self.id, self.body, self.revived = number, sent.message_id, body, False
         self.rank, self.attempts_max = -priority, attempts_max
         self.visible, self.expires = sent.visible_ms, sent.expires_ms
         self.state = "hidden" if sent.visible_ms > now else "ready"
@@ -42,6 +43,12 @@ class Copy:
 
     def expired(self, now):
         return self.expires is not None and self.expires <= now
+
+    def due(self, now):
+        """Tell whether a look at its queue changes its state."""
+        if self.state == "hidden":
+            return self.visible <= now
+        return self.state == "ready" and self.attempts > 0 and self.expired(now)
 
 
 class MessageMachine(RuleBasedStateMachine):
@@ -52,7 +59,9 @@ class MessageMachine(RuleBasedStateMachine):
         self.doors = [first.as_agent(agent, session=session) for agent, session in DOORS]
         self.queues = {queue: [] for queue in QUEUES}
         self.broadcasts = []
-        self.told = dict.fromkeys(AGENTS, 0)  # how many broadcasts an agent's queue has got
+        # What is said to everyone and an agent has not claimed; what is odd until it looks.
+        self.unheard = {agent: [] for agent in AGENTS}
+        self.unspread = {agent: [] for agent in AGENTS}
         self.heard = set()  # (queue, id) of each first delivery
         self.taken = []  # every delivery there was: (queue, message)
         self.forgotten = set()  # broadcasts of which nothing is left
@@ -71,39 +80,51 @@ class MessageMachine(RuleBasedStateMachine):
 
     # --- the model ---
 
+    def append(self, queue, sent, body, priority=0, attempts_max=ATTEMPTS_MAX):
+        self.sent += 1
+        copy = Copy(self.sent, sent, body, priority, attempts_max, self.now)
+        self.queues[queue].append(copy)
+
     def spread(self, queue):
-        """Put what was said to everyone into an agent's queue."""
+        """Put what is odd and was said to everyone into an agent's queue."""
         kind, agent = queue
         if kind == "agent":
-            for sent, body, priority, attempts_max in self.broadcasts[self.told[agent] :]:
-                if sent.expires_ms > self.now:
-                    self.append(queue, sent, body, priority, attempts_max)
-            self.told[agent] = len(self.broadcasts)
+            alive = [copy for copy in self.unspread[agent] if not copy.expired(self.now)]
+            for copy in alive:
+                copy.state = "hidden" if copy.visible > self.now else "ready"
+            self.queues[queue] += alive
+            self.unspread[agent] = []
 
-    def append(self, queue, sent, body, priority, attempts_max):
-        copy = Copy(sent, priority, attempts_max, self.now)
-        copy.body = body
-        self.queues[queue].append(copy)
+    def refresh_if_due(self, queue):
+        if self.overdue(queue) or (queue[0] == "agent" and self.unspread[queue[1]]):
+            self.refresh(queue)
+
+    def refresh_overdue(self):
+        for queue in filter(self.overdue, QUEUES):
+            self.refresh(queue)
+
+    def overdue(self, queue):
+        return any(copy.due(self.now) for copy in self.queues[queue])
 
     def refresh(self, queue):
         self.spread(queue)
         for copy in self.queues[queue]:
-            if copy.state == "hidden" and copy.visible <= self.now:
+            if copy.due(self.now):
                 self.come_back(copy)
 
     def come_back(self, copy):
         copy.receipt = None
-        copy.state = "dead" if copy.attempts >= copy.attempts_max else "ready"
+        lapsed = copy.attempts > 0 and copy.expired(self.now)
+        copy.state = "dead" if lapsed or copy.attempts >= copy.attempts_max else "ready"
+
+    def unclaimed(self, queue):
+        """Return what is plain, was said to everyone, and this queue's agent has not claimed."""
+        return self.unheard[queue[1]] if queue[0] == "agent" else []
 
     def ready(self, queue):
         """Return what is shown, the highest priority first, then as it was sent."""
         found = [copy for copy in self.queues[queue] if copy.state == "ready"]
-        return sorted(found, key=lambda copy: copy.rank)  # stable: the queue is in that order
-
-    def refresh_if_due(self, queue):
-        due = any(c.state == "hidden" and c.visible <= self.now for c in self.queues[queue])
-        if due or (queue[0] == "agent" and self.told[queue[1]] < len(self.broadcasts)):
-            self.refresh(queue)
+        return sorted(found + self.unclaimed(queue), key=lambda copy: (copy.rank, copy.number))
 
     def of_receipt(self, queue, message):
         found = [c for c in self.queues[queue] if message.receipt == c.receipt]
@@ -121,31 +142,37 @@ class MessageMachine(RuleBasedStateMachine):
         assert self.now + 1000 * delay_s == sent.visible_ms
         assert (None if ttl_s is None else self.now + 1000 * ttl_s) == sent.expires_ms
 
-    @rule(number=st.integers(0, 3), queue=SOME_QUEUE, **TIMES)
-    def send(self, number, queue, priority, delay_s, ttl_s, attempts_max):
-        self.sent += 1
+    @rule(number=st.integers(0, 3), queue=SOME_QUEUE, count=st.integers(1, 4), **TIMES)
+    def send(self, number, queue, count, priority, delay_s, ttl_s, attempts_max):
         kind, name = queue
         where = {"to" if kind == "agent" else "topic": name}
-        sent = self.doors[number].messages.send(
-            self.sent,
+        bodies = [self.sent + n for n in range(count)]
+        sent = self.doors[number].messages.send_many(
+            bodies,
             **where,
             priority=priority,
             delay_s=delay_s,
             ttl_s=ttl_s,
             attempts_max=attempts_max,
         )
-        self.expect_sent(sent, delay_s, ttl_s)
-        self.spread(queue)  # what was said to everyone before is before it
-        self.append(queue, sent, self.sent, priority, attempts_max)
+        for each, body in zip(sent, bodies, strict=True):
+            self.expect_sent(each, delay_s, ttl_s)
+            self.append(queue, each, body, priority, attempts_max)
 
     @rule(number=st.integers(0, 3), **TIMES)
     def say_to_everyone(self, number, priority, delay_s, ttl_s, attempts_max):
         self.sent += 1
+        body = self.sent
         sent = self.doors[number].messages.send(
-            self.sent, priority=priority, delay_s=delay_s, ttl_s=ttl_s, attempts_max=attempts_max
+            body, priority=priority, delay_s=delay_s, ttl_s=ttl_s, attempts_max=attempts_max
         )
         self.expect_sent(sent, delay_s, BROADCAST_TTL_S if ttl_s is None else ttl_s)
-        self.broadcasts.append((sent, self.sent, priority, attempts_max))
+        self.broadcasts.append(sent)
+        odd = (priority, delay_s, attempts_max) != (0, 0, ATTEMPTS_MAX)
+        waiting = self.unspread if odd else self.unheard
+        for agent in AGENTS:
+            copy = Copy(body, sent, body, priority, attempts_max, self.now)
+            waiting[agent].append(copy)
 
     @rule(number=st.integers(0, 3), op_id=st.sampled_from(["one", "two"]))
     def send_again_with_one_op_id(self, number, op_id):
@@ -153,7 +180,7 @@ class MessageMachine(RuleBasedStateMachine):
         first = self.op_ids.get((agent, op_id))
         sent = self.doors[number].messages.send(op_id, topic="t", op_id=op_id)
         if first is None:
-            self.append(("topic", "t"), sent, op_id, 0, 5)
+            self.append(("topic", "t"), sent, op_id)
             self.op_ids[agent, op_id] = sent
         else:
             assert first == sent
@@ -163,26 +190,26 @@ class MessageMachine(RuleBasedStateMachine):
     @rule(
         number=st.integers(0, 3),
         topic=SOME_TOPIC,
-        limit=st.integers(1, 4),
+        limit=st.integers(1, 6),
         seconds=st.sampled_from([1, 3, 30, 30]),
         order=st.sampled_from(["fifo", "fifo", "strict"]),
+        done=st.one_of(st.just([]), st.lists(NUMBERS, max_size=4)),
     )
-    def claim(self, number, topic, limit, seconds, order):
+    def claim(self, number, topic, limit, seconds, order, done):
+        done = self.deliveries(done)
+        current = [self.of_receipt(*delivery) for delivery in done]
+        claims = {"limit": limit, "visible_after_s": seconds, "order": order}
+        claims["done"] = [message for _, message in done]
+        self.remove(done, current)
+        if None in current:
+            with pytest.raises(StaleReceiptError) as caught:
+                self.doors[number].messages.claim(topic, **claims)
+            self.expect_named(done, current, caught)
+            return
         queue = self.queue_of(number, topic)
-        self.refresh_if_due(queue)
-        copies = self.queues[queue]
-        in_hand = any(copy.state == "hidden" and copy.attempts for copy in copies)
-        expected = []
-        for copy in self.ready(queue) if order == "fifo" or not in_hand else ():
-            if len(expected) == limit:
-                break
-            if copy.expired(self.now):
-                copies.remove(copy)
-            else:
-                expected.append(copy)
+        expected = self.expect_claim(queue, limit, order)
 
-        door = self.doors[number]
-        messages = door.messages.claim(topic, limit=limit, visible_after_s=seconds, order=order)
+        messages = self.doors[number].messages.claim(topic, **claims)
 
         assert [copy.id for copy in expected] == [message.message_id for message in messages]
         for copy, message in zip(expected, messages, strict=True):
@@ -194,26 +221,66 @@ class MessageMachine(RuleBasedStateMachine):
             copy.receipt, copy.session = message.receipt, DOORS[number][1]
             assert (copy.body, copy.attempts) == (message.body, message.attempts)
             assert (-copy.rank, copy.visible) == (message.priority, message.visible_ms)
+            assert copy.expires == message.expires_ms
             kind, name = queue
             address = (name, None) if kind == "agent" else (None, name)
             assert address == (message.to, message.topic)
             self.taken.append((queue, message))
 
+    def expect_claim(self, queue, limit, order):
+        """Take from the model what a claim should give."""
+        self.refresh_if_due(queue)
+        copies, unclaimed = self.queues[queue], self.unclaimed(queue)
+        in_hand = any(copy.state == "hidden" and copy.attempts for copy in copies)
+        expected = []
+        for copy in self.ready(queue) if order == "fifo" or not in_hand else ():
+            if len(expected) == limit:
+                break
+            if copy in unclaimed:
+                unclaimed.remove(copy)
+                copies.append(copy)
+            if copy.expired(self.now):
+                copies.remove(copy)
+            else:
+                expected.append(copy)
+        return expected
+
     @precondition(lambda self: self.taken)
     @rule(numbers=st.lists(NUMBERS, max_size=4))
     def ack_many(self, numbers):
-        deliveries = [self.delivery(number) for number in numbers]
-        deliveries = [each for n, each in enumerate(deliveries) if each not in deliveries[:n]]
-        current = [self.of_receipt(*delivery) for delivery in deliveries]
-        messages = [message for _, message in deliveries]
+        done = self.deliveries(numbers)
+        current = [self.of_receipt(*delivery) for delivery in done]
+        messages = [message for _, message in done]
         if None in current:
             with pytest.raises(StaleReceiptError) as caught:
                 self.doors[0].messages.ack(*messages)
-            for copy, message in zip(current, messages, strict=True):
-                assert (copy is None) == (message.receipt in str(caught.value))
+            self.expect_named(done, current, caught)
         else:
             assert len(messages) == self.doors[0].messages.ack(*messages)
-        for (queue, _), copy in zip(deliveries, current, strict=True):
+        self.remove(done, current)
+
+    @precondition(lambda self: self.taken)
+    @rule(leave=st.sets(st.integers(0, 5), max_size=2))
+    def ack_the_last_batch_but_some(self, leave):
+        token = self.taken[-1][1].receipt.partition("-")[2]
+        batch = [each for each in self.taken if each[1].receipt.endswith(token)]
+        done = [each for n, each in enumerate(batch) if n not in leave]
+        done = [each for each in done if self.of_receipt(*each) is not None]
+        current = [self.of_receipt(*delivery) for delivery in done]
+        assert len(done) == self.doors[0].messages.ack(*(message for _, message in done))
+        self.remove(done, current)
+
+    def deliveries(self, numbers):
+        """Return different ones of the deliveries."""
+        found = [self.delivery(number) for number in numbers] if self.taken else []
+        return [each for n, each in enumerate(found) if each not in found[:n]]
+
+    def expect_named(self, done, current, caught):
+        for copy, (_, message) in zip(current, done, strict=True):
+            assert (copy is None) == (message.receipt in str(caught.value))
+
+    def remove(self, done, current):
+        for (queue, _), copy in zip(done, current, strict=True):
             if copy is not None:
                 self.queues[queue].remove(copy)
 
@@ -244,8 +311,7 @@ class MessageMachine(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def revive(self, number):
-        for queue in QUEUES:
-            self.refresh_if_overdue(queue)
+        self.refresh_overdue()
         self.doors[0].messages.dead()
         dead = [c for copies in self.queues.values() for c in copies if c.state == "dead"]
         if not dead:
@@ -259,10 +325,6 @@ class MessageMachine(RuleBasedStateMachine):
             copy.state, copy.attempts, copy.visible = "ready", 0, self.now
             copy.revived = True
             copy.expires = None if copy.expired(self.now) else copy.expires
-
-    def refresh_if_overdue(self, queue):
-        if any(c.state == "hidden" and c.visible <= self.now for c in self.queues[queue]):
-            self.refresh(queue)
 
     # --- the world ---
 
@@ -284,23 +346,16 @@ class MessageMachine(RuleBasedStateMachine):
 
     @rule()
     def prune(self):
+        self.refresh_overdue()
         gone = 0
         for copies in self.queues.values():
             for copy in list(copies):
-                if copy.state != "dead" and copy.receipt is None and copy.expired(self.now):
+                if copy.state != "dead" and copy.attempts == 0 and copy.expired(self.now):
                     copies.remove(copy)
                     gone += 1
         referred = {copy.id for copies in self.queues.values() for copy in copies}
-        kept = [
-            sent
-            for sent, *_ in self.broadcasts
-            if sent.expires_ms > self.now
-            or sent is self.broadcasts[-1][0]
-            or sent.message_id in referred
-        ]
-        forgotten = {sent.message_id for sent, *_ in self.broadcasts} - {
-            sent.message_id for sent in kept
-        }
+        expired = {sent.message_id for sent in self.broadcasts if sent.expires_ms <= self.now}
+        forgotten = expired - referred
         gone += len(forgotten - self.forgotten)
         self.forgotten |= forgotten
         assert gone == self.doors[0].messages.prune()
@@ -315,16 +370,25 @@ class MessageMachine(RuleBasedStateMachine):
         expected = dict.fromkeys(["ready", "delayed", "claimed", "dead"], 0)
         for copies in self.queues.values():
             for copy in copies:
-                if copy.state == "dead" or not copy.expired(self.now):
+                if copy.attempts or not copy.expired(self.now):
                     expected[self.shown(copy)] += 1
         assert tuple(expected.values()) == counts[:4]
 
+    @invariant()
+    def no_row_is_left_of_what_is_done(self):
+        if not hasattr(self, "queues"):
+            return
+        said = {sent.message_id for sent in self.broadcasts} - self.forgotten
+        own = {c.id for copies in self.queues.values() for c in copies} - self.forgotten - said
+        rows = self.doors[0].read(lambda tx: tx.tx.one("backup_counts"))
+        assert len(own | said) == rows[COUNTED.index("messages")]
+
     def shown(self, copy):
-        if copy.state != "hidden":
-            return copy.state
-        if copy.visible <= self.now:
-            return "ready"
-        return "claimed" if copy.receipt else "delayed"
+        if copy.state == "hidden" and copy.visible > self.now:
+            return "claimed" if copy.receipt else "delayed"
+        if copy.state == "dead" or (copy.state == "hidden" and copy.attempts >= copy.attempts_max):
+            return "dead"
+        return "dead" if copy.attempts and copy.expired(self.now) else "ready"
 
     @rule(number=st.integers(0, 3), topic=SOME_TOPIC)
     def look(self, number, topic):
@@ -337,8 +401,7 @@ class MessageMachine(RuleBasedStateMachine):
         self.look_at_the_dead()
 
     def look_at_the_dead(self):
-        for queue in QUEUES:
-            self.refresh_if_overdue(queue)
+        self.refresh_overdue()
         found = sorted(message.message_id for message in self.doors[0].messages.dead())
         dead = [c for copies in self.queues.values() for c in copies if c.state == "dead"]
         assert sorted(copy.id for copy in dead) == found

@@ -453,10 +453,10 @@ def test_pruning_forgets_the_expired_and_the_old_dead(store, clock):
     messages.send("dead", topic="d", attempts_max=1)
     messages.claim("d")[0].nack()
     messages.send("everyone", ttl_s=1)
-    messages.send("newest", ttl_s=1)
+    messages.send("odd", ttl_s=1, priority=1)
     clock.advance(1)
 
-    assert 2 == messages.prune()
+    assert 3 == messages.prune()
     assert 1 == messages.counts().dead
     clock.advance((round(store.config.event_retention_s * 1000)) / 1000)
     assert 1 == messages.prune()

@@ -10,7 +10,7 @@ import swarm_memory
 ROOT = Path(swarm_memory.__file__).parent
 BASE = {"errors", "key", "model", "codec", "clock", "config", "merge", "context"}
 BASE |= {"layout", "locate", "checks", "patterns"}
-PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters"}  # of services
+PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache"}
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts"}

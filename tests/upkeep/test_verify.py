@@ -141,10 +141,21 @@ KINDS = {
         ("leases", "s", "lease held", "two hold what one may hold"),
     ),
     "a message": (
-        "UPDATE messages SET state = 'lost' WHERE queue = 'topic:builds'",
+        "UPDATE message_runs SET state = 'lost' WHERE queue = 'topic:builds'",
         ("messages", "s", "message", "unknown state lost"),
     ),
-    "a broadcast": ("DELETE FROM broadcasts", ("messages", "s", "message", "text is missing")),
+    "a broadcast": (
+        "DELETE FROM messages WHERE queue = 'everyone'",
+        ("messages", "s", "message", "text is missing"),
+    ),
+    "a run": (
+        "UPDATE message_runs SET size = 2 WHERE receipt <> ''",
+        ("messages", "s", "message", "other messages in its run"),
+    ),
+    "a cursor of messages": (
+        "UPDATE message_cursors SET all_seq = 99999",
+        ("cursors", "s", "messages/agent:c", "points to 99999"),
+    ),
     "a cursor": (
         "UPDATE facts SET value = 99999 WHERE name = 'cursor/a/sync'",
         ("cursors", "s", "cursor/a/sync", "points to 99999"),

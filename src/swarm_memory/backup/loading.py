@@ -47,8 +47,8 @@ CLEAR = (
     "restore_clear_arms",
     "restore_clear_conflicts",
     "restore_clear_messages",
-    "restore_clear_broadcasts",
-    "restore_clear_broadcast_cursors",
+    "restore_clear_message_runs",
+    "restore_clear_message_cursors",
     "restore_clear_seats",
 )
 # What a chain replaces as a whole with each of its files.

@@ -19,7 +19,8 @@ LATER = (
     "restore_later_outcomes",
     "restore_later_conflicts",
     "restore_later_messages",
-    "restore_later_broadcasts",
+    "restore_later_runs",
+    "restore_shorter_runs",
 )
 SHOWN_MAX = 3
 

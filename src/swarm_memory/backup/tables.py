@@ -79,29 +79,28 @@ OTHERS = (
     ),
     CONFLICTS,
     _table(
-        "broadcasts",
-        "backup_broadcasts",
-        1,
-        "restore_broadcast",
-        "seq swarm message_id rank sender type body correlation reply_to attempts_max sent_ms"
-        " visible_ms expires_ms",
-        "sent_ms",
-    ),
-    _table(
         "messages",
         "backup_messages",
         1,
         "restore_message",
-        "seq swarm queue message_id state rank sender type body broadcast_seq correlation reply_to"
-        " attempts attempts_max claimed sent_ms visible_ms expires_ms reason dead_ms",
+        "seq swarm queue odd message_id rank sender type body correlation reply_to attempts_max"
+        " sent_ms visible_ms expires_ms",
         "sent_ms",
     ),
     _table(
-        "broadcast_cursors",
-        "backup_broadcast_cursors",
+        "message_runs",
+        "backup_message_runs",
+        3,
+        "restore_message_run",
+        "swarm queue first last size log state rank attempts attempts_max claimed visible_ms"
+        " expires_ms reason message_id dead_ms",
+    ),
+    _table(
+        "message_cursors",  # after the messages
+        "backup_message_cursors",
         2,
-        "broadcast_cursor",
-        "swarm agent upto",
+        "restore_message_cursor",
+        "swarm queue own_seq all_seq odd_seq",
     ),
 )
 EVENTS = _table(
@@ -121,5 +120,6 @@ LEFT_OUT = {
     "usage": "counted anew from the records",
     "seats": "who held a lease before a restore does not hold it after; tokens stay as a floor",
     "migrations": "belongs to the schema",
+    "sqlite_sequence": "SQLite's own; no cursor of a queue may be past it",
 }
 EMPTY = ("", "", "")  # before the first row of a table that is ordered by texts

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from swarm_memory.swarm import Swarm
 
 COUNTED = ["records", "history", "events", "choices", "outcomes", "conflicts", "ops"]
-COUNTED += ["messages", "broadcasts"]
+COUNTED += ["messages", "message_runs"]
 _BEFORE_ALL = -1
 
 

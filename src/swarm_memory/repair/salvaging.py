@@ -12,6 +12,7 @@ from swarm_memory.codec import Compressor
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.importers.items import TableReport
 from swarm_memory.importers.sqlite_rows import RowReader
+from swarm_memory.repair.queues import Queues
 from swarm_memory.rows import meaning, unseal_dictionary
 
 TYPE_CHECKING = False
@@ -91,20 +92,32 @@ class Remains:
 
     def others(self) -> Iterator[tuple[str, dict[str, Json]]]:
         """Yield (table, row) of the tables besides records, as a backup holds them."""
-        said: set[int] = set()  # the broadcasts whose text is there
+        queues = Queues()
         for table in OTHERS:
             if table.name in {DICTIONARIES.name, "arms"}:
                 continue
-            for row in self.rows(table.name, table.place):
-                if table.name == "broadcasts":
-                    said.add(row["seq"])
-                if table.name == "messages" and not (row["body"] or row["broadcast_seq"] in said):
-                    self._lose(table.name, row, "its text is lost")
-                    continue
-                # Beyond the last broadcast that is left, an agent would miss the next ones.
-                row["upto"] = min(row.get("seq") or 0, max(said, default=0))
-                row["claimed"] = row.get("receipt") is not None
+            for row in self._mended(table.name, table.place, queues):
                 yield table.name, {name: row[name] for name in table.columns}
+
+    def _mended(self, name: str, place: int, queues: Queues) -> Iterator[dict[str, Json]]:
+        """Yield the rows of a table, those of messages so that they fit each other."""
+        rows = self.rows(name, place)
+        if name == "messages":
+            for row in rows:
+                queues.add_message(row)
+                yield row
+        elif name == "message_runs":
+            for row in rows:
+                if not queues.add_run(row):
+                    problem = "its messages are lost"
+                    self.losses.append(Loss(name, row["swarm"], row["queue"], problem))
+            for row in self.rows("message_cursors", 2):
+                queues.add_cursor(row)
+            yield from queues.runs()
+        elif name == "message_cursors":
+            yield from queues.cursors()
+        else:
+            yield from rows
 
     def events(self) -> list[dict[str, Json]]:
         """Return the readable events in order."""

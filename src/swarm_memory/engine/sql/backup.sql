@@ -13,13 +13,13 @@ SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM history),
     (SELECT count(*) FROM events), (SELECT count(*) FROM choices),
     (SELECT count(*) FROM outcomes), (SELECT count(*) FROM conflicts),
     (SELECT count(*) FROM ops), (SELECT count(*) FROM messages),
-    (SELECT count(*) FROM broadcasts)
+    (SELECT count(*) FROM message_runs)
 
 -- backup_swarms --
 -- Every swarm that left anything behind.
 SELECT swarm FROM records UNION SELECT swarm FROM events UNION SELECT swarm FROM seats
 UNION SELECT swarm FROM facts UNION SELECT swarm FROM messages UNION SELECT swarm FROM outcomes
-UNION SELECT swarm FROM broadcasts UNION SELECT swarm FROM dictionaries
+UNION SELECT swarm FROM dictionaries
 ORDER BY swarm
 
 -- backup_records --
@@ -130,27 +130,27 @@ ORDER BY swarm, conflict_id
 LIMIT :limit
 
 -- backup_messages --
--- The next messages, those in a consumer's hands too: they are under way until acknowledged.
-SELECT seq, swarm, queue, message_id, state, rank, sender, type, body, broadcast_seq, correlation,
-    reply_to, attempts, attempts_max, receipt IS NOT NULL, sent_ms, visible_ms, expires_ms, reason,
-    dead_ms
+-- The next messages.
+SELECT seq, swarm, queue, odd, message_id, rank, sender, type, body, correlation, reply_to,
+    attempts_max, sent_ms, visible_ms, expires_ms
 FROM messages
 WHERE seq > :after_a
 ORDER BY seq
 LIMIT :limit
 
--- backup_broadcasts --
--- The next broadcasts.
-SELECT seq, swarm, message_id, rank, sender, type, body, correlation, reply_to, attempts_max,
-    sent_ms, visible_ms, expires_ms
-FROM broadcasts
-WHERE seq > :after_a
-ORDER BY seq
+-- backup_message_runs --
+-- The next runs of messages, those in a consumer's hands too: they are under way until
+-- acknowledged.
+SELECT swarm, queue, first, last, size, log, state, rank, attempts, attempts_max, receipt <> '',
+    visible_ms, expires_ms, reason, message_id, dead_ms
+FROM message_runs
+WHERE (swarm, queue, first) > (:after_a, :after_b, :after_c)
+ORDER BY swarm, queue, first
 LIMIT :limit
 
--- backup_broadcast_cursors --
--- The next cursors of agents among the broadcasts.
-SELECT swarm, agent, seq FROM broadcast_cursors
-WHERE (swarm, agent) > (:after_a, :after_b)
-ORDER BY swarm, agent
+-- backup_message_cursors --
+-- The next cursors of queues.
+SELECT swarm, queue, own_seq, all_seq, odd_seq FROM message_cursors
+WHERE (swarm, queue) > (:after_a, :after_b)
+ORDER BY swarm, queue
 LIMIT :limit

@@ -20,14 +20,14 @@ LIMIT :limit
 
 -- doctor_abandoned --
 -- Who took messages and neither finished them nor gave them back in time.
-SELECT swarm, consumer, session, count(*) FROM messages
-WHERE state = 'hidden' AND receipt IS NOT NULL AND visible_ms <= :now_ms
+SELECT swarm, consumer, session, sum(size) FROM message_runs
+WHERE state = 'hidden' AND receipt <> '' AND visible_ms <= :now_ms
 GROUP BY swarm, consumer, session
 LIMIT :limit
 
 -- doctor_dead --
 -- The queues that hold dead messages.
-SELECT swarm, queue, count(*) FROM messages
+SELECT swarm, queue, count(*) FROM message_runs
 WHERE state = 'dead'
 GROUP BY swarm, queue
 LIMIT :limit

@@ -28,22 +28,26 @@ FROM outcomes
 GROUP BY swarm, task_type, coalesce(strategy, '')
 
 -- restore_message --
--- One message; nobody has it in hand any more, so what somebody had is ready again.
-INSERT INTO messages (seq, swarm, queue, message_id, state, rank, sender, type, body, broadcast_seq,
-    correlation, reply_to, attempts, attempts_max, sent_ms, visible_ms, expires_ms, reason, dead_ms)
-VALUES (:seq, :swarm, :queue, :message_id,
-    CASE WHEN NOT :claimed THEN :state WHEN :attempts < :attempts_max THEN 'ready' ELSE 'dead' END,
-    :rank, :sender, :type, :body, :broadcast_seq, :correlation, :reply_to, :attempts, :attempts_max,
-    :sent_ms, :visible_ms, :expires_ms,
-    CASE WHEN :claimed THEN 'the store was restored' ELSE :reason END,
-    CASE WHEN :claimed AND :attempts >= :attempts_max THEN :visible_ms ELSE :dead_ms END)
+-- One message.
+INSERT INTO messages (seq, swarm, queue, odd, message_id, rank, sender, type, body, correlation,
+    reply_to, attempts_max, sent_ms, visible_ms, expires_ms)
+VALUES (:seq, :swarm, :queue, :odd, :message_id, :rank, :sender, :type, :body, :correlation,
+    :reply_to, :attempts_max, :sent_ms, :visible_ms, :expires_ms)
 
--- restore_broadcast --
--- One broadcast.
-INSERT INTO broadcasts (seq, swarm, message_id, rank, sender, type, body, correlation, reply_to,
-    attempts_max, sent_ms, visible_ms, expires_ms)
-VALUES (:seq, :swarm, :message_id, :rank, :sender, :type, :body, :correlation, :reply_to,
-    :attempts_max, :sent_ms, :visible_ms, :expires_ms)
+-- restore_message_run --
+-- One run of messages; nobody has it in hand any more, so the time of whoever had it is over.
+INSERT INTO message_runs (swarm, receipt, queue, first, last, size, log, state, rank, attempts,
+    attempts_max, visible_ms, expires_ms, reason, message_id, dead_ms)
+VALUES (:swarm, '', :queue, :first, :last, :size, :log, :state, :rank, :attempts, :attempts_max,
+    CASE WHEN :claimed THEN 0 ELSE :visible_ms END, :expires_ms,
+    CASE WHEN :claimed THEN 'the store was restored' ELSE :reason END, :message_id, :dead_ms)
+
+-- restore_message_cursor --
+-- One cursor, after the messages: a new store's next message has the number after the last one,
+-- which no cursor may be past.
+INSERT INTO message_cursors (swarm, queue, own_seq, all_seq, odd_seq)
+SELECT :swarm, :queue, min(:own_seq, newest), min(:all_seq, newest), min(:odd_seq, newest)
+FROM (SELECT coalesce(max(seq), 0) AS newest FROM messages)
 
 -- restore_usage --
 -- Count all records.
@@ -96,12 +100,21 @@ DELETE FROM outcomes WHERE at_ms > :at_ms
 DELETE FROM conflicts WHERE at_ms > :at_ms
 
 -- restore_later_messages --
--- Messages sent after a time.
+-- Messages sent after a time; what nobody claimed ends where it then ended.
 DELETE FROM messages WHERE sent_ms > :at_ms
 
--- restore_later_broadcasts --
--- Broadcasts sent after a time.
-DELETE FROM broadcasts WHERE sent_ms > :at_ms
+-- restore_later_runs --
+-- Runs of which no message is left; `at_ms` says since when.
+DELETE FROM message_runs
+WHERE :at_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE seq = first)
+
+-- restore_shorter_runs --
+-- Runs of which messages are missing that were sent after a time end before them.
+UPDATE message_runs SET (size, last) = (
+    SELECT count(*), max(seq) FROM messages AS m
+    WHERE m.swarm = message_runs.swarm AND m.queue = log AND m.odd IS NULL
+        AND m.seq BETWEEN first AND message_runs.last)
+WHERE :at_ms IS NOT NULL AND size > 1
 
 -- restore_clear_records --
 -- All records; what follows clears the other tables. Dictionaries stay: processes that are
@@ -148,13 +161,13 @@ DELETE FROM conflicts
 -- All messages.
 DELETE FROM messages
 
--- restore_clear_broadcasts --
--- All broadcasts.
-DELETE FROM broadcasts
+-- restore_clear_message_runs --
+-- All runs of messages.
+DELETE FROM message_runs
 
--- restore_clear_broadcast_cursors --
--- All cursors among the broadcasts.
-DELETE FROM broadcast_cursors
+-- restore_clear_message_cursors --
+-- All cursors of queues.
+DELETE FROM message_cursors
 
 -- restore_clear_seats --
 -- All seats at leases: nobody holds anything after a restore.

@@ -87,9 +87,7 @@ SELECT 'conflicts', swarm, conflict_id FROM conflicts
 WHERE NOT (json_valid(mine) AND coalesce(json_valid(base), 1) AND coalesce(json_valid(theirs), 1)
     AND coalesce(json_valid(result), 1))
 UNION ALL
-SELECT 'messages', swarm, message_id FROM messages WHERE NOT coalesce(json_valid(body), 1)
-UNION ALL
-SELECT 'broadcasts', swarm, message_id FROM broadcasts WHERE NOT json_valid(body)
+SELECT 'messages', swarm, message_id FROM messages WHERE NOT json_valid(body)
 LIMIT :limit
 
 -- verify_seats --
@@ -117,27 +115,34 @@ HAVING count(*) > 1 AND (max(mode) <> 'read' OR min(mode) <> 'read'
 LIMIT :limit
 
 -- verify_messages --
--- Messages that no sequence of calls leads to.
-SELECT m.swarm, m.message_id, m.queue, CASE
-        WHEN m.state NOT IN ('ready', 'hidden', 'dead') THEN 'unknown state ' || m.state
-        WHEN m.state <> 'hidden' AND m.receipt IS NOT NULL THEN 'claimed but not hidden'
-        WHEN m.attempts < 0 OR m.attempts > m.attempts_max THEN 'more attempts than it may have'
-        ELSE 'its text is missing' END
-FROM messages AS m LEFT JOIN broadcasts AS b ON b.seq = m.broadcast_seq
-WHERE m.state NOT IN ('ready', 'hidden', 'dead')
-    OR (m.state <> 'hidden' AND m.receipt IS NOT NULL)
-    OR m.attempts < 0 OR m.attempts > m.attempts_max
-    OR (m.body IS NULL AND b.body IS NULL)
+-- Runs of messages that no sequence of calls leads to, by what was sent first in them.
+SELECT r.swarm, coalesce(m.message_id, r.log || ' ' || r.first), r.queue, CASE
+        WHEN r.state NOT IN ('ready', 'hidden', 'dead') THEN 'unknown state ' || r.state
+        WHEN r.state <> 'hidden' AND r.receipt <> '' THEN 'claimed but not hidden'
+        WHEN r.attempts < 0 OR r.attempts > r.attempts_max THEN 'more attempts than it may have'
+        WHEN m.seq IS NULL THEN 'its text is missing'
+        ELSE 'other messages in its run than were claimed' END
+FROM message_runs AS r LEFT JOIN messages AS m
+    ON m.seq = r.first AND m.swarm = r.swarm AND m.queue = r.log
+WHERE r.state NOT IN ('ready', 'hidden', 'dead')
+    OR (r.state <> 'hidden' AND r.receipt <> '')
+    OR r.attempts < 0 OR r.attempts > r.attempts_max
+    OR m.seq IS NULL
+    OR (r.size = 1 AND r.first <> r.last)
+    OR (r.size > 1 AND r.size <> (SELECT count(*) FROM messages AS n
+        WHERE n.swarm = r.swarm AND n.queue = r.log AND n.odd IS NULL
+            AND n.seq BETWEEN r.first AND r.last))
 LIMIT :limit
 
 -- verify_cursors --
--- Places in the change log and among the broadcasts that nothing was written at yet.
+-- Places in the change log and among the messages that nothing was written at yet.
 SELECT swarm, name, value FROM facts
 WHERE (name LIKE 'cursor/%' OR name = 'folded_seq')
     AND (value < 0 OR value > (SELECT coalesce(max(seq), 0) FROM events))
 UNION ALL
-SELECT swarm, 'broadcasts/' || agent, seq FROM broadcast_cursors
-WHERE seq < 0 OR seq > (SELECT coalesce(max(seq), 0) FROM broadcasts)
+SELECT swarm, 'messages/' || queue, max(own_seq, all_seq, odd_seq) FROM message_cursors
+WHERE min(own_seq, all_seq, odd_seq) < 0 OR max(own_seq, all_seq, odd_seq) > (
+    SELECT seq FROM sqlite_sequence WHERE name = 'messages')
 LIMIT :limit
 
 -- verify_dictionaries --
