@@ -19,7 +19,7 @@ import mutants
 from recording_vfs import Journal, RecordingVFS
 
 from swarm_memory import Swarm
-from swarm_memory.engine import checkpoint, sqlite, sync
+from swarm_memory.engine import checkpoint, sync
 from swarm_memory.engine import mark as marks
 
 Spec = namedtuple("Spec", "folder seed calls pages mutant deaths protocol")
@@ -247,7 +247,9 @@ def prepare(spec):
             between()
         journal.step(name)
 
-    sync.reached = sqlite.reached = reached
+    for name, module in list(sys.modules.items()):
+        if name.startswith("swarm_memory.engine") and hasattr(module, "reached"):
+            module.reached = reached
     sync.datasync = lambda descriptor: journal.sync(os.fstat(descriptor).st_ino, during)
     sync.sync_folder = lambda path: journal.sync_folder()
     shared = {"shared": lambda: True, "direct": lambda: False, "mixed": lambda: os.getpid() % 2}
