@@ -1,5 +1,6 @@
 """The log is moved beside the writers, by processes that stay, and nobody's data with it."""
 
+import subprocess
 import sys
 import threading
 
@@ -45,17 +46,43 @@ def test_the_log_of_a_process_that_stays_is_bounded_and_loses_nothing(small, pat
         assert set(range(puts - 100, puts)) == {r.value["n"] for r in swarm.records.scan("x")}
 
 
-def test_a_process_that_passes_by_leaves_the_log_alone(path, monkeypatch):
+def fill(path):
+    """Leave a log of so many pages behind that somebody should move it."""
     with open_store(path) as swarm:
         swarm.records.put_many([(f"x/{number}", "v" * 2000) for number in range(100)])
-    pages = log_bytes(path) // PAGE_BYTES
-    monkeypatch.setattr(checkpoint, "PAGES", {"full": pages // 2, "relaxed": pages // 2})
-    before = path.read_bytes()
 
+
+def test_a_process_that_passes_by_leaves_the_log_to_others_who_are_there(path, monkeypatch):
+    program = (
+        "import sys; from swarm_memory import Swarm; swarm = Swarm.open(sys.argv[1])\n"
+        "swarm.records.get('x/one'); print('here', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", program, f"sqlite:///{path}"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert "here\n" == other.stdout.readline()
+        monkeypatch.setattr(checkpoint, "PAGES_ALONE", 1)
+        before = path.read_bytes()
+        fill(path)
+        assert before == path.read_bytes()
+        assert log_bytes(path) > 0
+        other.communicate("go\n")
+
+
+def test_the_only_process_moves_a_large_log_before_it_goes(path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "PAGES_ALONE", 10_000)
+    fill(path)
+    assert log_bytes(path) > 0
+    monkeypatch.setattr(checkpoint, "PAGES_ALONE", 10)
     with open_store(path) as swarm:
         swarm.records.put("x/one", 1)
+    assert 0 == log_bytes(path)
 
-    assert before == path.read_bytes()
+    with open_store(path) as swarm:
+        assert 101 == len(swarm.records.scan("x"))
+        with open_store(path) as again:
+            again.records.put("x/two", 2)
+        assert log_bytes(path) > 0, "this process still has it open"
 
 
 def test_a_log_beyond_measure_is_moved_by_anybody(small, path):

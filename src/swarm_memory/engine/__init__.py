@@ -82,6 +82,9 @@ if TYPE_CHECKING:
             As long as it stays, a record that was read after it was asked for is current.
             """
 
+        def flush(self) -> None:
+            """Make sure that no power loss can undo what has been committed until now."""
+
         def version(self) -> int:
             """Return a number that differs after any commit, by whatever process."""
 
@@ -133,12 +136,16 @@ def open_engine(
     if not path:
         raise InvalidArgumentError(f"{url!r} names no file", hint="use sqlite:///memory.db")
     from swarm_memory.clock import SystemClock
-    from swarm_memory.engine.sqlite import SqliteEngine
 
     if failpoint:
         from swarm_memory.engine.sync import arm
 
         arm(failpoint)
-    return SqliteEngine(
-        path, durability=durability, clock=clock or SystemClock(), busy_timeout_s=busy_timeout_s
-    )
+    clock = clock or SystemClock()
+    if path == ":memory:":
+        from swarm_memory.engine.memory import MemoryEngine
+
+        return MemoryEngine(durability=durability, clock=clock, busy_timeout_s=busy_timeout_s)
+    from swarm_memory.engine.sqlite import SqliteEngine
+
+    return SqliteEngine(path, durability=durability, clock=clock, busy_timeout_s=busy_timeout_s)

@@ -47,6 +47,12 @@ def translate(error: apsw.Error, path: str) -> SwarmMemoryError:
     return unavailable
 
 
+def is_failed_sync(error: BaseException) -> bool:
+    """Tell whether the driver met a sync that failed."""
+    code = getattr(error, "extendedresult", 0)
+    return code in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+
+
 def _busy(error: apsw.Error, path: str) -> EngineBusyError:
     from swarm_memory.engine.holder import holder_of_write_lock
 

@@ -3,17 +3,21 @@
 One real block beside the database holds 8-byte words that are read and written whole, by pread
 and pwrite: a mapped page would kill the process when the disk is full or the file is cut. The
 header says for which file on which start of the machine the counters hold. Nothing durable hangs
-on them: a lost, doubled or foreign mark costs syncs, never a commit.
+on them: a lost, doubled or foreign mark costs syncs, never a commit. What readers keep does hang
+on it, so whoever writes or reads by a mark that was deleted looks for the new one first.
 
-The locks are byte ranges behind the block: they end with their process, a forked child does not
-have them, and the system tells who has one.
+Counters: the numbers assigned, published and synced (see `sync`), whether a sync failed, the
+last commit that touched what readers keep, and the inode of the log whose name is durable.
+
+The locks are byte ranges behind the block: they end with their process, and a forked child does
+not have them.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-import time
+from contextlib import suppress
 
 try:
     import fcntl
@@ -26,16 +30,16 @@ if TYPE_CHECKING:
 
 SUFFIX = "-mark"
 BLOCK_BYTES = 4096
-TURN, GATE, LEAD = BLOCK_BYTES, BLOCK_BYTES + 1, BLOCK_BYTES + 2  # where the locks lie
+TURN, GATE, LEAD, USE = range(BLOCK_BYTES, BLOCK_BYTES + 4)  # where the locks lie
 
 _MAGIC = 0x314B52414D6D7753  # "SwmMARK1"
 _HEADER = struct.Struct("<6Q")  # magic, start, device, inode, epoch, check
-_COUNTERS = struct.Struct("<5Q")
+_COUNTERS = struct.Struct("<6Q")
 _WORD = struct.Struct("<Q")
 _BYTES = _HEADER.size + _COUNTERS.size
-ASSIGNED, PUBLISHED, SYNCED, POISONED, TOUCHED = range(5)
+ASSIGNED, PUBLISHED, SYNCED, POISONED, TOUCHED, NAMED = range(6)
+_NUMBERS = 1 << 62
 _SALT = 0x9E3779B97F4A7C15
-_FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux
 
 
 class Mark:
@@ -46,13 +50,26 @@ class Mark:
         boot_id: See `SystemClock.boot_id`.
     """
 
-    __slots__ = ("_header", "_identity", "descriptor")
+    __slots__ = ("_header", "_identity", "_path", "descriptor")
 
     def __init__(self, path: str, place: tuple[int, int], boot_id: int) -> None:
+        self._path = path
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        new = not os.path.exists(path + SUFFIX)
         self.descriptor = os.open(path + SUFFIX, flags, 0o600)
+        if new and os.path.exists(path):
+            os.fchmod(self.descriptor, os.stat(path).st_mode & 0o666)  # who may write one, both
         self._identity = (_MAGIC, boot_id, *place)
         self._header = b""
+        self._use()
+
+    def again(self) -> Mark:
+        """Return the mark that is there now, made anew if there is none."""
+        return Mark(self._path, self._identity[2:], self._identity[1])
+
+    def exists(self) -> bool:
+        """Tell whether nobody has deleted the file; others would use a new one."""
+        return os.fstat(self.descriptor).st_nlink > 0
 
     def read(self) -> Sequence[int] | None:
         """Return the counters; None if they are not for this file and this start, or are torn."""
@@ -65,7 +82,8 @@ class Mark:
                 return None
             self._header = data[: _HEADER.size]
         counters = _COUNTERS.unpack_from(data, _HEADER.size)
-        if counters[SYNCED] > counters[ASSIGNED] or counters[PUBLISHED] > counters[ASSIGNED]:
+        assigned = counters[ASSIGNED]
+        if counters[SYNCED] > assigned or counters[PUBLISHED] > assigned or assigned >= _NUMBERS:
             return None
         return counters
 
@@ -73,17 +91,17 @@ class Mark:
         """Write one counter."""
         os.pwrite(self.descriptor, _WORD.pack(value), _HEADER.size + counter * _WORD.size)
 
-    def reset(self, *, poisoned: bool = False) -> None:
-        """Begin anew, above every number there can have been.
+    def reset(self, *, poisoned: bool = False, named: int = 0) -> None:
+        """Begin anew at a random number.
 
         Only with the database's write lock held and everything committed before synced: whoever
-        still waits for an older number then finds it below `synced`, rightly.
+        still waits for an older number finds it synced or syncs once more, and a number that a
+        frozen leader meant to write lies far from the new ones.
         """
-        before = self.read()
-        base = max(time.time_ns() // 1000, before[ASSIGNED] if before else 0) + 1
+        base = _NUMBERS // 4 + int.from_bytes(os.urandom(7), "little")
         identity = (*self._identity, base)
         header = _HEADER.pack(*identity, _check(identity))
-        counters = _COUNTERS.pack(base, base, base, poisoned, base)
+        counters = _COUNTERS.pack(base, base, base, poisoned, base, named)
         # Not one write: a reader must never find a valid header before counters of another age.
         os.pwrite(self.descriptor, b"\0" * _HEADER.size, 0)
         rest = counters.ljust(BLOCK_BYTES - _HEADER.size, b"\0")
@@ -94,21 +112,24 @@ class Mark:
         """Take a lock if it is free."""
         try:
             fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-        except (BlockingIOError, PermissionError):
-            return False
+        except OSError:
+            return False  # held by somebody, or no locks are left: go on without it
         return True
 
     def unlock(self, place: int) -> None:
         """Give a lock back."""
-        fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, place)
+        with suppress(OSError):  # it ends with the process in any case
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, place)
 
-    def holder(self, place: int) -> int | None:
-        """Return the pid of the other process that has a lock; None if nobody, or unknown."""
-        if os.uname().sysname != "Linux":
-            return None
-        wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
-        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(self.descriptor, fcntl.F_GETLK, wanted))
-        return None if kind == fcntl.F_UNLCK else int(pid)
+    def alone(self) -> bool:
+        """Tell whether no other process has the mark open at this moment."""
+        alone = self.lock(USE)
+        self._use()
+        return alone
+
+    def _use(self) -> None:
+        with suppress(OSError):  # somebody is asking whether it is alone: let it think so
+            fcntl.lockf(self.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, USE)
 
     def close(self) -> None:
         """Close it; the locks go with it."""
@@ -116,8 +137,8 @@ class Mark:
 
 
 def supported() -> bool:
-    """Tell whether this system has the locks and the sync that the mark needs."""
-    return fcntl is not None and (hasattr(os, "fdatasync") or hasattr(fcntl, "F_FULLFSYNC"))
+    """Tell whether this system has the locks that the mark needs."""
+    return fcntl is not None
 
 
 def datasync(descriptor: int) -> None:
@@ -126,7 +147,7 @@ def datasync(descriptor: int) -> None:
     if full is not None:  # macOS: fdatasync does not empty the disk's cache
         fcntl.fcntl(descriptor, full)
     else:
-        os.fdatasync(descriptor)
+        getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 def _check(identity: Sequence[int]) -> int:

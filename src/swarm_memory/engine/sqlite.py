@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
+from contextlib import suppress
 
 import apsw
 
-from swarm_memory.engine import migrate, statements, sync
-from swarm_memory.engine.checkpoint import Checkpointer, move
-from swarm_memory.engine.faults import translate, translated
+from swarm_memory.engine import DURABILITIES, migrate, statements, sync
+from swarm_memory.engine.checkpoint import Checkpointer, empty, move
+from swarm_memory.engine.connections import FULL, NORMAL, Pool
+from swarm_memory.engine.faults import is_failed_sync, translate, translated
 from swarm_memory.engine.sync import reached
 from swarm_memory.engine.wake import Wake
 from swarm_memory.errors import (
@@ -32,29 +35,16 @@ if TYPE_CHECKING:
 
     from swarm_memory.clock import SystemClock
     from swarm_memory.engine import Row
+    from swarm_memory.engine.connections import Connection
     from swarm_memory.engine.sync import CommitGroup
 
     T = TypeVar("T")
 
-CACHE_KIB = 8192
-WAL_BYTES_KEPT = 64 * 1024 * 1024
-PAUSE_S_MIN, PAUSE_S_MAX = 0.0002, 0.005
 SETTLE_S = 0.0005
-WAIT_S = 0.002  # between two looks at a database in memory
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
-NORMAL, FULL = 1, 2  # PRAGMA synchronous; never 0, on any connection
 _SQL = statements.load()
 KEPT_TABLE = "records"  # readers may keep its rows until `touched` changes
 _TOUCHING = statements.writing(_SQL, KEPT_TABLE)
-_forks = 0  # counts in every forked child, so that an inherited engine notices where it is
-
-
-def _count_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
 
 
 class SqliteTx:
@@ -62,7 +52,7 @@ class SqliteTx:
 
     __slots__ = ("_changes", "_clock", "_execute", "_executemany", "committed", "now_ms", "touched")
 
-    def __init__(self, connection: _Connection, clock: SystemClock) -> None:
+    def __init__(self, connection: Connection, clock: SystemClock) -> None:
         self._execute = connection.execute
         self._executemany = connection.db.executemany
         self._changes = connection.db.changes
@@ -110,101 +100,61 @@ class SqliteTx:
         return self.one(statement, **parameters)
 
 
-class _Connection:
-    """One SQLite connection with the settings every one of ours has."""
-
-    __slots__ = ("db", "execute", "synchronous", "wal_pages")
-
-    def __init__(self, path: str, busy_timeout_s: float) -> None:
-        self.db = apsw.Connection(path)
-        self.db.set_busy_handler(_busy_handler(busy_timeout_s))
-        # A process that only passes by must not pay for a checkpoint when it closes.
-        self.db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        self.db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-        self.db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-        self.db.execute(
-            f"PRAGMA cache_size = -{CACHE_KIB}; PRAGMA cell_size_check = ON;"
-            f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}; PRAGMA temp_store = MEMORY"
-        )
-        self.execute = self.db.cursor().execute
-        self.synchronous = -1
-        self.wal_pages = 0
-        self.db.set_wal_hook(self._note_wal_pages)
-
-    def _note_wal_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
-        self.wal_pages = pages
-        return apsw.SQLITE_OK
-
-    def number(self, pragma: str) -> int:
-        value: Any = self.db.pragma(pragma)
-        return int(value)
-
-    def set_synchronous(self, wanted: int) -> None:
-        if wanted != self.synchronous:
-            self.db.execute(f"PRAGMA synchronous = {wanted}")
-            self.synchronous = wanted
-
-
-def _busy_handler(busy_timeout_s: float) -> Callable[[int], bool]:
-    began = 0.0
-
-    def wait(count: int) -> bool:
-        nonlocal began
-        now = time.monotonic()
-        if count == 0:
-            began = now
-        if now - began >= busy_timeout_s:
-            return False
-        # The clock's last digits are jitter enough, and cost no import.
-        jitter = time.perf_counter_ns() % 1024 / 1024
-        time.sleep(min(PAUSE_S_MIN * 2 ** min(count, 6), PAUSE_S_MAX) * (0.5 + jitter))
-        return True
-
-    return wait
-
-
 class SqliteEngine:
-    """An open SQLite database; safe for threads, and for a fork as long as the child opens anew."""
+    """An open database file; safe for threads, and in a forked child."""
 
     def __init__(
         self, path: str, *, durability: str, clock: SystemClock, busy_timeout_s: float
     ) -> None:
-        self.in_memory = path == ":memory:"
-        self.path = path if self.in_memory else os.path.abspath(path)
+        self.path = os.path.abspath(path)
         self.url = f"sqlite:///{self.path}"
         self.durability = durability
         self._clock = clock
         self._busy_timeout_s = busy_timeout_s
-        self._idle: list[_Connection] = []
-        self._born = _forks
-        self._closed = False
-        self._memory_lock = threading.RLock()
-        self._local = threading.local()
-        self._watch: _Connection | None = None
-        self._watch_lock = threading.Lock()
-        self._commits = 0
-        self._checkpointer = Checkpointer(lambda: self._connect().db, self.durability)
         # SQLite follows a link, and puts what belongs to a file beside that file.
-        self._file = self.path if self.in_memory else os.path.realpath(self.path)
-        with translated(self.path):
-            if not self.in_memory:
-                _create_private(self.path)
-            connection = self._connect()
+        self._file = os.path.realpath(self.path)
+        self._closed = False
+        self._joined: CommitGroup | None = None
+        self._watch: Connection | None = None
+        self._pool = Pool(self._file, busy_timeout_s)
+        self._make_locks()
+        _create_private(self._file)
+        try:
+            with translated(self._file):
+                self._open()
+        except BaseException:
+            self.close()
+            raise
+        _engines.add(self)
+
+    def _make_locks(self) -> None:
+        self._local = threading.local()
+        self._guard = threading.Lock()
+        self._watch_lock = threading.Lock()
+        self._checkpointer = Checkpointer(self._pool, self.durability, self._note)
+
+    def _open(self) -> None:
+        connection = self._pool.take()
+        try:
             if migrate.state(connection.db) < migrate.newest():
                 connection.db.pragma("journal_mode", "WAL")
                 connection.set_synchronous(FULL)
                 migrate.migrate(connection.db, self.now_ms)
-                if not self.in_memory:
-                    sync.sync_folder(os.path.dirname(self._file))
-            self._idle.append(connection)
-            self._group = self._join()
+                sync.sync_folder(os.path.dirname(self._file))
             if self._group.poisoned:
                 self._heal(connection)
+        finally:
+            self._pool.give(connection)
 
-    def _join(self) -> CommitGroup:
-        if self.in_memory:
-            return sync.CommitGroup(self.path, (0, 0), None)
-        return sync.join(self._file, self.boot_id)
+    @property
+    def _group(self) -> CommitGroup:
+        group = self._joined
+        if group is None:
+            with self._guard:
+                if self._joined is None:
+                    self._joined = sync.join(self._file, self.boot_id)
+                group = self._joined
+        return group
 
     # --- transactions ---
 
@@ -229,96 +179,93 @@ class SqliteEngine:
 
     def _select(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
         # One statement is its own snapshot: a BEGIN and a COMMIT would double what a get costs.
-        if self.in_memory:
-            return self._in_memory(lambda tx: tx.select(sql, parameters), "BEGIN")
-        connection = self._take()
+        connection = self._pool.take()
         try:
             return connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
-            raise translate(error, self.path) from error
+            raise translate(error, self._file) from error
         finally:
-            self._idle.append(connection)
+            self._pool.give(connection)
 
     def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
-        if self.in_memory:
-            return self._in_memory(fn, "BEGIN")
-        connection = self._take()
+        connection = self._pool.take()
         try:
             result = self._transaction(connection, fn, "BEGIN")
         finally:
-            self._idle.append(connection)
+            self._pool.give(connection)
         if durable and self.durability == "full":
-            self._group.flush_if_needed()  # after the snapshot: what it saw may not be synced yet
+            self.flush()  # after the snapshot: what it saw may not be synced yet
         return result
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
-        if self.in_memory:
-            return self._write_in_memory(fn)
-        group = self._begin_writing()
-        durable = (durability or self.durability) == "full"
+        durability = durability or self.durability
+        if durability not in DURABILITIES:
+            raise InvalidArgumentError(f"durability {durability!r}", hint=" or ".join(DURABILITIES))
+        durable = durability == "full"
+        group = self._group
+        group.refuse_nested()
+        sync.stay(group)
         try:
-            connection = self._take()
-            try:
-                connection.set_synchronous(FULL if durable and group.direct else NORMAL)
-                if durable:
-                    group.prepare()
-                held = group.enter()
-                try:
-                    reached("gate-held")
-                    result, number = self._commit(connection, fn, durable)
-                    self._checkpointer.committed(connection.db, connection.wal_pages)
-                finally:
-                    if held:
-                        group.leave()
-            finally:
-                self._idle.append(connection)
-        finally:
-            group.end()
-        if durable:
-            if number:
+            result, number = self._write(group, fn, durable)
+            if durable and number:
                 group.settle(number)
-            else:
+            elif durable:
                 group.flush()
-        reached("before-acknowledge")
-        return result
+            reached("before-acknowledge")
+            return result
+        finally:
+            sync.leave(group)
 
     def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
-        if self.in_memory:
-            return self._write_in_memory(lambda tx: tx.one(statement, **parameters))
-        group = self._begin_writing()
+        group = self._group
+        group.refuse_nested()
+        sync.stay(group)
         try:
-            connection = self._take()
+            group.begin(self._busy_timeout_s)
+            connection = self._pool.take()
             try:
                 connection.set_synchronous(NORMAL)
                 rows = connection.execute(_SQL[statement], parameters).fetchall()
                 self._checkpointer.committed(connection.db, connection.wal_pages)
             except (apsw.FullError, apsw.IOError) as error:
-                raise AmbiguousCommitError(f"writing to {self.path} failed: {error}") from error
+                raise self._ambiguous(error) from error
             except apsw.Error as error:
-                raise translate(error, self.path) from error
+                raise translate(error, self._file) from error
             finally:
-                self._idle.append(connection)
+                self._pool.give(connection)
         finally:
             group.end()
+            sync.leave(group)
         return rows[0] if rows else None
 
-    def _begin_writing(self) -> CommitGroup:
-        if self._born != _forks:
-            self._abandon()  # before the lock: a thread of the parent may have held it
-        group = self._group
-        group.begin(self._busy_timeout_s)
+    def _write(
+        self, group: CommitGroup, fn: Callable[[SqliteTx], T], durable: bool
+    ) -> tuple[T, int]:
+        """Run `fn` in a transaction, one of this process at a time; see `_commit`."""
         try:
-            group.check_place()
-        except BaseException:
+            group.begin(self._busy_timeout_s)
+            connection = self._pool.take()
+            try:
+                group.prepare()
+                connection.set_synchronous(FULL if durable and group.direct else NORMAL)
+                try:
+                    group.enter()
+                    reached("gate-held")
+                    committed = self._commit(group, connection, fn, durable)
+                    self._checkpointer.committed(connection.db, connection.wal_pages)
+                finally:
+                    group.leave()
+            finally:
+                self._pool.give(connection)
+        finally:
             group.end()
-            raise
-        return group
+        return committed
 
     def _commit(
-        self, connection: _Connection, fn: Callable[[SqliteTx], T], durable: bool
+        self, group: CommitGroup, connection: Connection, fn: Callable[[SqliteTx], T], durable: bool
     ) -> tuple[T, int]:
-        """Run `fn` in a transaction; return its result and its number, 0 if it wrote nothing."""
-        group, changes = self._group, connection.db.total_changes
+        """Return the result of `fn` and the transaction's number, 0 if it wrote nothing."""
+        changes = connection.db.total_changes
         number = 0
 
         def numbered(tx: SqliteTx) -> T:
@@ -333,139 +280,91 @@ class SqliteEngine:
 
         result = self._transaction(connection, numbered, "BEGIN IMMEDIATE")
         reached("committed")
-        if number:
-            group.publish(number)
-            reached("published")
+        group.publish(number)
+        reached("published")
         return result, number
 
-    def _transaction(self, connection: _Connection, fn: Callable[[SqliteTx], T], begin: str) -> T:
+    def _transaction(self, connection: Connection, fn: Callable[[SqliteTx], T], begin: str) -> T:
         execute = connection.execute
         try:
-            execute(begin)
             try:
+                execute(begin)
                 tx = SqliteTx(connection, self._clock)
                 result = fn(tx)
             except BaseException:
-                _roll_back(connection)
+                connection.roll_back()
                 raise
             try:
                 execute("COMMIT")
             except apsw.Error as error:
-                _roll_back(connection)
+                connection.roll_back()
                 if begin == "BEGIN":
                     raise
-                raise AmbiguousCommitError(f"committing to {self.path} failed: {error}") from error
+                raise self._ambiguous(error) from error
         except apsw.Error as error:
-            raise translate(error, self.path) from error
+            raise translate(error, self._file) from error
         tx.committed = True
         return result
 
-    def _write_in_memory(self, fn: Callable[[SqliteTx], T]) -> T:
-        self._group.begin(self._busy_timeout_s)
-        try:
-            result = self._in_memory(fn, "BEGIN IMMEDIATE")
-            self._commits += 1
-            return result
-        finally:
-            self._group.end()
+    def _ambiguous(self, error: apsw.Error) -> AmbiguousCommitError:
+        self._note(error)
+        return AmbiguousCommitError(f"committing to {self._file} failed: {error}")
 
-    def _in_memory(self, fn: Callable[[SqliteTx], T], begin: str) -> T:
-        # One connection holds the whole database, so its users take turns.
-        if self._born != _forks:
-            self._abandon()
-        with self._memory_lock:
-            connection = self._take()
-            self._idle.append(connection)
-            if connection.db.in_transaction:
-                return fn(SqliteTx(connection, self._clock))
-            return self._transaction(connection, fn, begin)
+    def _note(self, error: BaseException) -> None:
+        """Remember a failed sync, whoever met it: the system tells of it once only."""
+        if is_failed_sync(error):
+            self._group.poison()
 
-    def _take(self) -> _Connection:
-        if self._born != _forks:
-            self._abandon()
-        try:
-            return self._idle.pop()
-        except IndexError:
-            if self._closed:
-                raise EngineUnavailableError(
-                    f"{self.path} was closed", hint="open it again"
-                ) from None
-        with translated(self.path):
-            return self._connect()
-
-    def _connect(self) -> _Connection:
-        connection = _Connection(self.path, self._busy_timeout_s)
-        connection.set_synchronous(NORMAL)
-        return connection
-
-    def _heal(self, connection: _Connection) -> None:
+    def _heal(self, connection: Connection) -> None:
         """After a failed sync, trust the disk anew if all that is there can be read and moved.
 
         Where that is not so durable writes stay refused, and reading goes on.
         """
         db = connection.db
-        if db.execute("PRAGMA integrity_check(1)").get != "ok":
-            return
         try:
+            if db.execute("PRAGMA integrity_check(1)").get != "ok":
+                return
             db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             db.execute("BEGIN IMMEDIATE")
-        except (apsw.BusyError, apsw.IOError, apsw.FullError):
-            return
-        try:
             self._group.heal()
-        except AmbiguousCommitError:
-            return
+        except (apsw.Error, OSError):
+            return  # still refused: whoever writes durably is told why
         finally:
-            db.execute("ROLLBACK")
-
-    def _abandon(self) -> None:
-        """Leave a parent's connections alone: closing them here would drop the parent's locks."""
-        _abandoned.append(self._idle)
-        if self._watch is not None:
-            _abandoned.append([self._watch])
-            self._watch = None
-        self._watch_lock = threading.Lock()
-        self._idle = []
-        self._born = _forks
-        self._memory_lock = threading.RLock()
-        self._local = threading.local()
-        self._group = self._join()
-        self._checkpointer = Checkpointer(lambda: self._connect().db, self.durability)
+            connection.roll_back()
 
     # --- the rest of the port ---
 
     def touched(self) -> int:
         return self._group.touched()
 
+    def flush(self) -> None:
+        group = self._group
+        sync.stay(group)
+        try:
+            group.flush()
+        finally:
+            sync.leave(group)
+
     def version(self) -> int:
         """Return a number that differs after any commit, by whatever process."""
-        if self._born != _forks:
-            self._abandon()
-        with self._watch_lock, translated(self.path):
-            if self.in_memory:
-                return self._commits
+        with self._watch_lock, translated(self._file):
             if self._watch is None:
                 # data_version tells of other connections only, so watching has one of its own.
-                self._watch = self._connect()
+                self._watch = self._pool.connect()
             return self._watch.number("data_version")
 
     def wait(self, version: int, timeout_s: float) -> int:
         """Wait until `version` is no longer the current one, or the time is over."""
         deadline = time.monotonic() + timeout_s
         # The watch begins before the first look, so a commit between the two is noticed.
-        wake = None if self.in_memory else self._wake()
+        wake = self._wake()
         written = False
         while (current := self.version()) == version:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
-            if wake is None:
-                time.sleep(min(WAIT_S, left_s))
-            elif wake.wait(SETTLE_S if written else left_s):
-                # The log is written before its commit shows: look again soon, once.
-                written = not written
-            else:
-                written = False
+            # The log is written before its commit shows: look again soon, once.
+            written = wake.wait(SETTLE_S if written else left_s) and not written
         return current
 
     def _wake(self) -> Wake:
@@ -475,14 +374,14 @@ class SqliteEngine:
         return wake
 
     def usage(self) -> dict[str, int]:
-        with translated(self.path):
-            connection = self._take()
+        with translated(self._file):
+            connection = self._pool.take()
             try:
                 page = connection.number("page_size")
                 pages = connection.number("page_count")
                 free = connection.number("freelist_count")
             finally:
-                self._idle.append(connection)
+                self._pool.give(connection)
         return {
             "file_bytes": pages * page,
             "free_bytes": free * page,
@@ -492,35 +391,70 @@ class SqliteEngine:
 
     def maintain(self) -> int:
         before = self.usage()
-        with translated(self.path):
-            connection = self._take()
+        with translated(self._file):
+            connection = self._pool.take()
             try:
                 connection.db.execute("PRAGMA optimize")
                 if before["free_bytes"] > VACUUM_FREE_RATIO * before["file_bytes"]:
                     connection.db.execute("VACUUM")
-                if not self.in_memory:
-                    move(connection.db)
+                move(connection.db)
             finally:
-                self._idle.append(connection)
+                self._pool.give(connection)
         return max(0, before["file_bytes"] - self.usage()["file_bytes"])
 
     def close(self) -> None:
-        if self._born != _forks:
-            self._abandon()
+        with self._guard:
+            closed, self._closed = self._closed, True
+        if closed:
+            return
         self._checkpointer.close()
-        if not self._closed and not self.in_memory:
-            sync.leave(self._group)
-        self._closed = True
-        while self._idle:
-            self._idle.pop().db.close()
+        group = self._joined
+        if group is not None and self._checkpointer.is_due() and group.alone():
+            with suppress(EngineUnavailableError):  # then the next to come reads the log
+                connection = self._pool.take()
+                empty(connection.db)
+                self._pool.give(connection)
+        self._pool.close()
         with self._watch_lock:
             if self._watch is not None:
-                self._watch.db.close()
+                self._pool.discard(self._watch)
             self._watch = None
+        if group is not None:
+            sync.leave(group)
+
+    # --- forks ---
+
+    def _settle_before_fork(self) -> None:
+        """Let nobody but the forking thread use a connection, as far as that is ours to say."""
+        self._checkpointer.close()
+
+    def _begin_in_child(self) -> bool:
+        """Begin anew in a forked child; False if that cannot be."""
+        if self._watch is not None and not self._watch_lock.locked():
+            self._pool.discard(self._watch)
+        self._watch = None
+        self._joined = None
+        self._make_locks()
+        return self._pool.begin_in_child()
 
 
-_abandoned: list[list[_Connection]] = []  # keeps a forked child from closing its parent's files
+_engines: weakref.WeakSet[SqliteEngine] = weakref.WeakSet()
 _creating = threading.Lock()
+
+
+def _before_fork() -> None:
+    for engine in list(_engines):
+        engine._settle_before_fork()
+
+
+def _after_fork_in_child() -> None:
+    global _creating
+    _creating = threading.Lock()
+    sync.forget([engine._file for engine in list(_engines) if not engine._begin_in_child()])
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 def _create_private(path: str) -> None:
@@ -546,9 +480,3 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
-
-
-def _roll_back(connection: _Connection) -> None:
-    # SQLite has rolled back by itself after some errors; then there is nothing left to undo.
-    if connection.db.in_transaction:
-        connection.db.execute("ROLLBACK")

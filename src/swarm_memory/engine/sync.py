@@ -18,12 +18,14 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from swarm_memory.engine import mark as marks
 from swarm_memory.engine.mark import (
     ASSIGNED,
     GATE,
     LEAD,
+    NAMED,
     POISONED,
     PUBLISHED,
     SYNCED,
@@ -37,11 +39,14 @@ from swarm_memory.errors import (
     EngineBusyError,
     EngineUnavailableError,
     InvalidArgumentError,
+    StorageFullError,
+    SwarmMemoryError,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import Any
 
 # Where a process can be made to die or stop: NAME:kill or NAME:stop, and after a second colon a
 # number for the N-th time it comes by.
@@ -56,7 +61,7 @@ FAILPOINTS = (
     "before-acknowledge",
 )
 GATE_S = 0.5  # who does not get through the gate by then goes on without it
-LEAD_S = 0.05  # who is not covered by then syncs for itself
+LEAD_S = 0.05  # who is not covered by then, or by four times its own last sync, syncs for itself
 RUN_S = 0.001  # for so long a process may go through again before those in line
 GATE_PAUSE_S = 0.00005  # the first in line looks so often,
 TURN_PAUSE_S = 0.0004  # the others so often
@@ -68,35 +73,63 @@ class CommitGroup:
     """Those of this process who write one file: the process's turn, the gate and the shared sync.
 
     There is one per file and process, however often the file is opened: the system's locks do
-    not tell apart what one process does.
+    not tell apart what one process does. Every method leaves no lock behind, whatever interrupts
+    it; giving back what one does not have does nothing.
     """
 
     def __init__(self, path: str, place: tuple[int, int], mark: Mark | None) -> None:
         self.path = path
         self.place = place
+        self.direct = mark is None  # every durable commit has to sync for itself
         self.users = 0
-        self._mutex = threading.Lock()
-        self._writer: int | None = None
-        self._leading = threading.Lock()
-        self._log = threading.Lock()
+        self._mark = mark
+        self._old_marks: list[Mark] = []
+        # Reentrant ones know who has them, so that an interrupted thread can tell.
+        self._turn: Any = threading.RLock()
+        self._leading: Any = threading.RLock()
+        self._syncing = threading.Lock()
         self._log_descriptor: int | None = None
         self._log_place: tuple[int, int] | None = None
-        self._retired: list[int] = []
+        self._failed = False
         self._run_until = 0.0
-        self._stuck = False
-        self._mark = mark
+        self._gate_stuck = self._lead_stuck = False
+        self._sync_s = 0.0
 
-    @property
-    def direct(self) -> bool:
-        """Tell whether every durable commit has to sync for itself."""
-        return self._mark is None
+    # --- one writer at a time ---
 
-    def check_place(self) -> None:
-        """Refuse to write to a file that is not the one that was opened.
+    def refuse_nested(self) -> None:
+        """Refuse a write inside a write of the same thread.
 
         Raises:
-            EngineUnavailableError: It was deleted or replaced; nothing was written.
+            InvalidArgumentError: This thread has the turn.
         """
+        if self._turn._is_owned():
+            raise InvalidArgumentError(
+                "a write inside a write of the same thread would wait for itself",
+                hint="use the handle that transact() gives to your function",
+            )
+
+    def begin(self, timeout_s: float) -> None:
+        """Take the process's turn to write, and look whether the file is still the one.
+
+        Raises:
+            EngineBusyError: Another thread kept the turn.
+            EngineUnavailableError: The file was deleted or replaced.
+        """
+        if not self._turn.acquire(timeout=timeout_s):
+            raise EngineBusyError(f"another thread of this process kept {self.path} locked")
+        self._check_place()
+        if self._mark is not None and not self._mark.exists():
+            # Others use the new one: what is said in this one nobody hears.
+            self._old_marks.append(self._mark)
+            self._mark = self._mark.again()
+
+    def end(self) -> None:
+        """Give the process's turn back."""
+        if self._turn._is_owned():
+            self._turn.release()
+
+    def _check_place(self) -> None:
         try:
             found = os.stat(self.path)
         except OSError as error:
@@ -104,63 +137,32 @@ class CommitGroup:
         if (found.st_dev, found.st_ino) != self.place:
             raise _replaced(self.path, "was replaced by another file")
 
-    # --- one writer at a time ---
-
-    def begin(self, timeout_s: float) -> None:
-        """Take the process's turn to write.
-
-        Raises:
-            InvalidArgumentError: This thread is writing already.
-            EngineBusyError: Another thread kept the turn.
-        """
-        thread = threading.get_ident()
-        if self._writer == thread:
-            raise InvalidArgumentError(
-                "a write inside a write of the same thread would wait for itself",
-                hint="use the handle that transact() gives to your function",
-            )
-        if not self._mutex.acquire(timeout=timeout_s):
-            raise EngineBusyError(f"another thread of this process kept {self.path} locked")
-        self._writer = thread
-
-    def end(self) -> None:
-        """Give the process's turn back."""
-        self._writer = None
-        self._mutex.release()
-
-    def enter(self) -> bool:
-        """Take the gate, in turn; False if whoever has it does not move on.
+    def enter(self) -> None:
+        """Pass the gate, in turn, or without it if whoever has it does not move on.
 
         The first in line looks often and nobody else tries, so a waiter is soon through and
         costs little. Within `RUN_S` of its last passage a process need not stand in line.
         """
         mark = self._mark
         if mark is None:
-            return False
-        if self._stuck:
-            if mark.lock(TURN):
-                mark.unlock(TURN)
-                self._stuck = False
-            return mark.lock(GATE)
-        if time.monotonic() < self._run_until and mark.lock(GATE):
-            return True
-        deadline = time.monotonic() + GATE_S
-        held = False
-        if _wait_for(mark, TURN, TURN_PAUSE_S, deadline):
-            held = _wait_for(mark, GATE, GATE_PAUSE_S, deadline)
+            return
+        now = time.monotonic()
+        if now < self._run_until and mark.lock(GATE):
+            return
+        # Where a process is frozen at the gate, only the first who came paid for finding out.
+        deadline = now if self._gate_stuck else now + GATE_S
+        try:
+            first = _wait_for(mark, TURN, TURN_PAUSE_S, deadline)
+            held = (first or self._gate_stuck) and _wait_for(mark, GATE, GATE_PAUSE_S, deadline)
+        finally:
             mark.unlock(TURN)
-        self._stuck = not held
+        self._gate_stuck = not (first and held)
         self._run_until = time.monotonic() + RUN_S
-        return held
 
     def leave(self) -> None:
         """Give the gate back."""
         if self._mark is not None:
             self._mark.unlock(GATE)
-
-    def gate_holder(self) -> int | None:
-        """Return the pid of the other process that has the gate, if it can be told."""
-        return None if self._mark is None else self._mark.holder(GATE)
 
     # --- numbers ---
 
@@ -168,57 +170,62 @@ class CommitGroup:
         """Return the number of a transaction that is about to commit; its write lock is held.
 
         Numbers rise in the order of the log, with holes. `touched` says that it wrote what
-        readers may have kept; they must see that before it is committed.
+        readers may have kept; they must see that before it is committed. 0 without a mark.
 
         Raises:
             EngineUnavailableError: A sync has failed, so nothing durable can be promised.
+            StorageFullError: There is no room for the mark.
         """
         mark = self._mark
         if mark is None:
+            if durable and self._failed:
+                raise _poisoned(self.path)
             return 0
-        words = mark.read()
-        if words is None:
-            words = self._begin_anew(mark)
-        if durable and words[POISONED]:
-            raise _poisoned(self.path)
-        number = max(words[ASSIGNED], words[PUBLISHED], words[SYNCED]) + 1
-        mark.write(ASSIGNED, number)
-        if touched:
-            mark.write(TOUCHED, number)
+        try:
+            counters = mark.read() or self._begin_anew(mark)
+            if durable and (counters[POISONED] or self._failed):
+                raise _poisoned(self.path)
+            number = max(counters[ASSIGNED], counters[PUBLISHED], counters[SYNCED]) + 1
+            mark.write(ASSIGNED, number)
+            if touched:
+                mark.write(TOUCHED, number)
+        except OSError as error:
+            raise _unwritten(self.path, error) from error
         return number
+
+    def _begin_anew(self, mark: Mark) -> Sequence[int]:
+        """Reset the mark; the write lock is held, so nobody commits meanwhile."""
+        descriptor = self._log_now()
+        try:
+            datasync(descriptor)  # whatever was committed before
+        except OSError:
+            self.poison()
+            mark.reset(poisoned=True)
+            raise
+        mark.reset(named=os.fstat(descriptor).st_ino)
+        counters = mark.read()
+        if counters is None:
+            raise OSError(errno.EIO, "it does not keep what is written to it")
+        return counters
+
+    def publish(self, number: int) -> None:
+        """Say that the commit with this number is complete."""
+        if self._mark is not None and number:
+            with suppress(OSError):  # unsaid it costs others a sync
+                self._mark.write(PUBLISHED, number)
 
     def touched(self) -> int:
         """Return the number of the last commit that wrote what readers may keep.
 
         0 if it is not known, or not complete.
         """
-        words = None if self._mark is None else self._mark.read()
-        if words is None or words[TOUCHED] > words[PUBLISHED]:
+        mark = self._mark
+        if mark is None or not mark.exists():
             return 0
-        return words[TOUCHED]
-
-    def _begin_anew(self, mark: Mark) -> Sequence[int]:
-        """Reset the mark; the write lock is held, so nobody commits meanwhile."""
-        try:
-            datasync(self._log_now())  # whatever was committed before
-        except OSError as error:
-            mark.reset(poisoned=True)
-            raise EngineUnavailableError(
-                f"cannot sync {self.path}-wal: {error}", hint="check the disk; nothing was written"
-            ) from error
-        mark.reset()
-        words = mark.read()
-        if words is None:
-            raise EngineUnavailableError(
-                f"{self.path}{marks.SUFFIX} does not keep what is written to it",
-                hint="check the disk; nothing was written",
-            )
-        return words
-
-    def publish(self, number: int) -> None:
-        """Say that the commit with this number is complete."""
-        if self._mark is not None and number:
-            self._mark.write(PUBLISHED, number)
+        counters = mark.read()
+        if counters is None or counters[TOUCHED] > counters[PUBLISHED]:
+            return 0
+        return counters[TOUCHED]
 
     # --- durable ---
 
@@ -230,74 +237,81 @@ class CommitGroup:
         """
         mark = self._mark
         if mark is None:
-            return None
-        deadline = time.monotonic() + LEAD_S
+            return None  # SQLite synced it
+        deadline = time.monotonic() + max(LEAD_S, 4 * self._sync_s)
         while True:
-            words = mark.read()
-            if words is None:
+            counters = mark.read()
+            if counters is None:
                 return self._sync_alone()
-            if words[POISONED]:
-                raise AmbiguousCommitError(f"a sync of {self.path}-wal failed")
+            self._refuse_if_poisoned(counters)
             # Read twice: between header and counters another file's mark may have begun.
-            if words[SYNCED] >= number and mark.read() is not None:
+            if counters[SYNCED] >= number and mark.read() is not None:
                 return None
-            if self._leading.acquire(blocking=False):
-                try:
-                    if mark.lock(LEAD):
-                        try:
-                            return self._lead(mark, number)
-                        finally:
-                            mark.unlock(LEAD)
-                finally:
-                    self._leading.release()
-            if time.monotonic() >= deadline:
+            if self._try_to_lead(mark, number):
+                return None
+            if self._lead_stuck or time.monotonic() >= deadline:
+                self._lead_stuck = True
                 return self._sync_alone()  # and say nothing of it: the leader may only be slow
             time.sleep(LEAD_PAUSE_S)
 
     def flush(self) -> None:
         """Sync whatever has been committed until now, whoever committed it.
 
-        For a success that wrote nothing: what it relies on may be a dead process's commit, of
-        which the mark knows nothing.
-        """
-        if self._mark is not None:
-            self._sync_alone()
+        For a success that wrote nothing, and for what leaves the store: what it relies on may be
+        a dead process's commit, of which the mark knows nothing.
 
-    def flush_if_needed(self) -> None:
-        """Sync unless all that can be seen in the database is durable already."""
-        if self._mark is None:
-            return
-        words = self._mark.read()
-        if words is None or words[SYNCED] < words[ASSIGNED]:
-            self._sync_alone()
+        Raises:
+            AmbiguousCommitError: The sync failed.
+        """
+        self._sync_alone()
+
+    def _try_to_lead(self, mark: Mark, number: int) -> bool:
+        """Sync for everybody, unless somebody does; tell whether `number` is durable now."""
+        try:
+            if not self._leading.acquire(blocking=False) or not mark.lock(LEAD):
+                return False
+            self._lead_stuck = False
+            self._lead(mark, number)
+            return True
+        finally:
+            if self._leading._is_owned():
+                mark.unlock(LEAD)
+                self._leading.release()
 
     def _lead(self, mark: Mark, number: int) -> None:
         reached("lead-held")
-        words = mark.read()
-        if words is None:
+        counters = mark.read()
+        if counters is None:
             return self._sync_alone()
-        if words[SYNCED] >= number:
+        if counters[SYNCED] >= number and not counters[POISONED]:
             return None
-        target = max(number, words[PUBLISHED])  # read before the sync begins
+        target = max(number, counters[PUBLISHED])  # read before the sync begins
         self._sync_alone()
         reached("synced")
-        words = mark.read()
-        if words is not None and words[SYNCED] < target <= words[ASSIGNED]:
-            mark.write(SYNCED, target)
+        counters = mark.read()
+        if counters is not None and counters[SYNCED] < target <= counters[ASSIGNED]:
+            with suppress(OSError):  # unsaid it costs others a sync
+                mark.write(SYNCED, target)
         return None
 
     def _sync_alone(self) -> None:
-        try:
-            descriptor = self._log_now()
-        except OSError as error:
-            raise AmbiguousCommitError(f"opening {self.path}-wal failed: {error}") from error
-        try:
-            datasync(descriptor)
-        except OSError as error:
-            # Never again: the system may have dropped what it could not write.
-            if self._mark is not None:
-                self._mark.write(POISONED, 1)
-            raise AmbiguousCommitError(f"syncing {self.path}-wal failed: {error}") from error
+        # One at a time: a descriptor tells of a failure once, and whoever else asks meanwhile
+        # would be told that all is well.
+        with self._syncing:
+            self._refuse_if_poisoned()
+            try:
+                descriptor = self._log_now()
+            except OSError as error:
+                raise AmbiguousCommitError(f"opening {self.path}-wal failed: {error}") from error
+            began = time.monotonic()
+            try:
+                datasync(descriptor)
+            except OSError as error:
+                # Never again: the system may have dropped what it could not write.
+                self.poison()
+                raise AmbiguousCommitError(f"syncing {self.path}-wal failed: {error}") from error
+            self._sync_s = time.monotonic() - began
+            self._refuse_if_poisoned()  # another process may have been told of a failure
 
     def prepare(self) -> None:
         """Open what a sync needs while failing is still harmless.
@@ -305,95 +319,155 @@ class CommitGroup:
         Raises:
             EngineUnavailableError: It cannot be opened; nothing was written.
         """
-        if self._mark is not None and self._log_descriptor is None:
+        if self._log_descriptor is None and not self.direct:
             try:
                 self._log_now()
             except OSError as error:
-                raise EngineUnavailableError(
-                    f"cannot open {self.path}-wal: {error}", hint="see the system's message"
-                ) from error
+                raise _unwritten(self.path + "-wal", error) from error
 
     def _log_now(self) -> int:
-        """Return a descriptor of the log that is there now."""
+        """Return the descriptor of the log.
+
+        Raises:
+            OSError: It cannot be opened, or is not the one that was opened first: as long as we
+                have the database open nobody may replace it, so our commits are elsewhere.
+        """
         path = self.path + "-wal"
-        with self._log:
-            found = os.stat(path)
-            place = (found.st_dev, found.st_ino)
-            if self._log_descriptor is None or place != self._log_place:
-                if self._log_descriptor is not None:
-                    self._retired.append(self._log_descriptor)  # somebody may be syncing it
-                self._log_descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
-                opened = os.fstat(self._log_descriptor)
-                self._log_place = (opened.st_dev, opened.st_ino)
-                sync_folder(os.path.dirname(path))
+        found = os.stat(path)
+        if self._log_descriptor is not None:
+            if (found.st_dev, found.st_ino) != self._log_place:
+                raise OSError(errno.ESTALE, "it was replaced while it was open")
             return self._log_descriptor
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        try:
+            opened = os.fstat(descriptor)
+            self._make_name_durable(opened.st_ino)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._log_place = (opened.st_dev, opened.st_ino)
+        self._log_descriptor = descriptor
+        return descriptor
+
+    def _make_name_durable(self, inode: int) -> None:
+        counters = None if self._mark is None else self._mark.read()
+        if counters is None or counters[NAMED] != inode:
+            sync_folder(os.path.dirname(self.path))
+            if self._mark is not None and counters is not None:
+                with suppress(OSError):
+                    self._mark.write(NAMED, inode)
 
     # --- failed syncs ---
+
+    def poison(self) -> None:
+        """Note that a sync failed: nothing durable is promised until the store was found whole."""
+        self._failed = True
+        if self._mark is not None and self._mark.read() is not None:
+            with suppress(OSError):
+                self._mark.write(POISONED, 1)
 
     @property
     def poisoned(self) -> bool:
         """Tell whether a sync has failed since the store was last found whole."""
-        words = self._mark.read() if self._mark is not None else None
-        return words is not None and bool(words[POISONED])
+        counters = self.counters()
+        return self._failed or (counters is not None and bool(counters[POISONED]))
+
+    def _refuse_if_poisoned(self, counters: Sequence[int] | None = None) -> None:
+        counters = counters or self.counters()
+        if self._failed or (counters is not None and counters[POISONED]):
+            raise AmbiguousCommitError(f"a sync of {self.path}-wal failed")
 
     def heal(self) -> None:
-        """Begin anew after the database was checked; its write lock is held."""
-        if self._mark is not None:
-            self._sync_alone()
-            self._mark.reset()
+        """Begin anew after the database was checked; its write lock is held.
 
-    def words(self) -> Sequence[int] | None:
-        """Return the counters, None if there are none that hold."""
+        Raises:
+            OSError: The sync fails still.
+        """
+        descriptor = self._log_now()
+        datasync(descriptor)
+        if self._mark is not None:
+            self._mark.reset(named=os.fstat(descriptor).st_ino)
+        self._failed = False
+
+    # --- the rest ---
+
+    def alone(self) -> bool:
+        """Tell whether nobody else has the store open, as far as that can be told."""
+        return self.users == 1 and self._mark is not None and self._mark.alone()
+
+    def counters(self) -> Sequence[int] | None:
+        """Return the counters of the mark, None if there are none that hold."""
         return None if self._mark is None else self._mark.read()
 
     def close(self) -> None:
         """Close what is open; only when nobody uses it."""
-        if self._mark is not None:
-            self._mark.close()
-            self._mark = None
-        for descriptor in [*self._retired, self._log_descriptor]:
-            if descriptor is not None:
-                os.close(descriptor)
-        self._retired, self._log_descriptor = [], None
+        for mark in [self._mark, *self._old_marks]:
+            if mark is not None:
+                mark.close()
+        if self._log_descriptor is not None:
+            os.close(self._log_descriptor)
 
 
 _groups: dict[tuple[int, int], CommitGroup] = {}
 _joining = threading.Lock()
+_tainted: set[str] = set()
 
 
 def join(path: str, boot_id: int) -> CommitGroup:
-    """Return this process's group for the database file at `path`, which must exist."""
+    """Return this process's group for the database file at `path`, which must exist.
+
+    Raises:
+        EngineUnavailableError: The mark cannot be opened, or see `taint`.
+    """
     found = os.stat(path)
     place = (found.st_dev, found.st_ino)
     with _joining:
+        if path in _tainted:
+            raise EngineUnavailableError(
+                f"this process was forked while another thread used {path}",
+                hint="start processes by spawn or exec, or fork before threads use the store",
+            )
         group = _groups.get(place)
         if group is None:
-            mark = _open_mark(path, place, boot_id)
-            group = _groups[place] = CommitGroup(path, place, mark)
+            group = _groups[place] = CommitGroup(path, place, _open_mark(path, place, boot_id))
         group.users += 1
         return group
+
+
+def stay(group: CommitGroup) -> None:
+    """Count one user more of a group, so that it is not closed under a write.
+
+    Raises:
+        EngineUnavailableError: It is closed.
+    """
+    with _joining:
+        if not group.users:
+            raise EngineUnavailableError(f"{group.path} was closed", hint="open it again")
+        group.users += 1
 
 
 def leave(group: CommitGroup) -> None:
     """Say that one user fewer needs the group."""
     with _joining:
         group.users -= 1
-        if not group.users and _groups.get(group.place) is group:
-            del _groups[group.place]
+        if not group.users:
+            if _groups.get(group.place) is group:
+                del _groups[group.place]
             group.close()
 
 
-def _forget_in_child() -> None:
-    """Close a parent's descriptors in its child, which makes groups of its own."""
+def forget(inherited: Iterable[str]) -> None:
+    """Begin anew in a forked child, where `inherited` are files it must not open.
+
+    What another thread of the parent was using cannot be closed here, and as long as it is open
+    SQLite believes that this process has locks which only its parent has.
+    """
     global _joining
     _joining = threading.Lock()
+    _tainted.update(inherited)
     for group in _groups.values():
-        group.close()
+        group.close()  # locks are a process's own: these descriptors have none
     _groups.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def sync_folder(path: str) -> None:
@@ -403,6 +477,13 @@ def sync_folder(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unwritten(path: str, error: OSError) -> SwarmMemoryError:
+    what = f"cannot write {path}: {error.strerror or error}; nothing was written"
+    if error.errno == errno.ENOSPC:
+        return StorageFullError(what)
+    return EngineUnavailableError(what, hint="check the disk, and how many files may be open")
 
 
 def _wait_for(mark: Mark, place: int, pause_s: float, deadline: float) -> bool:
@@ -425,11 +506,12 @@ def _open_mark(path: str, place: tuple[int, int], boot_id: int) -> Mark | None:
     try:
         mark = Mark(path, place, boot_id)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EROFS):
-            return None  # nobody writes here
+        readonly = error.errno in (errno.EACCES, errno.EROFS) and not os.access(path, os.W_OK)
+        if readonly:
+            return None  # it cannot be written, so nobody has to be told
         # Without a number for each write other processes would not know of it.
         raise EngineUnavailableError(
-            f"cannot open {path}{marks.SUFFIX}: {error.strerror}", hint="see the system's message"
+            f"cannot open {path}{marks.SUFFIX}: {error.strerror}", hint="check who may write it"
         ) from error
     if mark.read() is None and _on_network(path):
         mark.close()
@@ -473,7 +555,7 @@ def _poisoned(path: str) -> EngineUnavailableError:
     return error
 
 
-_failpoint, _failure, _passes_left = "", signal.SIGKILL, 0
+_failpoint, _failure, _passes_left = "", 0, 0
 
 
 def arm(failpoint: str) -> None:
