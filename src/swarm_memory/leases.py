@@ -21,7 +21,12 @@ from functools import partial
 from itertools import groupby
 
 from swarm_memory.checks import check_name, check_number, check_whole, fits
-from swarm_memory.errors import InvalidArgumentError, LimitExceededError, SwarmMemoryError
+from swarm_memory.errors import (
+    InvalidArgumentError,
+    LeaseLostError,
+    LimitExceededError,
+    SwarmMemoryError,
+)
 from swarm_memory.lines import Lines, new_holder, shown_ms
 from swarm_memory.patterns import FILES, literal, normal, overlap
 from swarm_memory.seats import (
@@ -54,6 +59,7 @@ TTL_S_DEFAULT, TTL_S_MIN, TTL_S_MAX = 30.0, 0.1, 3600.0
 WAIT_S_MAX = 86_400.0
 PATTERNS_MAX = 100
 BEAT_S = 2.0  # a waiter shows that it is alive so often
+LATE_SHARE = 0.05  # of its time to live may pass before a lease is returned
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a lease lapses
 TURN_S = 0.001  # about how long one turn takes at least: who is far back need not see each change
 TURNS_S_MAX = 0.05  # but never sleeps longer for it
@@ -405,7 +411,7 @@ class Leases:
         alone = wish.upgrades is None
         if alone and self._engine is not None:
             lease = self._lines.take_alone(self._db, wish)
-            if lease is not None:
+            if lease is not None and self._is_fresh(lease, wish):
                 return lease
 
         def write(tx: Tx) -> Lease | Place:
@@ -413,6 +419,15 @@ class Leases:
             return lease or self._lines.take(tx, wish, queue)
 
         return self._write(write)
+
+    def _is_fresh(self, lease: Lease, wish: Wish) -> bool:
+        """Give a lease its whole time if taking it took long; False if it has lapsed by then."""
+        if self._db.now_ms + wish.ttl_ms - lease.expires_ms > LATE_SHARE * wish.ttl_ms:
+            try:
+                self.renew(lease)
+            except LeaseLostError:
+                return False
+        return True
 
     def _step(self, tx: Tx, wish: Wish, stays: bool, kept: Sequence[Lease]) -> Lease | Place:
         """Move on in line, or leave it, and renew what is kept meanwhile."""

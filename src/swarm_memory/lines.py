@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from swarm_memory.leases import Leases
 
 WAITERS_MAX = 1000
-LATE_SHARE = 0.05  # of its time to live may pass before a lease is returned
 GRACE_MS = 2000  # a granted waiter that has not claimed by then has lost its turn
 ALIVE_MS = 6000  # a waiter that has not shown itself for so long has lost its place
 
@@ -47,7 +46,8 @@ def _be_somebody_else() -> None:
     _process = os.urandom(8).hex()
 
 
-os.register_at_fork(after_in_child=_be_somebody_else)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_somebody_else)
 
 
 def new_holder() -> str:
@@ -92,10 +92,7 @@ class Lines:
             return None
         # The statement may have waited for other writers, while the lease's time ran.
         late_ms = db.uptime_ms - began_ms
-        lease = Lease(self._home, wish, self._owner, row[0], db.now_ms - late_ms + wish.ttl_ms)
-        if late_ms > LATE_SHARE * wish.ttl_ms:
-            self._home.renew(lease)
-        return lease
+        return Lease(self._home, wish, self._owner, row[0], db.now_ms - late_ms + wish.ttl_ms)
 
     def take(self, tx: Tx, wish: Wish, stays: bool) -> Lease | Place:
         """Move one step on: hold it, or be in line if that one `stays`; else who is in the way."""

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from waiters import WAIT_S, Waiter, stand
 
+from swarm_memory import Swarm
+from swarm_memory.clock import SystemClock
 from swarm_memory.errors import (
     DeadlockError,
     InvalidArgumentError,
@@ -632,3 +634,24 @@ class LeaseMachine(RuleBasedStateMachine):
 
 TestLeaseMachine = LeaseMachine.TestCase
 TestLeaseMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+class Slow(SystemClock):
+    """A clock by which 20 ms pass between any two looks."""
+
+    at_ms = 1_000_000
+
+    def uptime_ms(self):
+        Slow.at_ms += 20
+        return Slow.at_ms
+
+
+@pytest.mark.parametrize("ttl_s", [0.1, 0.3])
+def test_a_lease_that_took_long_to_take_is_given_its_time_or_taken_in_a_transaction(
+    tmp_path, ttl_s
+):
+    with Swarm.open(f"sqlite:///{tmp_path}/slow.db", clock=Slow()) as swarm:
+        for _ in range(3):
+            lease = swarm.leases.acquire("fresh", ttl_s=ttl_s)
+            assert lease.token > 0
+            Slow.at_ms += 10_000  # it lapses
