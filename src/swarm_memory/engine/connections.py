@@ -33,6 +33,8 @@ class Connection:
         self.db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         self.db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        # Else many a statement is planned anew at each use, as its values might tell something.
+        self.db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self.db.execute(
             f"PRAGMA cache_size = -{CACHE_KIB}; PRAGMA cell_size_check = ON;"
             f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}; PRAGMA temp_store = MEMORY"
