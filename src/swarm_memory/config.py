@@ -163,7 +163,10 @@ def _read(path: str) -> Json:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}",
+            hint="check the path, who may read it, and how many files may be open",
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{path} is no JSON: {error}", hint="correct the file") from error
     if not isinstance(document, dict):

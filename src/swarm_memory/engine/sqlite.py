@@ -137,7 +137,7 @@ class SqliteEngine:
         connection = self._pool.take()
         try:
             if migrate.state(connection.db) < migrate.newest():
-                connection.db.pragma("journal_mode", "WAL")
+                self._use_log(connection)
                 connection.set_synchronous(FULL)
                 migrate.migrate(connection.db, self.now_ms)
                 sync.sync_folder(os.path.dirname(self._file))
@@ -145,6 +145,18 @@ class SqliteEngine:
                 self._heal(connection)
         finally:
             self._pool.give(connection)
+
+    def _use_log(self, connection: Connection) -> None:
+        """Ask for the write-ahead log; while others do, SQLite says no without waiting."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                connection.db.pragma("journal_mode", "WAL")
+                return
+            except apsw.BusyError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(SETTLE_S)
 
     @property
     def _group(self) -> CommitGroup:
@@ -308,7 +320,10 @@ class SqliteEngine:
 
     def _ambiguous(self, error: apsw.Error) -> AmbiguousCommitError:
         self._note(error)
-        return AmbiguousCommitError(f"committing to {self._file} failed: {error}")
+        ambiguous = AmbiguousCommitError(f"committing to {self._file} failed: {error}")
+        if isinstance(error, apsw.FullError):
+            ambiguous.hint = f"free some space, then {ambiguous.hint}"
+        return ambiguous
 
     def _note(self, error: BaseException) -> None:
         """Remember a failed sync, whoever met it: the system tells of it once only."""
