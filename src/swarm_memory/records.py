@@ -13,6 +13,7 @@ from swarm_memory import codec, settle
 from swarm_memory.checks import check_whole
 from swarm_memory.errors import (
     ConflictError,
+    CorruptValueError,
     InvalidArgumentError,
     LeaseLostError,
     LimitExceededError,
@@ -94,10 +95,11 @@ class Records:
         row = self._db.one("record_get", swarm=context.swarm, key=check_key(key))
         if row is None:
             return None
-        expires_ms = row[6]
-        if expires_ms is not None and expires_ms <= self._db.now_ms:
-            return None
+        # First of all the checksum: it covers the time by which a record is taken for expired.
         record = records_of(context, (row,))[0]
+        _check_asked(key, record)
+        if record.expires_ms is not None and record.expires_ms <= self._db.now_ms:
+            return None
         if cache is not None and number:
             cache.keep(record, number)
         return record
@@ -180,9 +182,14 @@ class Records:
             where = {"swarm": self._context.swarm, "key": key}
             kept = self._context.config.category_of(key).versions_max
             current = tx.one("record_current", **where)
-            rows = [] if current is None or _is_expired(current, tx.now_ms) else [current]
+            rows = [] if current is None else [current]
             rows += tx.all("history_list", **where, now_ms=tx.now_ms, depth=kept - 1)
-            return records_of(self._context, rows[:limit])
+            records = records_of(self._context, rows)
+            for record in records:
+                _check_asked(key, record)
+            if current is not None and _is_expired(current, tx.now_ms):
+                del records[0]
+            return records[:limit]
 
         return self._db.read(read)
 
@@ -600,6 +607,12 @@ def _live_version(head: Row | None, now_ms: int) -> int:
     if head is None or head[6] is None or (head[1] is not None and head[1] <= now_ms):
         return 0
     return int(head[0])
+
+
+def _check_asked(key: str, record: Record) -> None:
+    """Refuse a row of another key: an index that is damaged leads there, and the row is intact."""
+    if record.key != key:
+        raise CorruptValueError(key, f"the index leads to {record.key}")
 
 
 def _is_expired(row: Row, now_ms: int) -> bool:
