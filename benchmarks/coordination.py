@@ -8,7 +8,6 @@ raw lease is a row with a fencing number that whoever asks first gets; ours are 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import random
 import shutil
 import socket
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterator
 
 import apsw
 
+from processes import crowd
 from subjects import at_least, ratio, timed, told
 from swarm_memory import Swarm
 from swarm_memory.errors import ConflictError
@@ -63,34 +63,6 @@ def run() -> list[Figure]:
             ]
     finally:
         shutil.rmtree(folder)
-
-
-# --- what several processes share ---
-
-
-def crowd(*jobs: tuple[Callable[..., Callable[[], object]], tuple[object, ...]]) -> list[object]:
-    """Run each job in a process of its own, all from the same moment; return their results.
-
-    A job opens what it needs and returns the function that is measured.
-    """
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(len(jobs)), context.Queue()
-    members = [
-        context.Process(target=_member, args=(number, job, arguments, barrier, results))
-        for number, (job, arguments) in enumerate(jobs)
-    ]
-    for member in members:
-        member.start()
-    found = dict(results.get(timeout=LIMIT_S) for _ in members)
-    for member in members:
-        member.join(LIMIT_S)
-    return [found[number] for number in range(len(jobs))]
-
-
-def _member(number, job, arguments, barrier, results) -> None:
-    go = job(*arguments)
-    barrier.wait(LIMIT_S)
-    results.put((number, go()))
 
 
 @contextlib.contextmanager

@@ -14,10 +14,9 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from coordination import crowd
+from processes import crowd
 from records import LangGraph, Ours, SameStatements
 from subjects import at_least, at_most, ratio, timed, told, value
-from swarm_memory import Swarm
 
 CROWD = 8
 ROUNDS = 5
@@ -88,7 +87,6 @@ def run() -> list[Figure]:
 
 def _crowds(folder: str) -> list[Figure]:
     rates, fair, longest = [], [], []
-    syncs = []
     for number in range(ROUNDS):
         said = {
             "D": _crowd_of(Ours, folder, "full", f"full-{number}"),
