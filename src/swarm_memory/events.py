@@ -123,7 +123,7 @@ class Events:
             # Before the look: a commit right after it then changes the version we wait on.
             seen = engine.version()
             newest = self.newest()
-            events = self.since(seq, prefix)
+            events = self.since(seq, prefix) if newest != seq else []
             for event in events:
                 seq = event.seq
                 yield event

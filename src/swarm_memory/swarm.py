@@ -237,9 +237,12 @@ class Swarm:
         """Iterate over changes under `prefix` as they are committed; see `Events.watch`."""
         return self.events.watch(prefix, since=since, timeout_s=timeout_s)
 
-    def read(self, fn: Callable[[Transaction], T]) -> T:
-        """Run `fn` with a handle whose services all see the store at one moment."""
-        return self._engine.read(lambda tx: fn(Transaction(tx, self)))
+    def read(self, fn: Callable[[Transaction], T], *, durable: bool = False) -> T:
+        """Run `fn` with a handle whose services all see the store at one moment.
+
+        `durable` makes sure that no power loss can undo what it saw: for what leaves the store.
+        """
+        return self._engine.read(lambda tx: fn(Transaction(tx, self)), durable=durable)
 
     def transact(
         self,

@@ -453,6 +453,31 @@ def test_a_store_on_a_network_file_system_syncs_directly(path, monkeypatch):
     engine.close()
 
 
+def test_what_leaves_the_store_is_synced_after_its_snapshot_and_before_anybody_sees_it(
+    engine, syncs
+):
+    engine.write(lambda tx: put(tx, 1), durability="relaxed")
+    seen = []
+
+    def look(tx):
+        seen.append((tx.one("fact_get", swarm="s", name="n"), len(syncs)))
+
+    engine.read(look, durable=True)
+    engine.read(look)
+    assert [((1,), 1)] * 2 == seen
+
+    def write_meanwhile(descriptor):
+        """Somebody commits while the snapshot is being synced: it is not part of that."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sync, "datasync", os.fdatasync)
+            engine.write(lambda tx: put(tx, 2), durability="relaxed")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sync, "datasync", write_meanwhile)
+        engine.read(look, durable=True)
+    assert (1,) == seen[-1][0]
+
+
 # --- a failed sync is remembered ---
 
 
@@ -589,6 +614,7 @@ def test_an_interrupted_call_leaves_nothing_locked(engine, path, call):
                 interrupted += 1
                 delay_s *= 1.1
                 other.execute("BEGIN IMMEDIATE; ROLLBACK")  # without waiting
+                engine.write(put)
                 done = []
                 thread = start(lambda done=done: done.append(engine.write(put)))
                 thread.join(WAIT_S)

@@ -136,8 +136,9 @@ KINDS = {
         ("leases", "s", "lease held", "unknown state sold"),
     ),
     "two holders": (
-        "INSERT INTO seats SELECT swarm, name, 1, state, 'x', mode, token + 1, 'b', session,"
-        " upgrades, reason, since_ms, expires_ms, drawn FROM seats WHERE name = 'held'",
+        "INSERT INTO seats (swarm, name, ticket, state, holder, mode, token, owner, since_ms,"
+        " expires_ms) SELECT swarm, name, 1, state, 'x', mode, token + 1, 'b', since_ms,"
+        " expires_ms FROM seats WHERE name = 'held'",
         ("leases", "s", "lease held", "two hold what one may hold"),
     ),
     "a message": (

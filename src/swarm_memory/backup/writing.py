@@ -96,7 +96,7 @@ def write_backup(
             lines, size, damaged = _write(tx, file, manifest, swarm.config, progress)
         return Backup(path, manifest.full, manifest, lines.rows, size, damaged)
 
-    return swarm.read(lambda transaction: read(transaction.tx))
+    return swarm.read(lambda transaction: read(transaction.tx), durable=True)
 
 
 def name_of(swarm: Swarm, manifest: Manifest) -> str:

@@ -200,14 +200,17 @@ class SqliteEngine:
             self._pool.give(connection)
 
     def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
+        def synced(tx: SqliteTx) -> T:
+            tx.one("fact_get", swarm="", name="")  # the snapshot begins with the first read
+            self.flush()
+            return fn(tx)
+
         connection = self._pool.take()
         try:
-            result = self._transaction(connection, fn, "BEGIN")
+            safe = durable and self.durability == "full"
+            return self._transaction(connection, synced if safe else fn, "BEGIN")
         finally:
             self._pool.give(connection)
-        if durable and self.durability == "full":
-            self.flush()  # after the snapshot: what it saw may not be synced yet
-        return result
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
         durability = durability or self.durability
@@ -284,7 +287,7 @@ class SqliteEngine:
             nonlocal number
             reached("begun")
             before = changes()
-            result = fn(tx)
+            result = group.run(fn, tx)
             if changes() != before:
                 number = group.assign(durable=durable, touched=tx.touched)
                 reached("numbered")

@@ -45,8 +45,11 @@ from swarm_memory.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, TypeVar
+
+    Tx = TypeVar("Tx")
+    T = TypeVar("T")
 
 # Where a process can be made to die or stop: NAME:kill or NAME:stop, and after a second colon a
 # number for the N-th time it comes by.
@@ -73,8 +76,9 @@ class CommitGroup:
     """Those of this process who write one file: the process's turn, the gate and the shared sync.
 
     There is one per file and process, however often the file is opened: the system's locks do
-    not tell apart what one process does. Every method leaves no lock behind, whatever interrupts
-    it; giving back what one does not have does nothing.
+    not tell apart what one process does. Giving back what one does not have does nothing. Python
+    cannot close every gap against an interrupt: what a thread was made to leave behind is given
+    back by its next write, and meanwhile others do without the gate.
     """
 
     def __init__(self, path: str, place: tuple[int, int], mark: Mark | None) -> None:
@@ -86,6 +90,7 @@ class CommitGroup:
         self._old_marks: list[Mark] = []
         # Reentrant ones know who has them, so that an interrupted thread can tell.
         self._turn: Any = threading.RLock()
+        self._inside: int | None = None
         self._leading: Any = threading.RLock()
         self._syncing = threading.Lock()
         self._log_descriptor: int | None = None
@@ -97,13 +102,21 @@ class CommitGroup:
 
     # --- one writer at a time ---
 
+    def run(self, fn: Callable[[Tx], T], tx: Tx) -> T:
+        """Run what a transaction does; a write in it would wait for itself."""
+        try:
+            self._inside = threading.get_ident()
+            return fn(tx)
+        finally:
+            self._inside = None
+
     def refuse_nested(self) -> None:
         """Refuse a write inside a write of the same thread.
 
         Raises:
-            InvalidArgumentError: This thread has the turn.
+            InvalidArgumentError: This thread is in a transaction.
         """
-        if self._turn._is_owned():
+        if self._inside == threading.get_ident():
             raise InvalidArgumentError(
                 "a write inside a write of the same thread would wait for itself",
                 hint="use the handle that transact() gives to your function",
@@ -126,7 +139,7 @@ class CommitGroup:
 
     def end(self) -> None:
         """Give the process's turn back."""
-        if self._turn._is_owned():
+        while self._turn._is_owned():
             self._turn.release()
 
     def _check_place(self) -> None:

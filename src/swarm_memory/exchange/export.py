@@ -68,10 +68,14 @@ def export_store(
     """
     if not isinstance(out, (str, os.PathLike)):
         stream = out
-        return swarm.read(lambda tx: _write(tx, swarm, stream, None, all_swarms, progress))
+        return swarm.read(
+            lambda tx: _write(tx, swarm, stream, None, all_swarms, progress), durable=True
+        )
     path = os.path.abspath(os.path.expanduser(out))
     with published(path) as file:
-        return swarm.read(lambda tx: _write(tx, swarm, file, path, all_swarms, progress))
+        return swarm.read(
+            lambda tx: _write(tx, swarm, file, path, all_swarms, progress), durable=True
+        )
 
 
 def _write(
