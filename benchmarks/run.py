@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 FIGURES = HERE.parent / "docs" / "figures.md"
-NAMES = ["records", "start", "size", "coordination"]
+NAMES = ["records", "start", "size", "coordination", "upkeep"]
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from swarm_memory.swarm import Swarm
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.backup.restoring import Progress
+    from swarm_memory.context import Context
     from swarm_memory.engine import Row, Tx
     from swarm_memory.model import Json
 
@@ -75,6 +76,7 @@ def _compare_counts(tx: Tx, manifest: Manifest, restored: Restored) -> None:
 def _compare_rows(tx: Tx, swarm: Swarm, path: str) -> None:
     """Read back what the last file of the chain wrote."""
     written: list[dict[str, Json]] = []
+    contexts = {s: swarm.as_agent("main", swarm=s).context for s in read_manifest(path).swarms}
     for table, row in rows_of(path):
         if table in {RECORDS, HISTORY}:
             written.append(row)
@@ -82,7 +84,7 @@ def _compare_rows(tx: Tx, swarm: Swarm, path: str) -> None:
             same = [r for r in written if (r["swarm"], r["key"]) == (row["swarm"], row["key"])]
             where = {"swarm": row["swarm"], "key": row["key"]}
             stored = tx.all("backup_history", **where) + tx.all("backup_record", **where)
-            read = [_plain(swarm, version) for version in stored]
+            read = [_plain(contexts[row["swarm"]], version) for version in stored]
             if read != [_wanted(r) for r in same]:
                 raise DamagedError(
                     f"{row['key']} is not restored as it was written", hint=OTHER_BACKUP
@@ -90,10 +92,9 @@ def _compare_rows(tx: Tx, swarm: Swarm, path: str) -> None:
             written.clear()
 
 
-def _plain(swarm: Swarm, row: Row) -> list[Json]:
+def _plain(context: Context, row: Row) -> list[Json]:
     frame, value = row[9], None
     if frame is not None:
-        context = swarm.as_agent("main", swarm=row[0]).context
         value = [codec.loads(context.compressor.expand(frame[0], frame[1:-4]))]
     return [row[0], row[1], row[2] % EPOCH_LEAP, *row[3:9], value]
 

@@ -6,6 +6,7 @@ import base64
 import os
 from collections import namedtuple
 from functools import partial
+from zlib import crc32
 
 from swarm_memory import codec
 from swarm_memory.backup.manifest import SUFFIX, Found, Manifest, backups_in
@@ -26,7 +27,7 @@ from swarm_memory.config import BACKUP_FREQUENCIES
 from swarm_memory.errors import CorruptValueError, InvalidArgumentError
 from swarm_memory.exchange.lines import Frames, Lines, published
 from swarm_memory.paging import Pager
-from swarm_memory.rows import meaning, unseal_dictionary
+from swarm_memory.rows import unseal_dictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -260,14 +261,19 @@ class _Writer:
         self._version(RECORDS, RECORD_COLUMNS, row[:13])
 
     def _version(self, table: str, columns: list[str], row: Row) -> None:
-        named: dict[str, Json] = {"table": table} | dict(zip(columns, row, strict=True))
+        named: dict[str, Json] = dict(zip(columns, row, strict=True))
         frame = named.pop("value")
+        named["table"] = table
         line = codec.dumps(named)
         if frame is not None:
             try:
-                format_, body = codec.unseal(frame, meaning(row[0], *row[1:9]))
-                encoded = self._expander(row[0]).expand(format_, body)
-            except (ValueError, TypeError, CorruptValueError):
+                # As `codec.unseal` with `rows.meaning`, written out: this is done for every row.
+                if crc32(frame, crc32(codec.dumps((row[0], row[1:9])))) != codec.RESIDUE:
+                    raise codec.FrameError("its checksum does not match")
+                encoded = frame[1:-4]
+                if frame[0] != codec.PLAIN:
+                    encoded = self._expander(row[0]).expand(frame[0], encoded)
+            except (ValueError, TypeError, IndexError, CorruptValueError):
                 self.damaged.append(f"{row[0]}: {row[1]} version {row[2]}")
                 return
             # The stored JSON as it is: parsing it only to write it again would cost the most.
