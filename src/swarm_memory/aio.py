@@ -1,14 +1,17 @@
 """Async twins: the same calls, awaited, each run in a worker thread.
 
 The store waits on files and not on sockets, so a thread is what an async program needs anyway;
-one implementation cannot drift from another.
+one implementation cannot drift from another. Whichever thread a call runs in, the leases that it
+takes and waits for count as those of the task that awaits it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+from weakref import WeakKeyDictionary
 
+from swarm_memory.lines import in_flow, new_flow
 from swarm_memory.manager import SwarmMemoryManager
 from swarm_memory.swarm import Swarm
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from swarm_memory.model import Event
+
+_flows: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
 
 
 class AsyncTwin:
@@ -38,9 +43,19 @@ class AsyncTwin:
 def _awaitable(call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     async def awaited(*arguments: Any, **options: Any) -> Any:
-        return await asyncio.to_thread(call, *arguments, **options)
+        step = functools.partial(call, *arguments, **options)
+        return await asyncio.to_thread(in_flow, _flow_of(asyncio.current_task()), step)
 
     return awaited
+
+
+def _flow_of(task: asyncio.Task[Any] | None) -> int:
+    """Return the flow of a task, its own: it does not inherit that of whoever started it."""
+    if task is None:
+        return new_flow()
+    if task not in _flows:
+        _flows[task] = new_flow()
+    return _flows[task]
 
 
 class _AsyncDoor(AsyncTwin):

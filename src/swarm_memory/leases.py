@@ -27,7 +27,7 @@ from swarm_memory.errors import (
     LimitExceededError,
     SwarmMemoryError,
 )
-from swarm_memory.lines import Lines, new_holder, shown_ms
+from swarm_memory.lines import Lines, new_holder, party, shown_ms
 from swarm_memory.patterns import FILES, literal, normal, overlap
 from swarm_memory.seats import (
     MODES,
@@ -121,8 +121,9 @@ class Leases:
 
         Raises:
             LeaseHeldError: Somebody else holds it and the wait is over.
-            DeadlockError: Waiting would close a cycle. Of those in the cycle the one that began
-                to wait last gets this, and that is always the caller.
+            DeadlockError: Waiting would close a cycle of threads, or of asyncio tasks, that wait
+                for each other. Of those in the cycle the one that began to wait last gets this,
+                and that is always the caller. A lease counts for the one that took it.
             LimitExceededError: 1000 are waiting already.
 
         Source:
@@ -321,7 +322,7 @@ class Leases:
                 "reason", hint=f"text of up to {REASON_BYTES_MAX} bytes without NUL"
             )
         name, pattern = _named(name)
-        return Wish(name, new_holder(), mode, _ttl_ms(ttl_s), reason, None, pattern)
+        return Wish(name, new_holder(), party(), mode, _ttl_ms(ttl_s), reason, None, pattern)
 
     def _wishes(
         self, names: Iterable[str], mode: str, ttl_s: float, reason: str | None

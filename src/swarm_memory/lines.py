@@ -8,8 +8,10 @@ conflict with, and for nobody else.
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from functools import partial
 from itertools import count
+from threading import get_ident
 
 from swarm_memory.errors import DeadlockError, LeaseLostError, LimitExceededError
 from swarm_memory.seats import (
@@ -28,10 +30,13 @@ from swarm_memory.seats import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
 
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.leases import Leases
+
+    T = TypeVar("T")
 
 WAITERS_MAX = 1000
 GRACE_MS = 2000  # a granted waiter that has not claimed by then has lost its turn
@@ -39,6 +44,8 @@ ALIVE_MS = 6000  # a waiter that has not shown itself for so long has lost its p
 
 _process = os.urandom(8).hex()
 _acquires = count()
+_flows = count(1)
+_flow: ContextVar[tuple[int, int]] = ContextVar("_flow", default=(0, 0))  # its thread, itself
 
 
 def _be_somebody_else() -> None:
@@ -53,6 +60,31 @@ if hasattr(os, "register_at_fork"):
 def new_holder() -> str:
     """Return the id of one acquire: no other process and no other call has the same."""
     return f"{_process}{next(_acquires):x}"
+
+
+def new_flow() -> int:
+    """Return the number of a flow of control: no other of this process has the same."""
+    return next(_flows)
+
+
+def in_flow(flow: int, call: Callable[[], T]) -> T:
+    """Run `call` as a step of `flow`, in a context that ends with it."""
+    _flow.set((get_ident(), flow))
+    return call()
+
+
+def party() -> str:
+    """Return the id of who acquires here: of this thread, unless it works for another flow.
+
+    A context is copied into tasks and into other threads, and what it says of the flow is true
+    in its own thread only: two threads that have one name would be seen waiting in rings that
+    are none. Which thread it is does not outlive a fork, so the process is a part of the id.
+    """
+    thread, flow = _flow.get()
+    if thread != get_ident():
+        flow = new_flow()
+        _flow.set((get_ident(), flow))
+    return f"{_process}{flow:x}"
 
 
 class Lines:
@@ -83,6 +115,7 @@ class Lines:
             mode=wish.mode,
             owner=self._owner,
             session=self._session,
+            party=wish.party,
             reason=wish.reason,
             pattern=wish.pattern,
             now_ms=began_ms,
@@ -189,6 +222,7 @@ class Lines:
             token=token,
             owner=self._owner,
             session=self._session,
+            party=wish.party,
             upgrades=wish.upgrades if state == WAITING else None,
             reason=wish.reason,
             pattern=wish.pattern,
@@ -267,12 +301,12 @@ class Lines:
     def _check_deadlock(self, tx: Tx, wish: Wish) -> None:
         where = {"swarm": self._swarm, "now_ms": tx.uptime_ms}
         # Most waiters hold nothing, so nobody can be waiting for them.
-        if tx.one("lease_elsewhere", **where, owner=self._owner, holder=wish.holder) is None:
+        if tx.one("lease_elsewhere", **where, party=wish.party, holder=wish.holder) is None:
             return
         lines: dict[str, list[Place]] = {}
         for line, *fields in tx.all("lease_waits", **where):
             lines.setdefault(line, []).append(Place._make(fields))
-        cycle = find_cycle(self._owner, lines.values())
+        cycle = find_cycle(wish.party, lines.values())
         if cycle:
             raise DeadlockError(cycle)
 

@@ -108,7 +108,7 @@ class Lease:
         Raises:
             LeaseHeldError: Another reader upgrades, or others still read when the wait is over.
             LeaseLostError: The read lease has lapsed.
-            DeadlockError: Another reader waits for something that this owner holds.
+            DeadlockError: Another reader waits for something that is held here.
         """
         self._leases.upgrade(self, mode, wait_s=wait_s)
         return self
@@ -135,15 +135,17 @@ class Lease:
 
 
 class Place(
-    namedtuple("Place", "holder state mode ticket token owner upgrades expires_ms reason pattern")
+    namedtuple(
+        "Place", "holder state mode ticket token owner party upgrades expires_ms reason pattern"
+    )
 ):
     """What deciding needs to know of a seat."""
 
     __slots__ = ()
 
 
-class Wish(namedtuple("Wish", "name holder mode ttl_ms reason upgrades pattern")):
-    """What somebody asks for; `upgrades` is the holder of the read lease to be replaced.
+class Wish(namedtuple("Wish", "name holder party mode ttl_ms reason upgrades pattern")):
+    """What a party asks for; `upgrades` is the holder of the read lease to be replaced.
 
     `pattern` says which paths a lease on paths is for; several of them, one a line, are taken
     together. None for any other lease.
@@ -182,27 +184,28 @@ def common(one: Wish | Place, other: Wish | Place) -> tuple[str, str] | None:
     return None
 
 
-def find_cycle(owner: str, lines: Iterable[Sequence[Place]]) -> list[str]:
-    """Return the shortest ring of owners from `owner`, each waiting for the next; [] for none.
+def find_cycle(party: str, lines: Iterable[Sequence[Place]]) -> list[str]:
+    """Return the shortest ring of waits from `party`, as the owner of each; [] for none.
 
     `lines` are the seats at each lease in the order of their tickets. A waiter waits for all
-    whom its mode does not admit, holders and those before it in line. An owner does not wait for
-    itself: another of its threads may release.
+    whom its mode does not admit, holders and those before it in line. Who waits is a party, a
+    flow of control, and not its owner: while one thread waits another may release. A party does
+    not wait for itself: it may have handed on what it took.
     """
-    waits_for: dict[str, list[str]] = {}
+    waits_for: dict[str, list[tuple[str, str]]] = {}
     for line in lines:
         for waiter, other in _waits(line):
-            if waiter.owner != other.owner:
-                waits_for.setdefault(waiter.owner, []).append(other.owner)
-    paths = [[owner]]
+            if waiter.party != other.party:
+                waits_for.setdefault(waiter.party, []).append((waiter.owner, other.party))
+    ways: list[tuple[list[str], str]] = [([], party)]
     seen = set()
-    for path in paths:  # grows while it is walked: breadth first
-        for following in waits_for.get(path[-1], ()):
-            if following == owner:
-                return path
+    for owners, last in ways:  # grows while it is walked: breadth first
+        for owner, following in waits_for.get(last, ()):
+            if following == party:
+                return [*owners, owner]
             if following not in seen:
                 seen.add(following)
-                paths.append([*path, following])
+                ways.append(([*owners, owner], following))
     return []
 
 

@@ -22,4 +22,6 @@ def store(request, tmp_path, clock):
 
 @pytest.fixture
 def line(store):
-    return Line(store)
+    line = Line(store)
+    yield line
+    line.end()

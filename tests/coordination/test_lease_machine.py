@@ -8,6 +8,7 @@ run that can be repeated: one whose step never comes is a process that died.
 
 import copy
 import fnmatch
+from contextvars import copy_context
 from functools import partial
 from itertools import combinations
 
@@ -17,12 +18,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from swarm_memory.errors import DeadlockError, LeaseHeldError, LeaseLostError
-from swarm_memory.lines import ALIVE_MS, GRACE_MS
+from swarm_memory.lines import ALIVE_MS, GRACE_MS, in_flow, new_flow
 from swarm_memory.seats import Lease, names_of
 from swarm_memory.testing import Store
 
-# Agent and session; two of them are one owner, as two processes of one agent are.
+# Agent and session. Any flow of control may act for any of them, and several for one.
 DOORS = [("a", None), ("b", "s1"), ("b", "s2"), ("c", "s1"), ("c", None)]
+NUMBER = st.integers(0, len(DOORS) - 1)
+FLOW = st.integers(0, 3)
 PATTERNS = st.sampled_from(
     ["file:a/x", "file:a/y", "file:a/*", "file:*/x", "file:**", "file:b", "file:a/[!x]"]
 )
@@ -42,9 +45,9 @@ class Refused(Exception):
 
 
 class Seat:
-    def __init__(self, names, holder, state, mode, owner, session, expires):
+    def __init__(self, names, holder, state, mode, owner, session, party, expires):
         self.names, self.holder, self.state, self.mode = names, holder, state, mode
-        self.owner, self.session, self.expires = owner, session, expires
+        self.owner, self.session, self.party, self.expires = owner, session, party, expires
         self.upgrades = self.token = None
 
 
@@ -53,6 +56,7 @@ class Model:
 
     def __init__(self):
         self.lines = {}
+        self.waits = set()
 
     def line(self, name):
         return self.lines.setdefault(line_of(name), [])
@@ -95,7 +99,8 @@ class Model:
                 self.leave(wish, now)
             return None
         names = names_of(wish.name, wish.pattern)
-        seat = Seat(names, wish.holder, "waiting", wish.mode, owner, session, now + ALIVE_MS)
+        who = (owner, session, wish.party)
+        seat = Seat(names, wish.holder, "waiting", wish.mode, *who, now + ALIVE_MS)
         seat.upgrades = wish.upgrades
         if wish.upgrades is not None:
             if any(other.upgrades is not None and conflict(seat, other) for other in line):
@@ -112,7 +117,7 @@ class Model:
             return seat
         if not stays:
             line.remove(seat)
-        elif self.closes_a_ring(owner, now):
+        elif self.closes_a_ring(wish.party, now):
             raise Refused(DeadlockError)
         return None
 
@@ -131,21 +136,29 @@ class Model:
             self.settle(wish.line, now)
 
     def waits_for(self, now):
-        """Return pairs of owners of which the first waits for the second."""
-        pairs = set()
+        """Return who waits, in whose name, and for whom, if that is somebody else."""
+        waits = set()
         for line in self.lines.values():
             alive = [seat for seat in line if seat.expires > now]
             for waiter in (seat for seat in alive if seat.state == "waiting"):
-                pairs |= {(waiter.owner, other.owner) for other in self.before(alive, waiter)}
-        return {(one, other) for one, other in pairs if one != other}
+                for other in self.before(alive, waiter):
+                    waits.add((waiter.party, waiter.owner, other.party))
+        return {(party, owner, other) for party, owner, other in waits if party != other}
 
-    def closes_a_ring(self, owner, now):
-        pairs = self.waits_for(now)
-        reached, edge = set(), {owner}
+    def closes_a_ring(self, party, now):
+        self.waits = self.waits_for(now)
+        reached, edge = set(), {party}
         while edge:
-            edge = {other for one, other in pairs if one in edge} - reached
+            edge = {other for one, _, other in self.waits if one in edge} - reached
             reached |= edge
-        return owner in reached
+        return party in reached
+
+    def is_ring(self, party, cycle):
+        """Tell whether these owners, each waiting for the next, lead from a party to itself."""
+        reached = {party}
+        for name in cycle:
+            reached = {other for one, own, other in self.waits if one in reached and own == name}
+        return party in reached
 
 
 def line_of(name):
@@ -178,6 +191,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.store = Store("sqlite:///:memory:")
         first = self.store.open()
         self.doors = [first.as_agent(agent, session=session) for agent, session in DOORS]
+        self.flows = [new_flow() for _ in range(4)]
         self.model = Model()
         self.newest = {}
         self.held = []  # (door, lease); the lapsed and the released stay in it
@@ -195,6 +209,13 @@ class LeaseMachine(RuleBasedStateMachine):
     def owner(self, door):
         context = door.context
         return f"{context.agent}/{context.session}" if context.session else context.agent
+
+    def within(self, flow, fn):
+        """Return what `fn` does in one of several flows of control."""
+        return copy_context().run(in_flow, self.flows[flow], fn)
+
+    def wish(self, flow, door, *arguments):
+        return self.within(flow, lambda: door.leases._wish(*arguments))
 
     def modelled(self, fn):
         """Run `fn` on the model; if it refuses, undo what it did and return the error's class."""
@@ -235,12 +256,12 @@ class LeaseMachine(RuleBasedStateMachine):
 
     # --- holding ---
 
-    @rule(number=st.integers(0, len(DOORS) - 1), name=NAMES, mode=MODES, ttl_s=TTLS)
-    def try_acquire(self, number, name, mode, ttl_s):
+    @rule(number=NUMBER, flow=FLOW, name=NAMES, mode=MODES, ttl_s=TTLS)
+    def try_acquire(self, number, flow, name, mode, ttl_s):
         door = self.doors[number]
-        lease = door.leases.try_acquire(name, mode, ttl_s=ttl_s)
+        lease = self.within(flow, lambda: door.leases.try_acquire(name, mode, ttl_s=ttl_s))
         holder = lease.holder if lease else "nobody"
-        wish = door.leases._wish(name, mode, ttl_s, None)._replace(holder=holder)
+        wish = self.wish(flow, door, name, mode, ttl_s, None)._replace(holder=holder)
 
         expected = self.take(door, wish, stays=False)
         assert (expected is None) == (lease is None)
@@ -291,8 +312,8 @@ class LeaseMachine(RuleBasedStateMachine):
                 door.records.put(key, value, fence=lease)
 
     @precondition(lambda self: self.held)
-    @rule(number=NUMBERS, mode=st.sampled_from(["write", "exclusive"]))
-    def upgrade(self, number, mode):
+    @rule(number=NUMBERS, flow=FLOW, mode=st.sampled_from(["write", "exclusive"]))
+    def upgrade(self, number, flow, mode):
         door, lease = self.held[number % len(self.held)]
         if lease.mode != "read":
             before = lease.to_dict()
@@ -300,7 +321,7 @@ class LeaseMachine(RuleBasedStateMachine):
             assert before == lease.to_dict()
             return
         before = lease.to_dict()
-        wish = door.leases._wish(lease.name, mode, lease.ttl_s, None)
+        wish = self.wish(flow, door, lease.name, mode, lease.ttl_s, None)
         wish = wish._replace(upgrades=lease.holder, holder="upgraded")
         expected = self.take(door, wish, stays=False)
         if not isinstance(expected, Seat):
@@ -308,31 +329,30 @@ class LeaseMachine(RuleBasedStateMachine):
                 lease.upgrade(mode, wait_s=0)
             assert before == lease.to_dict()
             return
-        lease.upgrade(mode, wait_s=0)
+        self.within(flow, lambda: lease.upgrade(mode, wait_s=0))
         expected.holder = lease.holder
         self.note(expected, lease)
 
     # --- waiting in line ---
 
-    @rule(number=st.integers(0, len(DOORS) - 1), name=NAMES, mode=MODES, ttl_s=TTLS)
-    def come_to_the_line(self, number, name, mode, ttl_s):
+    @rule(number=NUMBER, flow=FLOW, name=NAMES, mode=MODES, ttl_s=TTLS)
+    def come_to_the_line(self, number, flow, name, mode, ttl_s):
         door = self.doors[number]
-        wish = door.leases._wish(name, mode, ttl_s, None)
-        self.stand(door, wish, None)
+        self.stand(door, self.wish(flow, door, name, mode, ttl_s, None), None)
 
-    @rule(number=st.integers(0, len(DOORS) - 1), names=st.sets(PATTERNS, min_size=2, max_size=3),
+    @rule(number=NUMBER, flow=FLOW, names=st.sets(PATTERNS, min_size=2, max_size=3),
           mode=MODES, ttl_s=TTLS)  # fmt: skip
-    def come_for_several(self, number, names, mode, ttl_s):
+    def come_for_several(self, number, flow, names, mode, ttl_s):
         door = self.doors[number]
-        (wish,) = door.leases._wishes(names, mode, ttl_s, None)
+        (wish,) = self.within(flow, lambda: door.leases._wishes(names, mode, ttl_s, None))
         self.stand(door, wish, None)
 
     @precondition(lambda self: any(lease.mode == "read" for _, lease in self.held))
-    @rule(number=NUMBERS)
-    def wait_for_an_upgrade(self, number):
+    @rule(number=NUMBERS, flow=FLOW)
+    def wait_for_an_upgrade(self, number, flow):
         reads = [(door, lease) for door, lease in self.held if lease.mode == "read"]
         door, lease = reads[number % len(reads)]
-        wish = door.leases._wish(lease.name, "exclusive", lease.ttl_s, None)
+        wish = self.wish(flow, door, lease.name, "exclusive", lease.ttl_s, None)
         self.stand(door, wish._replace(upgrades=lease.holder), lease)
 
     def stand(self, door, wish, kept):
@@ -342,7 +362,7 @@ class LeaseMachine(RuleBasedStateMachine):
                 door.leases._write_take(wish, queue=True)
             if expected is DeadlockError:
                 assert self.owner(door) == caught.value.cycle[0]
-                assert len(caught.value.cycle) == len(set(caught.value.cycle)) > 1
+                assert self.model.is_ring(wish.party, caught.value.cycle)
             return
         self.arrive(door, wish, kept, expected, door.leases._write_take(wish, queue=True))
 
@@ -362,7 +382,7 @@ class LeaseMachine(RuleBasedStateMachine):
         assert seat.names == [lease.name for lease in leases]
         seat.names, others = seat.names[:1], seat.names[1:]
         for name, lease in zip(others, leases[1:], strict=True):
-            more = [seat.mode, seat.owner, seat.session, self.now + wish.ttl_ms]
+            more = [seat.mode, seat.owner, seat.session, seat.party, self.now + wish.ttl_ms]
             self.model.line(name).append(Seat([name], lease.holder, "held", *more))
         self.learn_tokens()
         self.together |= {lease.holder: taken.holder for lease in leases}
@@ -442,6 +462,16 @@ class LeaseMachine(RuleBasedStateMachine):
         ]
         assert expected == found
         self.learn_tokens()
+
+    @invariant()
+    def each_seat_is_kept_with_its_party(self):
+        if not hasattr(self, "model"):
+            return
+        leases = self.doors[0].leases
+        for name, line in self.model.lines.items():
+            places = leases._db.read(partial(leases._lines._places, line=name))
+            parties = {place.holder: place.party for place in places}
+            assert all(parties[s.holder] == s.party for s in line if s.expires > self.now)
 
     @invariant()
     def no_two_incompatible_ones_are_inside(self):

@@ -12,7 +12,6 @@ from waiters import WAIT_S, Waiter, stand
 from swarm_memory import Swarm
 from swarm_memory.clock import SystemClock
 from swarm_memory.errors import (
-    DeadlockError,
     InvalidArgumentError,
     LeaseHeldError,
     LeaseLostError,
@@ -20,7 +19,7 @@ from swarm_memory.errors import (
 )
 from swarm_memory.lines import ALIVE_MS, GRACE_MS
 from swarm_memory.records import Records
-from swarm_memory.seats import Lease, Place, find_cycle
+from swarm_memory.seats import Lease
 from swarm_memory.testing import ManualClock
 
 # --- who gets in ---
@@ -344,62 +343,6 @@ def test_the_list_tells_who_holds_and_who_waits_and_for_how_long(store, clock):
         waiting.state, waiting.owner, waiting.token, waiting.age_ms,
     )  # fmt: skip
     assert {"name", "state", "mode", "owner", "age_ms"} <= held.to_dict().keys()
-
-
-# --- deadlocks ---
-
-
-@pytest.mark.parametrize("parties", [2, 5])
-def test_who_closes_a_ring_is_refused_and_the_others_go_on(store, parties, line):
-    names = [f"agent-{n}" for n in range(parties)]
-    held = [store.leases(name).acquire(f"x{n}") for n, name in enumerate(names)]
-    waiters = [line.waiting(name, f"x{n + 1}") for n, name in enumerate(names[:-1])]
-
-    with pytest.raises(DeadlockError) as caught:
-        store.leases(names[-1]).acquire("x0", wait_s=WAIT_S)
-
-    assert [names[-1], *names[:-1]] == caught.value.cycle
-    held.pop().release()
-    while waiters:
-        waiters.pop().get().release()
-        held.pop().release()
-
-
-def test_a_queue_is_no_ring(store, line):
-    first = store.leases("a").acquire("x")
-    store.leases("b").acquire("y")
-    waiter = line.waiting("b", "x")
-    late = line.waiting("c", "x")
-
-    assert not waiter.done.is_set() and not late.done.is_set()
-    first.release()
-    waiter.get().release()
-    assert "c" == late.get().owner
-
-
-def test_readers_in_line_do_not_wait_for_each_other(store, line):
-    writer = store.leases("w").acquire("x", "write")
-    store.leases("b").acquire("y")
-    first = line.waiting("a", "x", "read")
-    second = line.waiting("b", "x", "read")
-    other = line.waiting("a", "y")
-
-    assert not other.done.is_set(), "a waits for b, but b waits only for w"
-    writer.release()
-    assert {"a", "b"} == {first.get().owner, second.get().owner}
-
-
-def test_the_shortest_ring_is_found():
-    def place(owner, state, mode="exclusive", upgrades=None):
-        return Place(owner, state, mode, 0, None, owner, upgrades, 0, None, None)
-
-    lines = [
-        [place("a", "held"), place("b", "waiting")],
-        [place("b", "held"), place("c", "waiting"), place("a", "waiting")],
-        [place("c", "held", "read"), place("a", "held", "read")],
-    ]
-    assert ["a", "b"] == find_cycle("a", lines)
-    assert [] == find_cycle("c", lines[:1])
 
 
 # --- several at once ---

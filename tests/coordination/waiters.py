@@ -2,6 +2,7 @@
 
 import threading
 import time
+from queue import SimpleQueue
 
 WAIT_S = 5.0
 
@@ -11,14 +12,20 @@ class Line:
 
     def __init__(self, store):
         self.store = store
+        self.threads = []
+
+    def thread(self, agent):
+        """Return a new thread of `agent`, which takes leases and waits for others."""
+        self.threads.append(Thread(self, agent))
+        return self.threads[-1]
 
     def waiting(self, agent, name, mode="exclusive", **options):
         """Let `agent` wait in a thread of its own; return when it stands in line."""
-        leases = self.store.leases(agent)
-        before = self.seen(name, agent)
-        waiter = Waiter(lambda: leases.acquire(name, mode, **{"wait_s": WAIT_S} | options))
-        self.until(lambda: self.seen(name, agent) > before or waiter.done.is_set())
-        return waiter
+        return self.thread(agent).waiting(name, mode, **options)
+
+    def end(self):
+        for thread in self.threads:
+            thread.steps.put(None)
 
     def seen(self, name, agent):
         return sum(s.owner == agent and s.state != "held" for s in self.store.leases().list(name))
@@ -33,12 +40,45 @@ class Line:
         return [(seat.owner, seat.state) for seat in self.store.leases().list(name)]
 
 
+class Thread:
+    """One flow of control of an agent: what it does is done in one thread, step after step."""
+
+    def __init__(self, line, agent):
+        self.line, self.agent = line, agent
+        self.leases = line.store.leases(agent)
+        self.steps = SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while (step := self.steps.get()) is not None:
+            step()
+
+    def acquire(self, name, mode="exclusive", **options):
+        return Waiter(lambda: self.leases.acquire(name, mode, **options), self.steps).get()
+
+    def waiting(self, name, mode="exclusive", **options):
+        """Let it wait; return when it stands in line."""
+        options = {"wait_s": WAIT_S} | options
+        return self.doing(name, lambda: self.leases.acquire(name, mode, **options))
+
+    def doing(self, name, fn):
+        """Let it do what has to wait at `name`; return when it stands in line."""
+        before = self.line.seen(name, self.agent)
+        waiter = Waiter(fn, self.steps)
+        self.line.until(lambda: self.line.seen(name, self.agent) > before or waiter.done.is_set())
+        return waiter
+
+
 class Waiter:
-    def __init__(self, fn):
+    """What is done in a thread of its own, or as one of the `steps` of another."""
+
+    def __init__(self, fn, steps=None):
         self.result = None
         self.done = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(fn,), daemon=True)
-        self.thread.start()
+        if steps is None:
+            threading.Thread(target=self._run, args=(fn,), daemon=True).start()
+        else:
+            steps.put(lambda: self._run(fn))
 
     def _run(self, fn):
         try:

@@ -210,11 +210,9 @@ def descriptors():
     return sorted(os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")
                   if os.path.exists(f"/proc/self/fd/{n}"))
 def visit(thread, number):
-    # Each thread in its own name: waiting in a ring is found by name.
-    own = f"{agent}.{thread}"
-    with Swarm.open(url, agent=own, swarm="hostile", durability="relaxed") as swarm:
+    with Swarm.open(url, agent=agent, swarm="hostile", durability="relaxed") as swarm:
         key = f"x/{agent}-{thread}-{number}"
-        with swarm.leases.hold(f"turn-{agent}", wait_s=60) as lease:
+        with swarm.leases.hold(f"turn-{thread}", wait_s=60) as lease:
             swarm.records.put(key, [agent, thread, number], expect=0, fence=lease)
         assert swarm.records.get(key).version == 1
 def work(thread):

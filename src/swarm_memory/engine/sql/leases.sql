@@ -9,7 +9,7 @@ ON CONFLICT (swarm, name, ticket) DO NOTHING
 -- Hold the first seat if nobody is at the name, and draw the token in the same statement. The
 -- floor is raised by a restore, so that old tokens stay below new ones.
 UPDATE seats SET state = 'held', holder = :holder, mode = :mode, owner = :owner,
-    session = :session, reason = :reason, pattern = :pattern, since_ms = :now_ms,
+    session = :session, party = :party, reason = :reason, pattern = :pattern, since_ms = :now_ms,
     expires_ms = :expires_ms,
     token = 1 + max(token, drawn, coalesce((SELECT value FROM facts
         WHERE swarm = :swarm AND name = 'lease_token_floor'), 0))
@@ -20,7 +20,7 @@ RETURNING token
 
 -- lease_seats --
 -- Everybody at one lease in the order of their tickets, those that have lapsed among them.
-SELECT holder, state, mode, ticket, token, owner, upgrades, expires_ms, reason, pattern
+SELECT holder, state, mode, ticket, token, owner, party, upgrades, expires_ms, reason, pattern
 FROM seats
 WHERE swarm = :swarm AND name = :name AND state <> 'free'
 ORDER BY ticket
@@ -52,10 +52,10 @@ WHERE swarm = :swarm AND name = CASE substr(:name, 1, 5) WHEN 'file:' THEN 'file
 
 -- lease_sit --
 -- Take a seat behind the first: to hold at once or to wait in line.
-INSERT INTO seats (swarm, name, holder, ticket, state, mode, token, owner, session, upgrades,
-    reason, pattern, since_ms, expires_ms)
-VALUES (:swarm, :name, :holder, :ticket, :state, :mode, :token, :owner, :session, :upgrades,
-    :reason, :pattern, :now_ms, :expires_ms)
+INSERT INTO seats (swarm, name, holder, ticket, state, mode, token, owner, session, party,
+    upgrades, reason, pattern, since_ms, expires_ms)
+VALUES (:swarm, :name, :holder, :ticket, :state, :mode, :token, :owner, :session, :party,
+    :upgrades, :reason, :pattern, :now_ms, :expires_ms)
 
 -- lease_narrow --
 -- Leave a holder the first of the paths that it was granted together; the others get own seats.
@@ -120,15 +120,16 @@ WHERE swarm = :swarm AND name = :name AND holder <> :holder AND state <> 'free'
         SELECT ticket FROM seats WHERE swarm = :swarm AND name = :name AND holder = :holder))
 
 -- lease_elsewhere --
--- Whether an owner has any other seat: if not, nobody can be waiting for it.
+-- Whether a party has any other seat: if not, nobody can be waiting for it.
 SELECT 1 FROM seats
-WHERE swarm = :swarm AND owner = :owner AND holder <> :holder AND expires_ms > :now_ms
+WHERE swarm = :swarm AND party = :party AND holder <> :holder AND expires_ms > :now_ms
     AND state <> 'free'
 LIMIT 1
 
 -- lease_waits --
 -- All seats at the leases that somebody waits for, for the wait-for graph.
-SELECT name, holder, state, mode, ticket, token, owner, upgrades, expires_ms, reason, pattern
+SELECT name, holder, state, mode, ticket, token, owner, party, upgrades, expires_ms, reason,
+    pattern
 FROM seats
 WHERE swarm = :swarm AND expires_ms > :now_ms AND state <> 'free'
     AND name IN (SELECT name FROM seats WHERE swarm = :swarm AND state = 'waiting')

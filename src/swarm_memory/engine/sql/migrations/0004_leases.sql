@@ -17,6 +17,7 @@ CREATE TABLE seats (
     token INTEGER, -- from the grant on; at the first seat also that of whoever had it last
     owner TEXT NOT NULL,
     session TEXT,
+    party TEXT, -- the flow of control that acquires: a thread of a process, an asyncio task
     upgrades TEXT, -- the holder whose read lease this one is to replace
     reason TEXT,
     since_ms INTEGER NOT NULL, -- when the wait or the hold began
