@@ -56,6 +56,7 @@ TTL_S_MAX = 3_153_600_000.0
 WAIT_S_MAX = 86_400.0
 BROADCAST_TTL_S = 604_800.0  # else whoever joins would be told everything ever said
 REPLY_TTL_S = 3600.0  # an answer that nobody waits for any more
+PAUSE_S = 0.0005  # between two looks for nothing
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a message shows
 _VISIBLE_MS = 14  # column of a message as it is read
 _TO_AGENT, _TO_TOPIC, _TO_REPLY = runs.TO_AGENT, "topic:", "reply:"
@@ -266,9 +267,10 @@ class Messages:
         Raises:
             StaleReceiptError: Naming those that are not.
         """
-        claims, twice = _claims(messages)
         swarm = self._context.swarm
-        stale = self._write(lambda tx: runs.acknowledge(tx, swarm, claims))
+        claims, twice = _claims(messages)
+        known = runs.claimed(self._db, swarm, claims)
+        stale = self._write(lambda tx: runs.acknowledge(tx, swarm, claims, known))
         _refuse_stale(stale + twice)
         return len(messages)
 
@@ -406,12 +408,15 @@ class Messages:
         )
 
     def _send(self, letter: Letter, op_id: str | None) -> list[Sent]:
-        if op_id is None:
-            return self._write(lambda tx: self._post(tx, letter))
-        digest = digest_of(["send", *letter])
+        ids = new_ids(self._db.now_ms, len(letter.bodies))
+        rows = self._rows(letter, ids)
 
         def post(tx: Tx) -> list[Sent]:
-            return self._post(tx, letter)
+            return self._post(tx, letter, ids, rows)
+
+        if op_id is None:
+            return self._write(post)
+        digest = digest_of(["send", *letter])
 
         def dump(sent: list[Sent]) -> str:
             return json.dumps(sent)
@@ -424,16 +429,14 @@ class Messages:
 
         return self._write(write)
 
-    def _post(self, tx: Tx, letter: Letter) -> list[Sent]:
-        now_ms, queue = tx.now_ms, letter.queue
-        visible_ms = now_ms + letter.delay_ms
-        expires_ms = None if letter.ttl_ms is None else now_ms + letter.ttl_ms
+    def _rows(self, letter: Letter, ids: list[str]) -> list[dict[str, Json]]:
+        """Return what is written, but for the times; made before the lock is taken."""
         odd = letter.rank or letter.delay_ms or letter.attempts_max != ATTEMPTS_MAX
         # A queue for one answer would leave a cursor behind.
-        odd = odd or queue.startswith(_TO_REPLY)
+        odd = odd or letter.queue.startswith(_TO_REPLY)
         fields = {
             "swarm": self._context.swarm,
-            "queue": queue,
+            "queue": letter.queue,
             "odd": 1 if odd else None,
             "rank": letter.rank,
             "sender": self._context.agent,
@@ -441,18 +444,22 @@ class Messages:
             "correlation": letter.correlation,
             "reply_to": letter.reply_to,
             "attempts_max": letter.attempts_max,
-            "now_ms": now_ms,
-            "visible_ms": visible_ms,
-            "expires_ms": expires_ms,
         }
-        ids = new_ids(now_ms, len(letter.bodies))
-        rows = [
+        return [
             {**fields, "message_id": message_id, "body": body}
             for message_id, body in zip(ids, letter.bodies, strict=True)
         ]
-        tx.many("message_send", rows)
-        if odd and queue != runs.EVERYONE:
-            tx.run("run_post", count=len(ids), now_ms=now_ms)
+
+    def _post(
+        self, tx: Tx, letter: Letter, ids: list[str], rows: list[dict[str, Json]]
+    ) -> list[Sent]:
+        now_ms = tx.now_ms
+        visible_ms = now_ms + letter.delay_ms
+        expires_ms = None if letter.ttl_ms is None else now_ms + letter.ttl_ms
+        times = {"now_ms": now_ms, "visible_ms": visible_ms, "expires_ms": expires_ms}
+        tx.many("message_send", [row | times for row in rows])
+        if rows[0]["odd"] and letter.queue != runs.EVERYONE:
+            tx.run("run_post", count=len(rows), now_ms=now_ms)
         return [Sent(message_id, now_ms, visible_ms, expires_ms) for message_id in ids]
 
     # --- receiving, inside ---
@@ -468,20 +475,13 @@ class Messages:
         done: Sequence[Message | str] = (),
     ) -> list[Message]:
         deadline = time.monotonic() + wait_s
-        context = self._context
-        receipt = os.urandom(8).hex()
-
-        def take(tx: Tx) -> tuple[int, list[Row]]:
-            visible_ms = tx.now_ms + hide_ms
-            hand = runs.Hand(receipt, context.agent, context.session, visible_ms)
-            return visible_ms, runs.take(tx, context.swarm, queue, limit, hand, strict=strict)
-
-        visible_ms, rows = self._swap(done, take) if done else (0, [])
-        seen = None
+        claim = _Claim(self._context, queue, limit, hide_ms, strict, self._engine is not None)
+        rows = self._swap(claim, done) if done else []
+        seen, looks = None, 0
         while not rows:
-            found, pause_s = self._look(queue)
-            if found:
-                visible_ms, rows = self._write(take, relaxed=True)
+            place, now_ms = claim.look(self._db), self._db.now_ms
+            if place.filled(now_ms):
+                rows = self._write(claim.take, relaxed=True)
             left_s = deadline - time.monotonic()
             if rows or left_s <= 0 or self._engine is None:
                 break
@@ -489,35 +489,34 @@ class Messages:
                 # Look again: what was sent before this is seen then, what is sent after it ends
                 # the wait.
                 seen = self._engine.version()
-            else:
-                seen = self._engine.wait(seen, min(pause_s, left_s))
-        return [self._message(row, queue, receipt, visible_ms) for row in rows]
+                continue
+            if looks > 1:
+                # It was woken for what is for others. Where much is written, many who wait and
+                # look at each commit would cost more than those who work.
+                time.sleep(min(PAUSE_S, left_s))
+            seen = self._engine.wait(seen, min(place.pause_s(now_ms, LOOK_S_MAX), left_s))
+            looks += 1
+        return [self._message(row, queue, claim.receipt, claim.visible_ms) for row in rows]
 
-    def _swap(
-        self, done: Sequence[Message | str], take: Callable[[Tx], tuple[int, list[Row]]]
-    ) -> tuple[int, list[Row]]:
+    def _swap(self, claim: _Claim, done: Sequence[Message | str]) -> list[Row]:
         """Acknowledge `done` and take what is there, in one transaction."""
+        swarm = self._context.swarm
         claims, twice = _claims(done)
+        known = runs.claimed(self._db, swarm, claims)
+        claim.look(self._db)
 
-        def write(tx: Tx) -> tuple[list[str], tuple[int, list[Row]]]:
-            stale = runs.acknowledge(tx, self._context.swarm, claims) + twice
-            return stale, (0, []) if stale else take(tx)
+        def write(tx: Tx) -> tuple[list[str], list[Row]]:
+            stale = runs.acknowledge(tx, swarm, claims, known) + twice
+            return stale, [] if stale else claim.take(tx)
 
-        stale, taken = self._write(write)
+        stale, rows = self._write(write)
         _refuse_stale(stale)
-        return taken
-
-    def _look(self, queue: str) -> tuple[bool, float]:
-        """Tell whether a claim would find something, and how long to wait if not; only reads."""
-        place, now_ms = runs.place_of(self._db, self._context.swarm, queue), self._db.now_ms
-        if place.filled(now_ms) or place.shows_ms is None:
-            return place.filled(now_ms), LOOK_S_MAX
-        return False, min(LOOK_S_MAX, (place.shows_ms - now_ms) / 1000)
+        return rows
 
     def _message(self, row: Row, queue: str, receipt: str | None, visible_ms: int) -> Message:
         seq, _, message_id, sender, type, body, rank, sent_ms, expires_ms, *rest = row
         correlation, reply_to, _, attempts, reason, _, dead_ms = rest
-        message = Message(
+        delivery = (
             message_id,
             codec.loads(body.encode()),
             sender,
@@ -535,6 +534,7 @@ class Messages:
             reason,
             dead_ms,
         )
+        message = Message._make(delivery)
         message._home = self._home
         return message
 
@@ -560,6 +560,42 @@ class Messages:
                 f"{what} {seconds} in a transaction, which sees one moment",
                 hint="wait outside of transact()",
             )
+
+
+class _Claim:
+    """One call of claim: who takes what, looked at first and taken then."""
+
+    def __init__(
+        self, context: Context, queue: str, limit: int, hide_ms: int, strict: bool, ahead: bool
+    ) -> None:
+        self.receipt = os.urandom(8).hex()
+        self.visible_ms = 0
+        self._context = context
+        self._queue = queue
+        self._limit = limit
+        self._hide_ms = hide_ms
+        self._strict = strict
+        self._ahead = ahead and not strict  # read before the lock is taken
+        self._place: runs.Place | None = None
+        self._offer: list[Row] = []
+
+    def look(self, db: Reader) -> runs.Place:
+        """Return where the queue stands, and read what `take` is likely to take."""
+        swarm, queue = self._context.swarm, self._queue
+        self._place = place = runs.place_of(db, swarm, queue)
+        if self._ahead:
+            self._offer = runs.offer(db, swarm, queue, place, self._limit)
+        return place
+
+    def take(self, tx: Tx) -> list[Row]:
+        """Take what is there."""
+        context, queue = self._context, self._queue
+        self.visible_ms = tx.now_ms + self._hide_ms
+        hand = runs.Hand(self.receipt, context.agent, context.session, self.visible_ms)
+        place, rows = self._place, self._offer
+        if place and rows and runs.accept(tx, context.swarm, queue, place, rows, hand):
+            return rows
+        return runs.take(tx, context.swarm, queue, self._limit, hand, strict=self._strict)
 
 
 def _shown(message: Message | str) -> str:

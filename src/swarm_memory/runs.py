@@ -26,7 +26,7 @@ TO_AGENT = "agent:"
 SEQ_MAX = 2**63 - 1
 EVER = -1  # a time before anything expires
 # Columns of a message as it is read: of message_plain, and of run_ready behind those of its run.
-SEQ, LOG, RANK, EXPIRES_MS, REASON = 0, 1, 6, 8, 13
+SEQ, LOG, MESSAGE_ID, RANK, EXPIRES_MS, ATTEMPTS_MAX = 0, 1, 2, 6, 8, 11
 _RUN_COLUMNS = 15
 
 
@@ -60,6 +60,13 @@ class Place(namedtuple("Place", "own_seq all_seq odd_seq ready own all odd shows
         lapses = self.lapses_ms is not None and self.lapses_ms <= now_ms
         return bool(self.odd) or shows or lapses
 
+    def pause_s(self, now_ms: int, longest_s: float) -> float:
+        """Return after how many seconds to look again, at most `longest_s`."""
+        if self.shows_ms is None:
+            return longest_s
+        left_ms: int = max(0, self.shows_ms - now_ms)
+        return min(longest_s, left_ms / 1000)
+
     def filled(self, now_ms: int) -> bool:
         """Tell whether a claim would find something."""
         return bool(self.ready or self.own or self.all) or self.due(now_ms)
@@ -82,6 +89,41 @@ def look(db: Reader, swarm: str, queue: str, limit: int) -> list[Row]:
     return _next(db, swarm, queue, place, limit, db.now_ms)[0]
 
 
+def offer(db: Reader, swarm: str, queue: str, place: Place, limit: int) -> list[Row]:
+    """Return what is new in a queue, if `accept` can take it; only reads.
+
+    The lock to write is what everybody waits for, so what can be read before is.
+    """
+    if place.ready or place.due(db.now_ms):
+        return []
+    return _next(db, swarm, queue, place, limit, EVER)[0]
+
+
+def accept(tx: Tx, swarm: str, queue: str, place: Place, rows: list[Row], hand: Hand) -> bool:
+    """Give `hand` what was offered; False, and nothing is done, if it cannot have it any more.
+
+    It counts as claimed when it was offered: what has come since then comes next.
+    """
+    if any((row[EXPIRES_MS] or SEQ_MAX) <= tx.now_ms for row in rows):
+        return False
+    moved = _behind(place, queue, rows)
+    last = rows[-1]
+    advanced = tx.run(
+        "message_advance",
+        swarm=swarm,
+        queue=queue,
+        own_was=place.own_seq,
+        own_seq=moved.own_seq,
+        all_was=place.all_seq,
+        all_seq=moved.all_seq,
+        seq=last[SEQ],
+        message_id=last[MESSAGE_ID],
+    )
+    if advanced:
+        _put_fresh(tx, swarm, queue, rows, (), hand)
+    return bool(advanced)
+
+
 def take(tx: Tx, swarm: str, queue: str, limit: int, hand: Hand, *, strict: bool) -> list[Row]:
     """Give up to `limit` messages to `hand`; the writer does so, thus nobody else has them."""
     place = place_of(tx, swarm, queue)
@@ -96,7 +138,8 @@ def take(tx: Tx, swarm: str, queue: str, limit: int, hand: Hand, *, strict: bool
         gone = {row[SEQ] for row in rows if (row[EXPIRES_MS] or SEQ_MAX) <= tx.now_ms}
         fresh = [row for row in rows if row[SEQ] not in again] if again else rows
         if fresh:
-            _claim_fresh(tx, swarm, queue, place, fresh, gone, hand)
+            _put_fresh(tx, swarm, queue, fresh, gone, hand)
+            _move(tx, swarm, queue, _behind(place, queue, fresh))
         if again:
             seqs = [row[SEQ] for row in rows if row[SEQ] in again]
             _claim_again(tx, swarm, seqs, again, gone, hand)
@@ -173,33 +216,30 @@ def _next(
     return found[:limit], again
 
 
-def _claim_fresh(
-    tx: Tx,
-    swarm: str,
-    queue: str,
-    place: Place,
-    rows: list[Row],
-    gone: set[int],
-    hand: Hand,
+def _put_fresh(
+    tx: Tx, swarm: str, queue: str, rows: list[Row], gone: Collection[int], hand: Hand
 ) -> None:
-    """Put one run per unbroken stretch of each log, and the cursors behind it."""
-    for log in {row[LOG] for row in rows}:
+    """Put one run per unbroken stretch of each log."""
+    for log in (queue, EVERYONE):
         here = [row for row in rows if row[LOG] == log]
         for stretch in _stretches(here, gone):
             expires_ms = _first_end(row[EXPIRES_MS] for row in stretch)
             first = stretch[0]
             run = Run(
                 queue, first[SEQ], stretch[-1][SEQ], len(stretch), log, "hidden", first[RANK], 1,
-                first[11], *hand, expires_ms, None,
+                first[ATTEMPTS_MAX], *hand, expires_ms, None,
             )  # fmt: skip
             _put(tx, swarm, run)
         if log == queue:
             # Nobody claimed them and nobody will: nothing would ever point at them again.
             tx.many("message_drop", [{"seq": row[SEQ]} for row in here if row[SEQ] in gone])
-            place = place._replace(own_seq=here[-1][SEQ])
-        else:
-            place = place._replace(all_seq=here[-1][SEQ])
-    _move(tx, swarm, queue, place)
+
+
+def _behind(place: Place, queue: str, rows: list[Row]) -> Place:
+    """Return the place with its cursors behind the rows."""
+    own_seq = max((row[SEQ] for row in rows if row[LOG] == queue), default=place.own_seq)
+    all_seq = max((row[SEQ] for row in rows if row[LOG] != queue), default=place.all_seq)
+    return place._replace(own_seq=own_seq, all_seq=all_seq)
 
 
 def _claim_again(
@@ -232,27 +272,64 @@ def _claim_again(
 # --- what somebody has in hand ---
 
 
-def acknowledge(tx: Tx, swarm: str, claims: dict[str, set[int]]) -> list[str]:
-    """Delete messages by the receipts of their claims; return those that are not current."""
+def claimed(db: Reader, swarm: str, claims: Iterable[str]) -> dict[str, list[Run]]:
+    """Return what claims have in hand, by their receipts; for `acknowledge`."""
+    return {
+        receipt: [Run(*row) for row in db.all("run_claimed", swarm=swarm, receipt=receipt)]
+        for receipt in claims
+        if receipt
+    }
+
+
+def acknowledge(
+    tx: Tx, swarm: str, claims: dict[str, set[int]], known: dict[str, list[Run]]
+) -> list[str]:
+    """Delete messages by the receipts of their claims; return those that are not current.
+
+    `known` is what the claims were seen to have in hand before the lock was taken.
+    """
     stale = []
     for receipt, seqs in claims.items():
         left = set(seqs)
-        for row in tx.all("run_claimed", swarm=swarm, receipt=receipt) if receipt else ():
-            run = Run(*row)
+        for run in known.get(receipt, ()):
             mine = {seq for seq in left if run.first <= seq <= run.last}
-            if len(mine) == run.size and run.first in mine and run.last in mine:
-                _drop(tx, swarm, run)
-                if run.log == run.queue:
-                    _drop_messages(tx, swarm, run)
-            elif mine:
-                members = _members(tx, swarm, run)
-                mine &= {seq for seq, _ in members}
-                _carve(tx, swarm, run, members, mine, run)
-                if run.log == run.queue:
-                    tx.many("message_drop", [{"seq": seq} for seq in mine])
-            left -= mine
+            if _is_whole(run, mine) and _drop_as_seen(tx, swarm, run):
+                left -= mine
+        if left and receipt:
+            left = _acknowledge_apart(tx, swarm, receipt, left)
         stale += [f"{seq}-{receipt}" for seq in sorted(left)]
     return stale
+
+
+def _acknowledge_apart(tx: Tx, swarm: str, receipt: str, seqs: set[int]) -> set[int]:
+    """Carve messages out of what a claim has in hand; return those that it has not."""
+    left = set(seqs)
+    for run in claimed(tx, swarm, [receipt])[receipt]:
+        mine = {seq for seq in left if run.first <= seq <= run.last}
+        if not mine:
+            continue
+        members = _members(tx, swarm, run)
+        mine &= {seq for seq, _ in members}
+        _carve(tx, swarm, run, members, mine, run)
+        if run.log == run.queue:
+            tx.many("message_drop", [{"seq": seq} for seq in mine])
+        left -= mine
+    return left
+
+
+def _is_whole(run: Run, seqs: set[int]) -> bool:
+    return len(seqs) == run.size and run.first in seqs and run.last in seqs
+
+
+def _drop_as_seen(tx: Tx, swarm: str, run: Run) -> bool:
+    """Delete a run with its messages, if it is still what it was."""
+    seen = {"first": run.first, "last": run.last, "size": run.size}
+    where = {"receipt": run.receipt, "queue": run.queue}
+    if not tx.run("run_done", swarm=swarm, **where, **seen):
+        return False
+    if run.log == run.queue:
+        _drop_messages(tx, swarm, run)
+    return True
 
 
 def give_back(
@@ -381,9 +458,10 @@ def _carve(
 
 def _stretches(rows: Sequence[Row], without: Collection[int]) -> list[list[Row]]:
     """Split rows, which begin with their seq, at those that are left out."""
-    if not without:
-        return [list(rows)]
     stretches: list[list[Row]] = [[]]
+    if not without:
+        stretches = [list(rows)]
+        rows = ()
     for row in rows:
         if row[SEQ] in without:
             stretches.append([])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from swarm_memory import dispatch
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.testing import Store
 
@@ -70,6 +71,41 @@ def test_a_late_callback_does_not_take_the_message_from_whoever_has_it_now(store
 
     assert 1 == len(taken)
     taken[0].ack()
+
+
+def test_what_is_done_is_acknowledged_with_the_next_claim_and_at_the_end(swarm):
+    in_hand = []
+    worker = swarm.dispatcher("t").on(
+        "*", lambda m: in_hand.append(swarm.messages.counts().claimed)
+    )
+    swarm.messages.send_many(range(25), topic="t")
+
+    assert 25 == worker.run(timeout_s=0.05)
+    assert [10] * 20 + [5] * 5 == in_hand
+    assert (0, 0, 0, 0) == swarm.messages.counts()[:4]
+
+
+def test_what_was_done_before_a_callback_was_interrupted_is_acknowledged(swarm):
+    def interrupted(message):
+        if message.body == 2:
+            raise KeyboardInterrupt
+
+    swarm.messages.send_many([1, 2, 3], topic="t")
+    with pytest.raises(KeyboardInterrupt):
+        swarm.dispatcher("t").on("*", interrupted).run_once()
+
+    assert (0, 0, 2, 0) == swarm.messages.counts()[:4]
+
+
+def test_a_slow_worker_acknowledges_each_message_by_itself(swarm, monkeypatch):
+    monkeypatch.setattr(dispatch, "ACK_S_MAX", 0.0)
+    in_hand = []
+    swarm.messages.send_many([1, 2, 3], topic="t")
+    swarm.dispatcher("t").on(
+        "*", lambda m: in_hand.append(swarm.messages.counts().claimed)
+    ).run_once()
+
+    assert [3, 2, 1] == in_hand
 
 
 def test_a_worker_without_callbacks_claims_nothing(swarm):

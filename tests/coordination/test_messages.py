@@ -209,6 +209,48 @@ def test_an_expired_message_is_dropped_and_those_behind_it_are_given(store, cloc
     assert Counts(0, 0, 5, 0, 0) == store.messages().counts()
 
 
+@pytest.mark.parametrize("options", [{}, {"priority": 2}, {"delay_s": 1}, {"attempts_max": 2}])
+@pytest.mark.parametrize("everyone", [False, True])
+def test_an_expired_message_that_was_tried_is_kept_among_the_dead(store, clock, options, everyone):
+    where = {} if everyone else {"to": "b"}
+    messages = store.messages("b")
+    store.messages("a").send_many(["late", "back", "hidden", "never"], ttl_s=3, **options, **where)
+    clock.advance(1)
+    _, back, hidden = messages.claim(limit=3, visible_after_s=1)
+    back.nack(reason="no")
+    hidden.nack(delay_s=10)
+    clock.advance(2)
+
+    assert 2 == messages.counts().dead
+    assert [] == messages.claim()
+    clock.advance(8)
+    reasons = {message.body: message.reason for message in messages.dead()}
+    late_reason = "expired: not acknowledged in time by b"
+    assert {"late": late_reason, "back": "expired: no", "hidden": "expired"} == reasons
+    assert Counts(0, 0, 0, 3, 0) == messages.counts()
+
+
+def test_giving_an_expired_message_back_buries_it(store, clock):
+    store.messages().send("work", topic="t", ttl_s=1)
+    (message,) = store.messages().claim("t")
+    clock.advance(1)
+    assert 1 == store.messages().counts().claimed
+    message.nack(reason="cannot parse")
+
+    (dead,) = store.messages().dead("t")
+    assert ("work", "expired: cannot parse", 1) == (dead.body, dead.reason, dead.attempts)
+
+
+def test_an_expired_message_in_hand_can_be_acknowledged(store, clock):
+    store.messages().send("work", topic="t", ttl_s=1)
+    (message,) = store.messages().claim("t")
+    clock.advance(2)
+
+    message.ack()
+
+    assert Counts(0, 0, 0, 0, 0) == store.messages().counts()
+
+
 # --- done, or not done ---
 
 
@@ -276,6 +318,78 @@ def test_several_are_acknowledged_at_once_and_stale_ones_are_named(store, clock)
     clock.advance((3_600_000) / 1000)
     assert [] == store.messages().claim("t")
     assert 0 == store.messages().ack()
+
+
+def test_one_of_a_batch_is_given_back_and_the_others_stay_in_hand(store):
+    store.messages().send_many(range(10), topic="t")
+    messages = store.messages().claim("t")
+    messages[4].nack()
+
+    (again,) = store.messages("b").claim("t")
+    assert (4, 2) == (again.body, again.attempts)
+    assert 10 == store.messages().ack(*messages[:4], again, *messages[5:])
+    assert Counts(0, 0, 0, 0, 0) == store.messages().counts()
+
+
+def test_what_is_left_of_a_batch_comes_again_in_its_order(store, clock):
+    store.messages().send_many(range(10), topic="t")
+    messages = store.messages().claim("t", visible_after_s=1)
+    store.messages().send("younger", topic="t")
+    store.messages().ack(*messages[2:5], messages[8])
+    messages[6].extend(60)
+    clock.advance(1)
+
+    again = store.messages().claim("t", limit=20)
+
+    assert [0, 1, 5, 7, 9, "younger"] == bodies(again)
+    messages[6].ack()
+
+
+def test_a_batch_is_acknowledged_in_the_transaction_that_claims_the_next(store):
+    messages = store.messages()
+    messages.send_many(range(25), topic="t")
+    done = []
+    seen = []
+    while done := messages.claim("t", done=done):
+        seen += bodies(done)
+
+    assert list(range(25)) == seen
+    assert Counts(0, 0, 0, 0, 0) == messages.counts()
+
+
+def test_a_claim_with_a_stale_receipt_acknowledges_the_others_and_takes_nothing(store):
+    messages = store.messages()
+    messages.send_many(range(4), topic="t")
+    first, second = messages.claim("t", limit=2)
+    first.ack()
+
+    with pytest.raises(StaleReceiptError) as caught:
+        messages.claim("t", done=[first, second])
+
+    assert first.receipt in str(caught.value) and second.receipt not in str(caught.value)
+    assert (2, 0, 0, 0) == messages.counts()[:4]
+
+
+def test_what_is_done_is_acknowledged_before_the_wait(store):
+    store.messages().send("work", topic="t")
+    (message,) = store.messages().claim("t")
+    get = in_thread(lambda: store.messages().claim("t", wait_s=WAIT_S, done=[message]))
+    until = time.monotonic() + WAIT_S
+    while store.messages().counts().claimed and time.monotonic() < until:
+        time.sleep(0.001)
+    assert 0 == store.messages().counts().claimed
+    store.messages().send("next", topic="t")
+
+    assert ["next"] == bodies(get())
+
+
+def test_one_message_named_twice_is_acknowledged_once(store):
+    store.messages().send_many([1, 2], topic="t")
+    first, second = store.messages().claim("t")
+
+    with pytest.raises(StaleReceiptError):
+        store.messages().ack(first, second, first)
+    assert Counts(0, 0, 0, 0, 0) == store.messages().counts()
 
 
 @pytest.mark.parametrize("receipt", ["", "x", "1", "1-", "-1-", "٣-a", "9" * 40 + "-a", "1-'"])
@@ -348,7 +462,58 @@ def test_the_end_of_a_session_gives_back_what_it_had(store):
     kept.ack()
 
 
+def test_an_agents_inbox_is_claimed_across_what_is_for_it_and_what_is_for_everyone(store, clock):
+    sender, receiver = store.messages("a"), store.messages("b")
+    for number in range(0, 12, 2):
+        sender.send(number)
+        sender.send(number + 1, to="b")
+    first = receiver.claim(limit=5, visible_after_s=1)
+    second = receiver.claim(limit=5)
+    receiver.ack(*second)
+    clock.advance(1)
+
+    assert [0, 1, 2, 3, 4] == bodies(first)
+    assert [5, 6, 7, 8, 9] == bodies(second)
+    assert [0, 1, 2, 3, 4, 10, 11] == bodies(receiver.claim())
+
+
+def test_a_queue_that_was_emptied_and_pruned_still_delivers(store):
+    messages = store.messages()
+    for _ in range(3):
+        messages.send_many([1, 2], topic="t")
+        messages.ack(*messages.claim("t"))
+        messages.prune()
+
+    messages.send(3, topic="t")
+
+    assert [3] == bodies(messages.claim("t"))
+
+
+def test_an_agent_hears_nothing_twice_after_pruning(store):
+    store.messages("a").send_many([1, 2])
+    store.messages("b").ack(*store.messages("b").claim())
+    store.messages("a").prune()
+
+    assert [] == store.messages("b").claim()
+
+
 # --- sending once ---
+
+
+def test_a_batch_is_sent_completely_or_not_at_all(store):
+    with pytest.raises(InvalidValueError):
+        store.messages().send_many([1, float("nan"), 3], topic="t")
+    assert [] == store.messages().inbox("t")
+    assert [] == store.messages().send_many([], topic="t")
+    sent = store.messages().send_many([1, 2], topic="t", op_id="op", type="x")
+
+    assert sent == store.messages().send_many([1, 2], topic="t", op_id="op", type="x")
+    found = store.messages().claim("t")
+    assert [1, 2] == bodies(found)
+    assert [each.message_id for each in sent] == [message.message_id for message in found]
+    assert sorted(each.message_id for each in sent) == [each.message_id for each in sent]
+    with pytest.raises(LimitExceededError):
+        store.messages().send_many(range(store.config.batch_rows_max + 1), topic="t")
 
 
 def test_a_repeated_send_with_one_op_id_sends_once(store, clock):
@@ -443,7 +608,21 @@ def test_counts_tell_the_states_and_the_oldest_age(store, clock):
     clock.advance(0.7)
 
     assert Counts(2, 1, 1, 1, 700) == messages.counts()
-    assert {"ready": 2, "dead": 1}.items() <= messages.counts().to_dict().items()
+    clock.advance(60)
+    # What is in hand at its last attempt is dead once its time is over, seen or not.
+    assert (3, 0, 0, 2) == messages.counts()[:4]
+    assert 2 == len(messages.dead())
+    assert (3, 0, 0, 2) == messages.counts()[:4]
+    assert {"ready": 3, "dead": 2}.items() <= messages.counts().to_dict().items()
+
+
+def test_what_is_said_to_everyone_counts_for_those_who_claimed_it(store):
+    store.messages("a").send_many([1, 2, 3])
+    assert Counts(0, 0, 0, 0, 0) == store.messages().counts()
+    store.messages("b").claim(limit=2)
+    store.messages("c").claim(limit=1)
+
+    assert (0, 0, 3, 0) == store.messages().counts()[:4]
 
 
 def test_pruning_forgets_the_expired_and_the_old_dead(store, clock):

@@ -33,6 +33,13 @@ VALUES (:swarm, :queue, :own_seq, :all_seq, :odd_seq)
 ON CONFLICT (swarm, queue) DO UPDATE SET own_seq = excluded.own_seq,
     all_seq = excluded.all_seq, odd_seq = excluded.odd_seq
 
+-- message_advance --
+-- Move a queue's cursors from where they were read to behind a message; nothing happens if another
+-- claim came between, or the message is not there any more.
+UPDATE message_cursors SET own_seq = :own_seq, all_seq = :all_seq
+WHERE swarm = :swarm AND queue = :queue AND own_seq = :own_was AND all_seq = :all_was
+    AND EXISTS (SELECT 1 FROM messages WHERE seq = :seq AND message_id = :message_id)
+
 -- message_plain --
 -- Plain messages of a log behind a place, in their order; those that expire after `alive_ms`.
 SELECT seq, queue, message_id, sender, type, body, rank, sent_ms, expires_ms, correlation,
@@ -102,6 +109,12 @@ VALUES (:swarm, :receipt, :queue, :first, :last, :size, :log, :state, :rank, :at
 DELETE FROM message_runs
 WHERE swarm = :swarm AND receipt = :receipt AND queue = :queue AND first = :first
 
+-- run_done --
+-- Delete a run that is still what it was when it was read.
+DELETE FROM message_runs
+WHERE swarm = :swarm AND receipt = :receipt AND queue = :queue AND first = :first
+    AND last = :last AND size = :size
+
 -- run_claimed --
 -- What a claim has in hand, as far as it was not acknowledged or taken away.
 SELECT queue, first, last, size, log, state, rank, attempts, attempts_max, receipt, consumer,
@@ -126,16 +139,16 @@ LIMIT :limit
 UPDATE message_runs SET state = 'ready',
     reason = CASE WHEN receipt <> '' THEN :reason || consumer ELSE reason END, receipt = ''
 WHERE swarm = :swarm AND queue = :queue AND state = 'hidden' AND visible_ms <= :now_ms
-    AND attempts < attempts_max AND (attempts = 0 OR expires_ms IS NULL OR expires_ms > :now_ms)
+    AND attempts < attempts_max
 
 -- run_failing --
--- Runs of which something dies: their time or the time of a message is over, and there is no
--- further attempt or no time for it.
+-- Runs of which something dies: the last attempt's time is over, or a message that was tried
+-- has expired.
 SELECT queue, first, last, size, log, state, rank, attempts, attempts_max, receipt, consumer,
     session, visible_ms, expires_ms, reason
 FROM message_runs
 WHERE swarm = :swarm AND queue = :queue AND state = 'hidden' AND visible_ms <= :now_ms
-    AND (attempts >= attempts_max OR (attempts > 0 AND expires_ms <= :now_ms))
+    AND attempts >= attempts_max
 UNION ALL
 SELECT queue, first, last, size, log, state, rank, attempts, attempts_max, receipt, consumer,
     session, visible_ms, expires_ms, reason
