@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import apsw
+import orjson  # noqa: F401 a process that stays has loaded it; it takes 20 ms
 
 from processes import crowd
 from subjects import at_least, ratio, timed, told
@@ -39,7 +40,7 @@ ROUNDS = 3
 CROWD = 8
 HOLD_S = 0.001
 CROWD_S = 1.5
-MESSAGES, SPREAD, BATCH = 4000, 1000, 10
+MESSAGES, SPREAD, BATCH = 8000, 2000, 10
 BODY_BYTES = 400
 PACED, PACE_S = 300, 0.005
 IDLE_S = 4.0
@@ -286,6 +287,71 @@ class OurQueue:
         self.messages.ack(*self.done)
 
 
+class RawQueue:
+    """The least that SQLite has to do: a log, a cursor and a run in hand, and no questions.
+
+    No order but that of the log, no second attempt, nothing checked: a floor, not a queue.
+    """
+
+    TABLES = """
+        CREATE TABLE IF NOT EXISTS log
+            (seq INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT, id TEXT, sent_ms INT, body TEXT);
+        CREATE INDEX IF NOT EXISTS log_queue ON log (queue, seq);
+        CREATE TABLE IF NOT EXISTS cursors (reader TEXT PRIMARY KEY, seq INT) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS hands (reader TEXT, first INT, last INT, until_ms INT,
+            PRIMARY KEY (reader, first)) WITHOUT ROWID
+    """
+
+    def __init__(self, path: str, reader: str, topic: str | None) -> None:
+        self.db = _raw(path)
+        self.db.execute(self.TABLES)
+        self.execute = self.db.cursor().execute
+        self.reader, self.topic, self.seq = reader, topic, 0
+        self.hand: tuple[int, int] | None = None
+
+    def send(self, bodies: list[object]) -> None:
+        now = now_ms()
+        rows = [(self.topic, f"{now}-{n}", now, body) for n, body in enumerate(bodies)]
+        self.execute("BEGIN IMMEDIATE")
+        self.db.executemany("INSERT INTO log (queue, id, sent_ms, body) VALUES (?, ?, ?, ?)", rows)
+        self.execute("COMMIT")
+
+    def receive(self) -> list[object]:
+        self.execute("BEGIN IMMEDIATE")
+        self._done()
+        rows = self.execute(
+            "SELECT seq, id, sent_ms, body FROM log WHERE queue IS ? AND seq > ? ORDER BY seq"
+            " LIMIT ?",
+            (self.topic, self.seq, BATCH),
+        ).fetchall()
+        if rows:
+            self.hand, self.seq = (rows[0][0], rows[-1][0]), rows[-1][0]
+            self.execute(
+                "INSERT INTO hands VALUES (?, ?, ?, ?)",
+                (self.reader, *self.hand, now_ms() + 60_000),
+            )
+            self.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (self.reader, self.seq))
+        self.execute("COMMIT")
+        if not rows:
+            time.sleep(0.0005)
+        return [row[3] for row in rows]
+
+    def finish(self) -> None:
+        self._done()
+
+    def _done(self) -> None:
+        if self.hand is None:
+            return
+        self.execute(
+            "DELETE FROM hands WHERE reader = ? AND first = ?", (self.reader, self.hand[0])
+        )
+        if self.topic is not None:
+            self.execute(
+                "DELETE FROM log WHERE queue = ? AND seq BETWEEN ? AND ?", (self.topic, *self.hand)
+            )
+        self.hand = None
+
+
 class RedisQueue:
     """A stream; what is acknowledged stays in it, ours is deleted."""
 
@@ -308,6 +374,26 @@ class RedisQueue:
 
     def finish(self) -> None:
         """All is acknowledged."""
+
+
+class PipedRedisQueue(RedisQueue):
+    """Acknowledges a batch in the round trip that asks for the next one."""
+
+    def __init__(self, port: int, group: str, stream: str) -> None:
+        super().__init__(port, group, stream)
+        self.done: list[bytes] = []
+
+    def receive(self) -> list[object]:
+        pipe = self.client.pipeline(transaction=False)
+        if self.done:
+            pipe.xack(self.stream, self.group, *self.done)
+        pipe.xreadgroup(self.group, "c", {self.stream: ">"}, count=BATCH, block=10_000)
+        messages = pipe.execute()[-1][0][1]
+        self.done = [name for name, _ in messages]
+        return [fields[b"body"] for _, fields in messages]
+
+    def finish(self) -> None:
+        self.client.xack(self.stream, self.group, *self.done)
 
 
 def sender(
@@ -368,16 +454,42 @@ def _messages(folder: str, port: int | None) -> list[Figure]:
                 row[f"redis {name}"] = _rate(RedisQueue, MESSAGES, size, place, place)
         agents = [(url, f"a{n}", None) for n in range(CROWD)]
         row["all"] = _rate(OurQueue, SPREAD, BATCH, (url, "sender", None), *agents)
+        floor = f"{folder}/floor-{number}.db"
+        place = (floor, "a", "work")
+        RawQueue(*place)
+        row["floor ten"] = _rate(RawQueue, MESSAGES, BATCH, place, place)
+        agents = [(floor, f"a{n}", None) for n in range(CROWD)]
+        row["floor all"] = _rate(RawQueue, SPREAD, BATCH, (floor, "sender", None), *agents)
         if port is not None:
             groups = [(port, f"g{n}", f"all-{number}") for n in range(CROWD)]
             row["redis all"] = _rate(RedisQueue, SPREAD, BATCH, groups[0], *groups)
+            place = (port, "g", f"piped-{number}")
+            row["redis piped"] = _rate(PipedRedisQueue, MESSAGES, BATCH, place, place)
         rows.append(row)
+    return _message_figures(rows)
+
+
+def _message_figures(rows: Rows) -> list[Figure]:
+    def told_speed(what: str, subject: str, reference: str) -> Figure:
+        if reference not in rows[0]:
+            return told(what, f"skipped: {reference.split()[0]} is not installed")
+        return told(what, f"{ratio(rows, subject, reference):.2f} ×")
+
     rate = statistics.median(row["ten"] for row in rows)
+    rate_all = statistics.median(row["all"] for row in rows)
     return [
         _speed("messages 1:1, sent, claimed and acked by 10", rows, "ten", "redis ten", 2),
         told("the same per second", f"{rate:,.0f}"),
+        told_speed("the same, of the least that SQLite has to do", "ten", "floor ten"),
+        told_speed("that least, against redis", "floor ten", "redis ten"),
+        told_speed(
+            "the same, against redis with XACK in the next XREADGROUP", "ten", "redis piped"
+        ),
         _speed("messages 1:1, sent one by one", rows, "one", "redis one", 2),
         _speed("messages 1:8, to everyone, by 10", rows, "all", "redis all", 2.5),
+        told("the same per second, to all", f"{rate_all:,.0f}"),
+        told_speed("the same, of the least that SQLite has to do", "all", "floor all"),
+        told_speed("that least, against redis", "floor all", "redis all"),
     ]
 
 
