@@ -101,24 +101,26 @@ def in_prefix(key: str, prefix: str) -> bool:
     return key == prefix or key.startswith(prefix + "/")
 
 
-def escape(text: str, *, limit: int = SEGMENT_ESCAPED_BYTES) -> str:
+def escape(text: str, *, limit: int = SEGMENT_ESCAPED_BYTES, also: str = "") -> str:
     """Return `text` as one valid segment of at most `limit` bytes.
 
     `unescape` gives the text back unless it was cut (see the module's text). Lone surrogates, as
-    in undecodable file names, are kept.
+    in undecodable file names, are kept. The characters of `also` are escaped too, so that they
+    can stand between segments of one name.
 
     Raises:
         InvalidArgumentError: `limit` is below 40, too short for the hash tail.
     """
     if limit < _HASH_DIGITS + 8:
         raise InvalidArgumentError(f"limit {limit} leaves no room for the hash tail")
-    if text and len(text) <= limit and _PLAIN.issuperset(text) and text not in {".", ".."}:
+    plain = _PLAIN.difference(also) if also else _PLAIN
+    if text and len(text) <= limit and plain.issuperset(text) and text not in {".", ".."}:
         return text
     if not text:
         return "+"
     if text in {".", ".."}:
         return "+2E" * len(text)
-    escaped = "".join(c if c in _PLAIN else _escape_character(c) for c in text)
+    escaped = "".join(c if c in plain else _escape_character(c) for c in text)
     if len(escaped) <= limit:
         return escaped
     from hashlib import sha256  # costs a hook 4 ms, and few names are this long
