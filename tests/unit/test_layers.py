@@ -9,12 +9,12 @@ import swarm_memory
 
 ROOT = Path(swarm_memory.__file__).parent
 BASE = {"errors", "key", "model", "codec", "clock", "config", "merge", "context"}
-BASE |= {"layout", "locate", "checks", "patterns"}
+BASE |= {"layout", "locate", "checks", "patterns", "identity", "processes"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
-PARTS |= {"paging", "cache"}
+PARTS |= {"paging", "cache", "lives"}
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
-SERVICES |= {"leases", "messages", "conflicts"}
-FACADE = {"swarm", "manager", "aio", "exchange", "dispatch"}
+SERVICES |= {"leases", "messages", "conflicts", "sessions"}
+FACADE = {"swarm", "manager", "aio", "exchange", "dispatch", "keeper"}
 FACADE |= {"repair", "integrity", "backup"}
 ALLOWED = {
     "base": BASE,
