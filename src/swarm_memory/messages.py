@@ -576,13 +576,12 @@ class _Claim:
         self._hide_ms = hide_ms
         self._strict = strict
         self._ahead = ahead and not strict  # read before the lock is taken
-        self._place: runs.Place | None = None
-        self._offer: list[Row] = []
+        self._offer: runs.Offer | None = None
 
     def look(self, db: Reader) -> runs.Place:
         """Return where the queue stands, and read what `take` is likely to take."""
         swarm, queue = self._context.swarm, self._queue
-        self._place = place = runs.place_of(db, swarm, queue)
+        place = runs.place_of(db, swarm, queue)
         if self._ahead:
             self._offer = runs.offer(db, swarm, queue, place, self._limit)
         return place
@@ -592,8 +591,8 @@ class _Claim:
         context, queue = self._context, self._queue
         self.visible_ms = tx.now_ms + self._hide_ms
         hand = runs.Hand(self.receipt, context.agent, context.session, self.visible_ms)
-        place, rows = self._place, self._offer
-        if place and rows and runs.accept(tx, context.swarm, queue, place, rows, hand):
+        if self._offer is not None and runs.accept(tx, self._offer, hand):
+            rows: list[Row] = self._offer.rows
             return rows
         return runs.take(tx, context.swarm, queue, self._limit, hand, strict=self._strict)
 

@@ -49,6 +49,15 @@ class Hand(namedtuple("Hand", "receipt consumer session visible_ms")):
     __slots__ = ()
 
 
+NOBODY = Hand("", None, None, 0)
+
+
+class Offer(namedtuple("Offer", "rows first_end_ms advance runs")):
+    """Messages that were read to be claimed, and the parameters of what would be written."""
+
+    __slots__ = ()
+
+
 class Place(namedtuple("Place", "own_seq all_seq odd_seq ready own all odd shows_ms lapses_ms")):
     """Where a queue stands: its cursors, and what there is; see the statement message_place."""
 
@@ -89,39 +98,43 @@ def look(db: Reader, swarm: str, queue: str, limit: int) -> list[Row]:
     return _next(db, swarm, queue, place, limit, db.now_ms)[0]
 
 
-def offer(db: Reader, swarm: str, queue: str, place: Place, limit: int) -> list[Row]:
-    """Return what is new in a queue, if `accept` can take it; only reads.
+def offer(db: Reader, swarm: str, queue: str, place: Place, limit: int) -> Offer | None:
+    """Return what is new in a queue, for `accept`; None if there is nothing or more to do.
 
-    The lock to write is what everybody waits for, so what can be read before is.
+    Only reads: the lock to write is what everybody waits for.
     """
     if place.ready or place.due(db.now_ms):
-        return []
-    return _next(db, swarm, queue, place, limit, EVER)[0]
+        return None
+    rows, _ = _next(db, swarm, queue, place, limit, EVER)
+    if not rows:
+        return None
+    where = {"swarm": swarm, "queue": queue}
+    moved, last = _behind(place, queue, rows), rows[-1]
+    advance = {
+        "own_was": place.own_seq,
+        "own_seq": moved.own_seq,
+        "all_was": place.all_seq,
+        "all_seq": moved.all_seq,
+        "seq": last[SEQ],
+        "message_id": last[MESSAGE_ID],
+    }
+    new = [where | run._asdict() for run in _fresh_runs(queue, rows, (), NOBODY)]
+    return Offer(rows, _first_end(row[EXPIRES_MS] for row in rows), where | advance, new)
 
 
-def accept(tx: Tx, swarm: str, queue: str, place: Place, rows: list[Row], hand: Hand) -> bool:
+def accept(tx: Tx, offered: Offer, hand: Hand) -> bool:
     """Give `hand` what was offered; False, and nothing is done, if it cannot have it any more.
 
     It counts as claimed when it was offered: what has come since then comes next.
     """
-    if any((row[EXPIRES_MS] or SEQ_MAX) <= tx.now_ms for row in rows):
+    if offered.first_end_ms is not None and offered.first_end_ms <= tx.now_ms:
         return False
-    moved = _behind(place, queue, rows)
-    last = rows[-1]
-    advanced = tx.run(
-        "message_advance",
-        swarm=swarm,
-        queue=queue,
-        own_was=place.own_seq,
-        own_seq=moved.own_seq,
-        all_was=place.all_seq,
-        all_seq=moved.all_seq,
-        seq=last[SEQ],
-        message_id=last[MESSAGE_ID],
-    )
-    if advanced:
-        _put_fresh(tx, swarm, queue, rows, (), hand)
-    return bool(advanced)
+    if not tx.run("message_advance", **offered.advance):
+        return False
+    mine = hand._asdict()
+    for run in offered.runs:
+        tx.run("run_put", **(run | mine))
+    return True
 
 
 def take(tx: Tx, swarm: str, queue: str, limit: int, hand: Hand, *, strict: bool) -> list[Row]:
@@ -138,7 +151,11 @@ def take(tx: Tx, swarm: str, queue: str, limit: int, hand: Hand, *, strict: bool
         gone = {row[SEQ] for row in rows if (row[EXPIRES_MS] or SEQ_MAX) <= tx.now_ms}
         fresh = [row for row in rows if row[SEQ] not in again] if again else rows
         if fresh:
-            _put_fresh(tx, swarm, queue, fresh, gone, hand)
+            for run in _fresh_runs(queue, fresh, gone, hand):
+                _put(tx, swarm, run)
+            # Nobody claimed what is gone and nobody will: nothing would ever point at it again.
+            own = [row[SEQ] for row in fresh if row[SEQ] in gone and row[LOG] == queue]
+            tx.many("message_drop", [{"seq": seq} for seq in own])
             _move(tx, swarm, queue, _behind(place, queue, fresh))
         if again:
             seqs = [row[SEQ] for row in rows if row[SEQ] in again]
@@ -216,23 +233,19 @@ def _next(
     return found[:limit], again
 
 
-def _put_fresh(
-    tx: Tx, swarm: str, queue: str, rows: list[Row], gone: Collection[int], hand: Hand
-) -> None:
-    """Put one run per unbroken stretch of each log."""
+def _fresh_runs(queue: str, rows: list[Row], gone: Collection[int], hand: Hand) -> list[Run]:
+    """Return one run per unbroken stretch of each log."""
+    found = []
     for log in (queue, EVERYONE):
-        here = [row for row in rows if row[LOG] == log]
-        for stretch in _stretches(here, gone):
+        for stretch in _stretches([row for row in rows if row[LOG] == log], gone):
             expires_ms = _first_end(row[EXPIRES_MS] for row in stretch)
             first = stretch[0]
             run = Run(
                 queue, first[SEQ], stretch[-1][SEQ], len(stretch), log, "hidden", first[RANK], 1,
                 first[ATTEMPTS_MAX], *hand, expires_ms, None,
             )  # fmt: skip
-            _put(tx, swarm, run)
-        if log == queue:
-            # Nobody claimed them and nobody will: nothing would ever point at them again.
-            tx.many("message_drop", [{"seq": row[SEQ]} for row in here if row[SEQ] in gone])
+            found.append(run)
+    return found
 
 
 def _behind(place: Place, queue: str, rows: list[Row]) -> Place:

@@ -668,6 +668,23 @@ def test_a_claim_waits_for_what_is_said_to_everyone(store):
     assert ["now"] == bodies(get())
 
 
+def test_what_is_sent_between_the_look_and_the_wait_is_not_waited_for(store, monkeypatch):
+    version = store.engine.version
+
+    def send_before(*_):
+        store.messages("a").send("just now", topic="t")
+        return version()
+
+    def wait(*_):
+        raise AssertionError("it waits although there is something")
+
+    messages = store.messages("b")
+    monkeypatch.setattr(store.engine, "version", send_before)
+    monkeypatch.setattr(store.engine, "wait", wait)
+
+    assert ["just now"] == bodies(messages.claim("t", wait_s=WAIT_S))
+
+
 def test_a_claim_notices_when_something_becomes_due(store, clock):
     store.messages().send("later", topic="t", delay_s=60)
     get = in_thread(lambda: store.messages().claim("t", wait_s=WAIT_S))

@@ -31,12 +31,12 @@ def hand(store, receipt):
 
 def offered(store, queue, limit=3):
     place = runs.place_of(store.engine, "s", queue)
-    return place, runs.offer(store.engine, "s", queue, place, limit)
+    return runs.offer(store.engine, "s", queue, place, limit)
 
 
-def accept(store, queue, offer, receipt="r"):
+def accept(store, offer, receipt="r"):
     taker = hand(store, receipt)
-    return store.engine.write(lambda tx: runs.accept(tx, "s", queue, *offer, taker))
+    return store.engine.write(lambda tx: runs.accept(tx, offer, taker))
 
 
 def begin(store, send, queue):
@@ -47,17 +47,18 @@ def begin(store, send, queue):
 
 
 def left(store, queue):
-    return [row[runs.MESSAGE_ID] for row in offered(store, queue, 100)[1]]
+    offer = offered(store, queue, 100)
+    return [] if offer is None else [row[runs.MESSAGE_ID] for row in offer.rows]
 
 
 def test_of_two_who_are_offered_the_same_one_gets_it(store, send, queue):
     begin(store, send, queue)
     send(1, 2, 3, 4)
     first, second = offered(store, queue), offered(store, queue)
-    assert 3 == len(first[1])
+    assert 3 == len(first.rows)
 
-    assert accept(store, queue, first, "r1")
-    assert not accept(store, queue, second, "r2")
+    assert accept(store, first, "r1")
+    assert not accept(store, second, "r2")
     assert 1 == len(left(store, queue))
     assert {"r2": []} == runs.claimed(store.engine, "s", ["r2"])
 
@@ -68,20 +69,19 @@ def test_what_expired_since_it_was_offered_is_not_accepted(store, send, queue, c
     offer = offered(store, queue)
     clock.advance(1)
 
-    assert not accept(store, queue, offer)
+    assert not accept(store, offer)
     store.messages().prune()
-    assert not accept(store, queue, offer)
+    assert not accept(store, offer)
 
 
 def test_what_is_not_there_any_more_is_not_accepted(store, send, queue, clock):
     begin(store, send, queue)
     send(1, 2, ttl_s=1)
-    place, rows = offered(store, queue)
+    offer = offered(store, queue)._replace(first_end_ms=None)
     clock.advance(1)
     store.messages().prune()
-    kept = [(*row[: runs.EXPIRES_MS], None, *row[runs.EXPIRES_MS + 1 :]) for row in rows]
 
-    assert not accept(store, queue, (place, kept))
+    assert not accept(store, offer)
     assert {"r": []} == runs.claimed(store.engine, "s", ["r"])
 
 
