@@ -15,8 +15,6 @@ from swarm_memory import Swarm
 from swarm_memory.errors import CorruptValueError, SwarmMemoryError
 from swarm_memory.integrity import verify_store
 
-# The driver decodes texts; a damaged one is refused by its error, which the engine lets through.
-ERRORS = (SwarmMemoryError, UnicodeDecodeError)
 RIGHT, REFUSED, MISSING = "right", "refused", "missing"
 FLIPS, FLIPS_LONG = 150, 1000
 
@@ -46,7 +44,7 @@ def read(swarm, key, versions, current):
             # A deletion has no checksum: a value that is lost there is a loss, found by verify.
             assert record.deleted or identity(record) in versions[key], f"wrong: {record}"
         record = swarm.records.get(key)
-    except ERRORS:
+    except SwarmMemoryError:
         return REFUSED
     if record is None:
         return RIGHT if key not in current else MISSING
@@ -63,7 +61,7 @@ def outcome_of(path, octets, versions, current):
         with Swarm.open(f"sqlite:///{path}", agent="a", swarm="s") as swarm:
             fates = {read(swarm, key, versions, current) for key in versions}
             healthy = verify_store(swarm).ok
-    except ERRORS:
+    except SwarmMemoryError:
         return REFUSED, False
     for fate in (MISSING, REFUSED):
         if fate in fates:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import apsw
 
 from swarm_memory.errors import (
+    DamagedError,
     EngineBusyError,
     EngineUnavailableError,
     StorageFullError,
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HINTS = (
-    (apsw.NotADBError, "it is no SQLite database: name another file"),
-    (apsw.CorruptError, "the file is damaged: restore a backup or salvage it"),
+    (apsw.NotADBError, "it is no SQLite database, or its head is damaged: see swarm-memory doctor"),
     (apsw.CantOpenError, "check that the directory exists and may be written"),
     (apsw.ReadOnlyError, "the file or its directory is read-only"),
     (apsw.IOError, "the disk or file system failed: check its log"),
@@ -41,10 +41,20 @@ def translate(error: apsw.Error, path: str) -> SwarmMemoryError:
         return _busy(error, path)
     if isinstance(error, apsw.FullError):
         return StorageFullError(f"no space left for {path}: {error}")
+    if isinstance(error, apsw.CorruptError):
+        return damaged(path, error)
     hint = next((text for kind, text in _HINTS if isinstance(error, kind)), "report this")
     unavailable = EngineUnavailableError(f"{path}: {error}", hint=hint)
     unavailable.retryable = isinstance(error, apsw.IOError)
     return unavailable
+
+
+def damaged(path: str, error: Exception) -> DamagedError:
+    """Return the error for a file in which something is not as SQLite, or we, wrote it."""
+    return DamagedError(
+        f"{path}: {error}",
+        hint="see what is lost with: swarm-memory verify; save the rest with: swarm-memory repair",
+    )
 
 
 def is_failed_sync(error: BaseException) -> bool:

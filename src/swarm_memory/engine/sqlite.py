@@ -19,7 +19,7 @@ import apsw
 from swarm_memory.engine import DURABILITIES, migrate, statements, sync
 from swarm_memory.engine.checkpoint import Checkpointer, empty, move
 from swarm_memory.engine.connections import FULL, NORMAL, Pool
-from swarm_memory.engine.faults import is_failed_sync, translate, translated
+from swarm_memory.engine.faults import damaged, is_failed_sync, translate, translated
 from swarm_memory.engine.sync import reached
 from swarm_memory.engine.wake import Wake
 from swarm_memory.errors import (
@@ -66,14 +66,17 @@ class SqliteTx:
         return self._clock.uptime_ms()
 
     def one(self, statement: str, /, **parameters: Any) -> Row | None:
-        rows = self._execute(_SQL[statement], parameters).fetchall()
+        rows = self.select(_SQL[statement], parameters)
         return rows[0] if rows else None
 
     def all(self, statement: str, /, **parameters: Any) -> list[Row]:
         return self.select(_SQL[statement], parameters)
 
     def select(self, sql: str, parameters: dict[str, Any]) -> list[Row]:
-        return self._execute(sql, parameters).fetchall()
+        try:
+            return self._execute(sql, parameters).fetchall()
+        except UnicodeDecodeError as error:  # a text that is damaged on disk
+            raise damaged("a row", error) from error
 
     def run(self, statement: str, /, **parameters: Any) -> int:
         if statement in _TOUCHING:
@@ -196,6 +199,8 @@ class SqliteEngine:
             return connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
             raise translate(error, self._file) from error
+        except UnicodeDecodeError as error:  # a text that is damaged on disk
+            raise damaged(self._file, error) from error
         finally:
             self._pool.give(connection)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import namedtuple
 
-from swarm_memory.errors import CorruptValueError, EngineUnavailableError
+from swarm_memory.errors import CorruptValueError, DamagedError
 from swarm_memory.integrity import checks
 
 TYPE_CHECKING = False
@@ -129,7 +129,7 @@ def verify_store(swarm: Swarm, *, progress: Progress | None = None) -> VerifyRep
     while waiting:
         try:
             swarm.read(lambda transaction: run(transaction.tx))
-        except (EngineUnavailableError, CorruptValueError, UnicodeDecodeError, TypeError) as error:
+        except (DamagedError, CorruptValueError, TypeError) as error:
             # One of a page, a text that is no text, or a number that is none: all of it damage.
             log.damage("", "", f"cannot be read any further: {error}", checks.SALVAGE)
     size = swarm.file_bytes()

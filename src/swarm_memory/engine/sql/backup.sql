@@ -19,7 +19,7 @@ SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM history),
 -- Every swarm that left anything behind.
 SELECT swarm FROM records UNION SELECT swarm FROM events UNION SELECT swarm FROM seats
 UNION SELECT swarm FROM facts UNION SELECT swarm FROM messages UNION SELECT swarm FROM outcomes
-UNION SELECT swarm FROM dictionaries
+UNION SELECT swarm FROM dictionaries UNION SELECT swarm FROM sessions
 ORDER BY swarm
 
 -- backup_records --
@@ -153,4 +153,20 @@ LIMIT :limit
 SELECT swarm, queue, own_seq, all_seq, odd_seq FROM message_cursors
 WHERE (swarm, queue) > (:after_a, :after_b)
 ORDER BY swarm, queue
+LIMIT :limit
+
+-- backup_sessions --
+-- The next sessions, those that are active too; whose process and until when is of this machine.
+SELECT swarm, session_id, short, kind, state, agent, about, ttl_ms, began_ms, touched_ms, ended_ms,
+    reason
+FROM sessions
+WHERE (swarm, session_id) > (:after_a, :after_b)
+ORDER BY swarm, session_id
+LIMIT :limit
+
+-- backup_session_agents --
+-- The next agents of sessions.
+SELECT swarm, session_id, agent_id, agent_type, parent, started_ms, ended_ms FROM session_agents
+WHERE (swarm, session_id, agent_id) > (:after_a, :after_b, :after_c)
+ORDER BY swarm, session_id, agent_id
 LIMIT :limit

@@ -1,6 +1,7 @@
 -- doctor_swarms --
 -- Every swarm that has anything in the store.
 SELECT swarm FROM usage_now UNION SELECT swarm FROM seats UNION SELECT swarm FROM messages
+UNION SELECT swarm FROM sessions
 ORDER BY swarm
 LIMIT :limit
 

@@ -49,6 +49,24 @@ INSERT INTO message_cursors (swarm, queue, own_seq, all_seq, odd_seq)
 SELECT :swarm, :queue, min(:own_seq, newest), min(:all_seq, newest), min(:odd_seq, newest)
 FROM (SELECT coalesce(max(seq), 0) AS newest FROM messages)
 
+-- restore_session --
+-- One session, which is over: who was active when the backup was made holds nothing any more.
+INSERT INTO sessions (swarm, session_id, short, kind, state, agent, about, ttl_ms, boot_id,
+    expires_ms, began_ms, touched_ms, ended_ms, reason)
+VALUES (:swarm, :session_id, :short, CASE :kind WHEN 'process' THEN :kind ELSE 'logical' END,
+    CASE :state WHEN 'ended' THEN :state ELSE 'lapsed' END, :agent, :about, :ttl_ms, 0, 0,
+    :began_ms, :touched_ms, coalesce(:ended_ms, :touched_ms),
+    CASE WHEN :ended_ms IS NULL THEN 'the store was restored' ELSE :reason END)
+ON CONFLICT DO NOTHING
+
+-- restore_session_agent --
+-- One agent, which has stopped; after its session, without which it is nobody's.
+INSERT INTO session_agents (swarm, session_id, agent_id, agent_type, parent, started_ms, ended_ms)
+SELECT :swarm, :session_id, :agent_id, :agent_type, :parent, :started_ms,
+    coalesce(:ended_ms, max(:started_ms, ended_ms))
+FROM sessions
+WHERE swarm = :swarm AND session_id = :session_id
+
 -- restore_usage --
 -- Count all records.
 INSERT INTO usage (swarm, scope, category, telemetry, records, bytes)
@@ -102,6 +120,16 @@ DELETE FROM conflicts WHERE at_ms > :at_ms
 -- restore_later_messages --
 -- Messages sent after a time; what nobody claimed ends where it then ended.
 DELETE FROM messages WHERE sent_ms > :at_ms
+
+-- restore_later_sessions --
+-- Sessions that began after a time.
+DELETE FROM sessions WHERE began_ms > :at_ms
+
+-- restore_later_session_agents --
+-- Agents that started after a time, or whose session did.
+DELETE FROM session_agents
+WHERE started_ms > :at_ms OR NOT EXISTS (SELECT 1 FROM sessions AS s
+    WHERE s.swarm = session_agents.swarm AND s.session_id = session_agents.session_id)
 
 -- restore_later_runs --
 -- Runs of which no message is left; `at_ms` says since when.
@@ -168,6 +196,14 @@ DELETE FROM message_runs
 -- restore_clear_message_cursors --
 -- All cursors of queues.
 DELETE FROM message_cursors
+
+-- restore_clear_sessions --
+-- All sessions: whoever lives on begins anew.
+DELETE FROM sessions
+
+-- restore_clear_session_agents --
+-- All their agents.
+DELETE FROM session_agents
 
 -- restore_clear_seats --
 -- All seats at leases: nobody holds anything after a restore.

@@ -88,6 +88,8 @@ WHERE NOT (json_valid(mine) AND coalesce(json_valid(base), 1) AND coalesce(json_
     AND coalesce(json_valid(result), 1))
 UNION ALL
 SELECT 'messages', swarm, message_id FROM messages WHERE NOT json_valid(body)
+UNION ALL
+SELECT 'sessions', swarm, session_id FROM sessions WHERE NOT json_valid(about)
 LIMIT :limit
 
 -- verify_seats --
@@ -112,6 +114,24 @@ WHERE state = 'held' AND expires_ms > :now_ms
 GROUP BY swarm, name, pattern
 HAVING count(*) > 1 AND (max(mode) <> 'read' OR min(mode) <> 'read'
     OR count(DISTINCT token) < count(*))
+LIMIT :limit
+
+-- verify_sessions --
+-- Sessions and agents that no sequence of calls leads to.
+SELECT swarm, session_id, CASE
+        WHEN state NOT IN ('active', 'lapsed', 'ended') THEN 'unknown state ' || state
+        WHEN kind NOT IN ('logical', 'process') THEN 'unknown kind ' || kind
+        ELSE 'is ' || state || ', which does not fit the time of its end' END
+FROM sessions
+WHERE state NOT IN ('active', 'lapsed', 'ended') OR kind NOT IN ('logical', 'process')
+    OR (state = 'active') <> (ended_ms IS NULL)
+UNION ALL
+SELECT a.swarm, a.session_id, CASE
+        WHEN s.session_id IS NULL THEN 'is missing, but its agent ' || a.agent_id || ' is there'
+        ELSE 'is over, but its agent ' || a.agent_id || ' runs' END
+FROM session_agents AS a LEFT JOIN sessions AS s
+    ON s.swarm = a.swarm AND s.session_id = a.session_id
+WHERE s.session_id IS NULL OR (s.state <> 'active' AND a.ended_ms IS NULL)
 LIMIT :limit
 
 -- verify_messages --
