@@ -46,8 +46,11 @@ def agent_name(
 def short_names(session_id: str) -> Iterator[str]:
     """Yield the short names that a session may have, the best one first, without an end."""
     plain = "".join(c if c in _PLAIN else "-" for c in session_id)
-    shortest = SHORT_MIN if len(plain) > SHORT_MAX else len(plain)
-    begins = (plain[:length] for length in range(shortest, min(SHORT_MAX, len(plain)) + 1))
+    if len(plain) <= SHORT_MAX:
+        begins = [plain]
+    else:
+        lengths = range(SHORT_MIN, SHORT_MAX + 1)
+        begins = [plain[:length] for length in lengths if plain[length - 1].isalnum()]
     numbered = (f"{plain[:SHORT_MIN]}-{number}" for number in count(2))
     return chain(begins, numbered)
 

@@ -43,6 +43,7 @@ class SwarmMemoryManager:
         *,
         url: str | None = None,
         session: str | None = None,
+        session_ttl_s: float | None = None,
         durability: str = "full",
         clock: Any = None,
     ) -> None:
@@ -53,6 +54,7 @@ class SwarmMemoryManager:
                 agent=agent_name,
                 swarm=swarm_id,
                 session=session,
+                session_ttl_s=session_ttl_s,
                 durability=durability,
                 config_path=config_path,
                 clock=clock,

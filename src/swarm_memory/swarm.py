@@ -9,7 +9,7 @@ from swarm_memory import config as configuration
 from swarm_memory.cache import Cache
 from swarm_memory.checks import check_name
 from swarm_memory.codec import Compressor, decode, encode
-from swarm_memory.context import Context
+from swarm_memory.context import Context, new_id
 from swarm_memory.engine import open_engine
 from swarm_memory.errors import CorruptValueError, NotFoundError
 from swarm_memory.events import Events
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Engine, Tx
     from swarm_memory.health import Health
     from swarm_memory.integrity import VerifyReport
+    from swarm_memory.keeper import Keeper
     from swarm_memory.leases import Leases
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json, Record
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.retention import Retention
+    from swarm_memory.sessions import Sessions
 
     T = TypeVar("T")
 
@@ -62,6 +64,7 @@ class Swarm:
         self.records = Records(engine, context, cache=cache)
         self.events = Events(engine, context, engine)
         self._later: dict[str, Any] = {}
+        self._keeper: Keeper | None = None
 
     @classmethod
     def open(
@@ -71,6 +74,7 @@ class Swarm:
         agent: str = DEFAULT_AGENT,
         swarm: str = DEFAULT_SWARM,
         session: str | None = None,
+        session_ttl_s: float | None = None,
         durability: str = "full",
         config_path: str | None = None,
         clock: Any = None,
@@ -82,6 +86,9 @@ class Swarm:
                 finds the project's store (see `locate`).
             agent, swarm: Who acts, and in which swarm; 1 to 100 bytes each.
             session: The session that this belongs to, stored with what is written.
+            session_ttl_s: Make it a session of this process, which a thread renews until `close`
+                ends it; it lapses so many seconds after the process froze. Without a `session`
+                it gets a name of its own. None only acts in a session: closing ends nothing.
             durability: "full" survives power loss; "relaxed" is faster and may lose the last
                 moments before one, but nothing when a process dies.
             config_path: A file of the form of `memory_schema.json` with overrides.
@@ -107,8 +114,22 @@ class Swarm:
             busy_timeout_s=config.busy_timeout_s,
             failpoint=environment.get("SWARM_MEMORY_FAILPOINT"),
         )
+        if session is None and session_ttl_s is not None:
+            session = f"process-{new_id(engine.now_ms)}"
         context = Context(swarm, agent, session, config, _compressor(engine, swarm, config))
-        return cls(engine, context, located_why=located.why)
+        opened = cls(engine, context, located_why=located.why)
+        if session is not None and session_ttl_s is not None:
+            opened._keep(session, session_ttl_s)
+        return opened
+
+    def _keep(self, session: str, ttl_s: float) -> None:
+        from swarm_memory.keeper import Keeper
+
+        try:
+            self._keeper = Keeper(self.sessions, session, ttl_s)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def url(self) -> str:
@@ -175,6 +196,17 @@ class Swarm:
             self._later["messages"] = Messages(self._engine, self.context, self._engine)
         messages: Messages = self._later["messages"]
         return messages
+
+    @property
+    def sessions(self) -> Sessions:
+        """Who acts for how long, and what ends when it ends."""
+        from swarm_memory.sessions import Sessions
+
+        return Sessions(self._engine, self.context, self._engine, self._free_session)
+
+    def _free_session(self, tx: Tx, session: str) -> None:
+        self.leases_within(tx).end_session(session)
+        self.messages.within(tx).end_session(session)
 
     def dispatcher(self, topic: str | None = None) -> Dispatcher:
         """Return a worker that calls functions by the type of the messages it claims."""
@@ -284,6 +316,8 @@ class Swarm:
         if not self.retention.due("cleanup", self.config.cleanup_interval_s):
             return False
         self.retention.sweep()
+        self.sessions.reap()
+        self.sessions.prune()
         self.messages.prune()
         self.leases.prune()
         self.retention.pack()
@@ -328,8 +362,14 @@ class Swarm:
         return self._engine.maintain()
 
     def close(self) -> None:
-        """Close the store; a second call does nothing."""
-        if self._owner:
+        """Close the store and end this process's session; a second call does nothing."""
+        if not self._owner:
+            return
+        keeper, self._keeper = self._keeper, None
+        try:
+            if keeper is not None:
+                keeper.stop()
+        finally:
             self._engine.close()
 
     def __enter__(self) -> Self:
@@ -367,6 +407,11 @@ class Transaction:
     def messages(self) -> Messages:
         """Messages sent here are seen when the transaction commits."""
         return self._swarm.messages.within(self.tx)
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions in this transaction."""
+        return self._swarm.sessions.within(self.tx)
 
     @property
     def outcomes(self) -> Outcomes:

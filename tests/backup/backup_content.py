@@ -45,6 +45,15 @@ def _comparable(table, row):
         shown["visible_ms"] = 0 if claimed else shown["visible_ms"]
         shown["reason"] = "the store was restored" if claimed else shown["reason"]
         shown.pop("session")
+    if table == "sessions":  # active before, over after
+        active = row["state"] == "active"
+        shown["state"] = "lapsed" if active else row["state"]
+        shown["reason"] = "the store was restored" if active else row["reason"]
+        shown["ended_ms"] = row["touched_ms"] if active else row["ended_ms"]
+        for name in ("process", "boot_id", "expires_ms"):
+            shown.pop(name)
+    if table == "session_agents":
+        shown.pop("ended_ms")
     if table == "message_cursors":
         shown = {"swarm": row["swarm"], "queue": row["queue"]}
     if "value" in row:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from swarm_memory import Swarm
-from swarm_memory.errors import CorruptValueError, EngineUnavailableError
+from swarm_memory.errors import CorruptValueError, DamagedError
 from swarm_memory.integrity import verify_store
 from swarm_memory.testing import ManualClock
 from swarm_memory.testing.filled import VALUES
@@ -141,6 +141,26 @@ KINDS = {
         " expires_ms FROM seats WHERE name = 'held'",
         ("leases", "s", "lease held", "two hold what one may hold"),
     ),
+    "a session": (
+        "UPDATE sessions SET state = 'sold' WHERE session_id = 's-active'",
+        ("sessions", "s", "session s-active", "unknown state sold"),
+    ),
+    "a session's end": (
+        "UPDATE sessions SET ended_ms = NULL WHERE session_id = 's-ended'",
+        ("sessions", "s", "session s-ended", "is ended, which does not fit"),
+    ),
+    "an agent": (
+        "DELETE FROM sessions WHERE session_id = 's-ended'",
+        ("sessions", "s", "session s-ended", "is missing, but its agent a1 is there"),
+    ),
+    "an agent that runs on": (
+        "UPDATE session_agents SET ended_ms = NULL WHERE session_id = 's-ended'",
+        ("sessions", "s", "session s-ended", "is over, but its agent a1 runs"),
+    ),
+    "what is said of a session": (
+        "UPDATE sessions SET about = '{' WHERE session_id = 's-ended'",
+        ("texts", "s", "sessions s-ended", "no JSON"),
+    ),
     "a message": (
         "UPDATE message_runs SET state = 'lost' WHERE queue = 'topic:builds'",
         ("messages", "s", "message", "unknown state lost"),
@@ -215,8 +235,8 @@ def test_a_wiped_page_is_found_whichever_it_is(filled, path):
         try:
             with Swarm.open(f"sqlite:///{copy}", agent="a", swarm="s") as swarm:
                 report = verify_store(swarm)
-        except EngineUnavailableError as error:
-            assert "damaged" in error.hint  # a page of the schema: it does not open at all
+        except DamagedError as error:
+            assert "repair" in error.hint  # a page of the schema: it does not open at all
             continue
         if report.ok:
             unnoticed.append(page)

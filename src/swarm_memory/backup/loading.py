@@ -49,6 +49,8 @@ CLEAR = (
     "restore_clear_messages",
     "restore_clear_message_runs",
     "restore_clear_message_cursors",
+    "restore_clear_sessions",
+    "restore_clear_session_agents",
     "restore_clear_seats",
 )
 # What a chain replaces as a whole with each of its files.

@@ -19,6 +19,8 @@ LATER = (
     "restore_later_outcomes",
     "restore_later_conflicts",
     "restore_later_messages",
+    "restore_later_sessions",
+    "restore_later_session_agents",
     "restore_later_runs",
     "restore_shorter_runs",
 )

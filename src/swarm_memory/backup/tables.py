@@ -102,6 +102,22 @@ OTHERS = (
         "restore_message_cursor",
         "swarm queue own_seq all_seq odd_seq",
     ),
+    _table(
+        "sessions",
+        "backup_sessions",
+        2,
+        "restore_session",
+        "swarm session_id short kind state agent about ttl_ms began_ms touched_ms ended_ms reason",
+        "began_ms",
+    ),
+    _table(
+        "session_agents",  # after the sessions
+        "backup_session_agents",
+        3,
+        "restore_session_agent",
+        "swarm session_id agent_id agent_type parent started_ms ended_ms",
+        "started_ms",
+    ),
 )
 EVENTS = _table(
     "events",

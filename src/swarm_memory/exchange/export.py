@@ -1,7 +1,8 @@
 """Exporting: everything a swarm holds as one JSONL file, from one moment.
 
-`importers.jsonl` describes the file. Not in it: the change log, the results of op_ids, leases and
-messages under way, which belong to the store that they happened in, and what has expired.
+`importers.jsonl` describes the file. Not in it: the change log, the results of op_ids, sessions,
+leases and messages under way, which belong to the store that they happened in, and what has
+expired.
 """
 
 from __future__ import annotations

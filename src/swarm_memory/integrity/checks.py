@@ -208,6 +208,12 @@ def leases(tx: Tx, log: Log) -> None:
         log.damage(swarm, f"lease {name}", "two hold what one may hold", RECOUNT)
 
 
+def sessions(tx: Tx, log: Log) -> None:
+    """Sessions and agents that cannot be."""
+    for swarm, session_id, problem in tx.all("verify_sessions", limit=ROWS_MAX):
+        log.damage(swarm, f"session {session_id}", problem, RECOUNT)
+
+
 def messages(tx: Tx, log: Log) -> None:
     """Messages that cannot be."""
     for swarm, message_id, queue, problem in tx.all("verify_messages", limit=ROWS_MAX):
@@ -231,6 +237,7 @@ ALL = (
     outcomes,
     texts,
     leases,
+    sessions,
     messages,
     cursors,
 )

@@ -29,6 +29,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "BLOB": (bytes,),
 }
 JSON_COLUMNS = {"result", "candidates", "context", "agents", "base", "theirs", "mine", "body"}
+JSON_COLUMNS.add("about")
 
 
 class Loss(namedtuple("Loss", "table swarm key problem")):
@@ -74,7 +75,8 @@ class Remains:
             self.losses.append(Loss(name, "", "", f"{count} × {reason}"))
 
     def _lose(self, table: str, row: dict[str, Json], problem: str) -> None:
-        names = ("key", "op_id", "name", "message_id", "choice_id", "outcome_id", "conflict_id")
+        names = ("key", "op_id", "name", "message_id", "choice_id", "outcome_id", "conflict_id",
+                 "session_id")  # fmt: skip
         key = next((row[name] for name in names if name in row), "")
         self.losses.append(Loss(table, str(row.get("swarm", "")), str(key), problem))
 

@@ -39,6 +39,14 @@ def _fill_coordination(swarm: Swarm) -> None:
     for _ in range(3):
         swarm.leases.acquire("deploy").release()
     swarm.leases.acquire("held", ttl_s=3600)
+    sessions = swarm.sessions
+    sessions.begin("s-active", about={"branch": "main"})
+    sessions.agent_started("s-active", "a1", "explore")
+    sessions.agent_started("s-active", "a2", "plan", "a1")
+    sessions.agent_stopped("s-active", "a1")
+    sessions.begin("s-ended", kind="process")
+    sessions.agent_started("s-ended", "a1", "explore")
+    sessions.end("s-ended", reason="done")
     messages = swarm.messages
     messages.send({"to": "b"}, to="b", type="hello")
     messages.send({"on": "topic"}, topic="builds", priority=5)
