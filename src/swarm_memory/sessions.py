@@ -139,7 +139,11 @@ class Sessions:
                 life.check_same(kind, said["process"])
                 self._renew(tx, life, now, ttl_ms or life.ttl_ms, about)
             else:
-                short = self._short(tx, name) if life is None else life.short
+                if life is None:
+                    short = self._short(tx, name)
+                else:
+                    short = life.short
+                    self._free(tx, name)  # somebody may have gone on in the name of the last life
                 more = said | {"short": short, "about": _text(about)}
                 self._start(tx, name, now, ttl_ms or round(1000 * TTL_S[kind]), more)
             return self._found(tx, name).shown(now)

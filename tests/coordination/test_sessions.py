@@ -230,6 +230,18 @@ def test_an_ended_session_is_not_renewed_but_can_begin_anew(sessions, kept):
     assert began.short == anew.short
 
 
+def test_a_session_that_begins_anew_holds_nothing_and_a_first_one_what_it_has(swarm, sessions):
+    holding(swarm, "s")
+    sessions.begin("s")
+    assert Held(1, 2, 0) == sessions.get("s").held
+    sessions.end("s")
+    holding(swarm, "s")
+
+    sessions.begin("s")
+    assert Held() == sessions.get("s").held
+    assert is_free(swarm, "s")
+
+
 def test_a_transaction_ends_a_session_or_does_not(swarm, sessions):
     sessions.begin("s")
     holding(swarm, "s")
