@@ -478,6 +478,8 @@ class Messages:
         claim = _Claim(self._context, queue, limit, hide_ms, strict, self._engine is not None)
         rows = self._swap(claim, done) if done else []
         seen, looks = None, 0
+        if done and not rows and wait_s and self._engine is not None:
+            seen = self._engine.version()
         while not rows:
             place, now_ms = claim.look(self._db), self._db.now_ms
             if place.filled(now_ms):
@@ -503,11 +505,11 @@ class Messages:
         swarm = self._context.swarm
         claims, twice = _claims(done)
         known = runs.claimed(self._db, swarm, claims)
-        claim.look(self._db)
+        filled = claim.look(self._db).filled(self._db.now_ms)
 
         def write(tx: Tx) -> tuple[list[str], list[Row]]:
             stale = runs.acknowledge(tx, swarm, claims, known) + twice
-            return stale, [] if stale else claim.take(tx)
+            return stale, claim.take(tx) if filled and not stale else []
 
         stale, rows = self._write(write)
         _refuse_stale(stale)
