@@ -15,7 +15,7 @@ from swarm_memory.errors import (
 )
 from swarm_memory.identity import agent_name
 from swarm_memory.lives import NOT_RENEWED, RESTARTED, Held
-from swarm_memory.sessions import REAP_MAX, TTL_S_MAX
+from swarm_memory.sessions import REAP_MAX, TTL_S_MAX, Sessions
 from swarm_memory.testing import Store
 
 UUID = "3f2a9c1b-77d0-4b1e-9c55-0a1b2c3d4e5f"
@@ -320,6 +320,44 @@ def test_who_comes_by_ends_a_bounded_number_and_the_one_that_begins_in_any_case(
     assert 6 == len(states)
     assert 5 == sessions.reap()
     assert [names[-1]] == [session.session_id for session in sessions.list("active")]
+
+
+class Between:
+    """An engine to which something happens between a look and the write that follows it."""
+
+    def __init__(self, engine, happens):
+        self._engine, self._happens = engine, happens
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    def write_one(self, statement, **parameters):
+        self._happens()
+        return self._engine.write_one(statement, **parameters)
+
+
+@pytest.mark.parametrize("way", ["ended", "lapsed"])
+def test_a_touch_that_comes_second_revives_nothing(swarm, sessions, kept, way):
+    sessions.begin("s", ttl_s=60)
+    kept.clock.advance(59)
+
+    def happens():
+        kept.clock.advance(1 if way == "lapsed" else 0)
+        assert sessions.reap() if way == "lapsed" else sessions.end("s")
+
+    slow = Sessions(Between(swarm._engine, happens), swarm.context, swarm._engine, None)
+    assert slow.touch("s") is None
+    assert way == sessions.get("s").state
+
+
+def test_an_agent_does_not_start_in_a_session_that_ends_meanwhile(swarm, sessions):
+    sessions.begin("s")
+    between = Between(swarm._engine, lambda: sessions.end("s"))
+    slow = Sessions(between, swarm.context, swarm._engine, None)
+    with pytest.raises(NotFoundError, match="over"):
+        slow.agent_started("s", "a1", "explore")
+
+    assert [] == sessions.agents("s")
 
 
 def test_setting_the_wall_clock_ends_no_session_and_prolongs_none(sessions, kept):
