@@ -300,13 +300,14 @@ class Lines:
 
     def _check_deadlock(self, tx: Tx, wish: Wish) -> None:
         where = {"swarm": self._swarm, "now_ms": tx.uptime_ms}
-        # Most waiters hold nothing, so nobody can be waiting for them.
-        if tx.one("lease_elsewhere", **where, party=wish.party, holder=wish.holder) is None:
+        # Most waiters hold nothing and stand at the end, so nobody can be waiting for them.
+        seat = {"party": wish.party, "holder": wish.holder}
+        if wish.upgrades is None and tx.one("lease_elsewhere", **where, **seat) is None:
             return
         lines: dict[str, list[Place]] = {}
         for line, *fields in tx.all("lease_waits", **where):
             lines.setdefault(line, []).append(Place._make(fields))
-        cycle = find_cycle(wish.party, lines.values())
+        cycle = find_cycle(wish, lines.values())
         if cycle:
             raise DeadlockError(cycle)
 

@@ -184,24 +184,31 @@ def common(one: Wish | Place, other: Wish | Place) -> tuple[str, str] | None:
     return None
 
 
-def find_cycle(party: str, lines: Iterable[Sequence[Place]]) -> list[str]:
-    """Return the shortest ring of waits from `party`, as the owner of each; [] for none.
+def find_cycle(wish: Wish | Place, lines: Iterable[Sequence[Place]]) -> list[str]:
+    """Return the shortest ring of waits that `wish` closes, as the owner of each; [] for none.
 
     `lines` are the seats at each lease in the order of their tickets. A waiter waits for all
     whom its mode does not admit, holders and those before it in line. Who waits is a party, a
     flow of control, and not its owner: while one thread waits another may release. A party does
     not wait for itself: it may have handed on what it took.
     """
+
+    def node(place: Place) -> str:
+        # It waits for one thing at a time, so what else it seems to wait for was given up.
+        stale = place.state == WAITING and place.holder != wish.holder
+        name: str = place.holder if stale and place.party == wish.party else place.party
+        return name
+
     waits_for: dict[str, list[tuple[str, str]]] = {}
     for line in lines:
         for waiter, other in _waits(line):
-            if waiter.party != other.party:
-                waits_for.setdefault(waiter.party, []).append((waiter.owner, other.party))
-    ways: list[tuple[list[str], str]] = [([], party)]
+            if node(waiter) != node(other):
+                waits_for.setdefault(node(waiter), []).append((waiter.owner, node(other)))
+    ways: list[tuple[list[str], str]] = [([], wish.party)]
     seen = set()
     for owners, last in ways:  # grows while it is walked: breadth first
         for owner, following in waits_for.get(last, ()):
-            if following == party:
+            if following == wish.party:
                 return [*owners, owner]
             if following not in seen:
                 seen.add(following)

@@ -117,7 +117,7 @@ class Model:
             return seat
         if not stays:
             line.remove(seat)
-        elif self.closes_a_ring(wish.party, now):
+        elif self.closes_a_ring(seat, now):
             raise Refused(DeadlockError)
         return None
 
@@ -135,18 +135,25 @@ class Model:
             self.line(wish.line).remove(own)
             self.settle(wish.line, now)
 
-    def waits_for(self, now):
-        """Return who waits, in whose name, and for whom, if that is somebody else."""
+    def waits_for(self, newest, now):
+        """Return which party waits, in whose name, and for which other one."""
         waits = set()
         for line in self.lines.values():
             alive = [seat for seat in line if seat.expires > now]
             for waiter in (seat for seat in alive if seat.state == "waiting"):
                 for other in self.before(alive, waiter):
-                    waits.add((waiter.party, waiter.owner, other.party))
+                    one, two = self.party(waiter, newest), self.party(other, newest)
+                    waits.add((one, waiter.owner, two))
         return {(party, owner, other) for party, owner, other in waits if party != other}
 
-    def closes_a_ring(self, party, now):
-        self.waits = self.waits_for(now)
+    def party(self, seat, newest):
+        """Return who has a seat: what the newest waiter was waiting for before, nobody has."""
+        given_up = seat.party == newest.party and seat is not newest and seat.state == "waiting"
+        return seat.holder if given_up else seat.party
+
+    def closes_a_ring(self, newest, now):
+        self.waits = self.waits_for(newest, now)
+        party = newest.party
         reached, edge = set(), {party}
         while edge:
             edge = {other for one, _, other in self.waits if one in edge} - reached

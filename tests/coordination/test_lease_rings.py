@@ -64,6 +64,18 @@ def test_a_ring_of_one_who_upgrades_is_found(store, line):
     assert "read" == read.mode and read.release()
 
 
+def test_a_ring_of_one_who_holds_nothing_and_upgrades_for_another_is_found(store, line):
+    """An upgrade stands at the head of the line, so those in it wait for it at once."""
+    one, other = line.thread("a"), line.thread("b")
+    read, _ = one.acquire("x", "read"), one.acquire("x", "read")
+    waiter = one.waiting("x", "write")
+
+    refused = other.doing("x", lambda: read.upgrade(wait_s=WAIT_S)).get()
+
+    assert isinstance(refused, DeadlockError)
+    assert not waiter.done.is_set()
+
+
 def test_a_ring_through_names_taken_together_is_found(store, line):
     one, other = line.thread("a"), line.thread("b")
     one.acquire("z")
@@ -81,9 +93,9 @@ def test_a_ring_through_names_taken_together_is_found(store, line):
     assert not waiter.done.is_set()
 
 
-def place(owner, state, mode="exclusive", *, party=None, upgrades=None):
+def place(owner, state, mode="exclusive", *, party=None, holder=None):
     party = party or owner
-    return Place(party, state, mode, 0, None, owner, party, upgrades, 0, None, None)
+    return Place(holder or party, state, mode, 0, None, owner, party, None, 0, None, None)
 
 
 def test_the_shortest_ring_is_found():
@@ -92,8 +104,8 @@ def test_the_shortest_ring_is_found():
         [place("b", "held"), place("c", "waiting"), place("a", "waiting")],
         [place("c", "held", "read"), place("a", "held", "read")],
     ]
-    assert ["a", "b"] == find_cycle("a", lines)
-    assert [] == find_cycle("c", lines[:1])
+    assert ["a", "b"] == find_cycle(place("a", "waiting"), lines)
+    assert [] == find_cycle(place("c", "waiting"), lines[:1])
 
 
 def test_readers_in_line_do_not_wait_for_each_other():
@@ -101,18 +113,44 @@ def test_readers_in_line_do_not_wait_for_each_other():
         [place("w", "held", "write"), place("a", "waiting", "read"), place("b", "waiting", "read")],
         [place("b", "held"), place("a", "waiting")],
     ]
-    assert [] == find_cycle("a", lines)
+    assert [] == find_cycle(place("a", "waiting"), lines)
 
 
 def test_a_ring_is_told_by_its_owners():
+    one, two, three = (
+        place(owner, "waiting", party=n) for n, owner in ((1, "a"), (2, "b"), (3, "b"))
+    )
     lines = [
-        [place("a", "held", party=1), place("b", "waiting", party=2)],
-        [place("b", "held", party=2), place("b", "waiting", party=3)],
-        [place("b", "held", party=3), place("a", "waiting", party=1)],
+        [place("a", "held", party=1), two],
+        [place("b", "held", party=2), three],
+        [place("b", "held", party=3), one],
     ]
-    assert ["a", "b", "b"] == find_cycle(1, lines)
-    assert ["b", "b", "a"] == find_cycle(3, lines)
-    assert [] == find_cycle(2, lines[1:])
+    assert ["a", "b", "b"] == find_cycle(one, lines)
+    assert ["b", "b", "a"] == find_cycle(three, lines)
+    assert [] == find_cycle(two, lines[1:])
+
+
+def test_a_wait_that_was_given_up_is_no_part_of_its_flows_next_one():
+    stale = place("b", "waiting", party=2, holder="stale")
+    again = place("b", "waiting", party=2, holder="again")
+    first, second = place("c", "waiting"), place("d", "waiting")
+
+    assert [] == find_cycle(again, [[place("a", "held"), stale, first, again]])
+    assert [] == find_cycle(
+        again,
+        [
+            [place("a", "held"), stale],
+            [place("b", "held", party=2), place("a", "waiting")],
+            [second, again],
+        ],
+    )
+    assert ["b", "a"] == find_cycle(
+        again,
+        [
+            [place("a", "held"), stale, again],
+            [place("b", "held", party=2), place("a", "waiting")],
+        ],
+    )
 
 
 # --- several threads of one name ---
