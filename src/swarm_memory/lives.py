@@ -7,7 +7,7 @@ from collections import namedtuple
 from swarm_memory.codec import decode
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.identity import agent_name
-from swarm_memory.processes import pid_of
+from swarm_memory.processes import has_ended, pid_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,6 +129,10 @@ class Life(
             return 0
         # A wall clock that was set back gives nobody more than the whole time.
         return min(self.ttl_ms, self.touched_ms + self.ttl_ms - now.wall_ms)
+
+    def is_gone(self, boot_id: int) -> bool:
+        """Tell whether its process has ended; what has cannot come back, so this stays true."""
+        return self.process is not None and self.boot_id == boot_id and has_ended(self.process)
 
     def cause(self, now: Now) -> str:
         """Return why it is over although nobody ended it."""

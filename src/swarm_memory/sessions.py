@@ -38,7 +38,7 @@ from swarm_memory.lives import (
     Session,
     shown_agent,
 )
-from swarm_memory.processes import has_ended, this_process
+from swarm_memory.processes import this_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -425,12 +425,7 @@ def _is_over(life: Life, now: Now, gone: Gone) -> bool:
 
 
 def _gone(lives: list[Life], boot_id: int) -> Gone:
-    """Return those whose process has ended; it cannot come back, so this stays true."""
-    return {
-        (life.session_id, life.process)
-        for life in lives
-        if life.process is not None and life.boot_id == boot_id and has_ended(life.process)
-    }
+    return {(life.session_id, life.process) for life in lives if life.is_gone(boot_id)}
 
 
 def _clocks(now: Now) -> dict[str, int]:

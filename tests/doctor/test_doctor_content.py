@@ -16,7 +16,7 @@ from swarm_memory.doctor import exit_status
 from swarm_memory.engine import migrate
 from swarm_memory.engine.inspection import Inspection
 
-INSIDE = ("damage", "limits", "clock", "leases", "dead-letters")
+INSIDE = ("damage", "limits", "clock", "leases", "sessions", "dead-letters")
 
 
 class ShiftedClock(SystemClock):
@@ -65,7 +65,7 @@ def test_a_store_with_a_log_is_read_and_nothing_changes(store, look):
 
     found = look("store", *INSIDE)
 
-    assert ["ok"] * 6 == severities(found)
+    assert ["ok"] * (1 + len(INSIDE)) == severities(found)
     assert before == facts(os.path.dirname(store))
 
 
@@ -74,7 +74,7 @@ def test_beside_a_store_without_a_log_no_file_is_made(store, look):
 
     found = look("store", *INSIDE)
 
-    assert ["ok"] * 6 == severities(found)
+    assert ["ok"] * (1 + len(INSIDE)) == severities(found)
     assert ["memory.db"] == os.listdir(os.path.dirname(store))
 
 
@@ -88,7 +88,7 @@ def test_a_store_that_is_not_there_is_a_note_and_is_not_made(path, look):
 def test_a_store_is_read_while_its_writer_is_frozen(store, look, start, stop):
     stop(start(IN_A_WRITE, store))
 
-    assert ["ok"] * 6 == severities(look("store", *INSIDE))
+    assert ["ok"] * (1 + len(INSIDE)) == severities(look("store", *INSIDE))
 
 
 def test_a_writer_that_comes_while_the_file_is_read_is_noticed(store):
@@ -278,6 +278,25 @@ def test_leases_from_before_the_machines_start_are_noted(store, look):
     found = look("store", "leases", clock=ShiftedClock(0, boot_id=other))
 
     assert ["ok", "note"] == severities(found)
+
+
+def test_sessions_that_are_over_and_not_ended_are_noted(store, look):
+    began = "from swarm_memory import Swarm; import os, sys\n"
+    began += "s = Swarm.open(sys.argv[1], session='killed', session_ttl_s=3600); os._exit(0)"
+    with Swarm.open(store, agent="gone", session="s-1", session_ttl_s=60) as swarm:
+        swarm.sessions.begin("s-2", ttl_s=60)
+        swarm.sessions.begin("s-3", ttl_s=86_500)
+        alive = look("store", "sessions")
+        subprocess.run([sys.executable, "-c", began, store], check=True)
+        killed = look("store", "sessions")
+        later = look("store", "sessions", clock=ShiftedClock(86_400_000))
+
+    assert ["ok", "ok"] == severities(alive)
+    assert ["ok", "note"] == severities(killed)
+    assert "killed of main in default: its process ended" == killed[1].evidence
+    assert "s-2 of gone in default: not renewed" in later[1].evidence
+    assert "s-3" not in later[1].evidence
+    assert "session list" in later[1].advice
 
 
 def test_dead_letters_are_a_warning(store, look):

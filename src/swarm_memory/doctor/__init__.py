@@ -63,6 +63,7 @@ CHECKS = (
     Check("limits", content.limits, inside=True),
     Check("clock", content.clock, inside=True),
     Check("leases", content.leases, inside=True),
+    Check("sessions", content.sessions, inside=True),
     Check("dead-letters", content.dead_letters, inside=True),
     Check("second-stores", neighbours.second_stores),
     Check("foreign-stores", neighbours.foreign_stores),

@@ -10,6 +10,7 @@ from swarm_memory.context import Context
 from swarm_memory.doctor.finding import damage, error, note, ok, warning
 from swarm_memory.errors import ConfigError, SchemaError, SwarmMemoryError
 from swarm_memory.health import CRITICAL, HEALTHY, Health
+from swarm_memory.lives import Life, Now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from swarm_memory.engine.inspection import Inspection
 
 ROWS_MAX = 100  # of swarms, leases, queues that are looked at
+SESSIONS_MAX = 1000  # active ones that are looked at
 NAMES_MAX = 5  # that are named
 EVENTS_MAX = 10_000  # of the newest, in which steps of the clock are looked for
 STEP_MS_MAX = 1000  # what a clock may be set back by before it is worth a word
@@ -192,6 +194,24 @@ def leases(case: Case, store: Inspection) -> Iterator[Finding]:
         yield note("these sessions seem to have ended without saying so", _named(iter(named)))
     if not lapsed and not left:
         yield ok("no lease has lapsed and no message was left")
+
+
+def sessions(case: Case, store: Inspection) -> Iterator[Finding]:
+    """Sessions that nobody renewed, or whose process ended, and that nobody has ended yet."""
+    now = Now(case.clock.boot_id(), case.clock.uptime_ms(), case.clock.now_ms())
+    over = [
+        f"{life.session_id} of {life.agent} in {swarm}: {life.cause(now)}"
+        for swarm, *row in store.all("doctor_sessions", limit=SESSIONS_MAX)
+        if (life := Life._make(row)).left_ms(now) <= 0 or life.is_gone(now.boot_id)
+    ]
+    if over:
+        yield note(
+            "these sessions are over and still hold what they held, until somebody comes by",
+            _named(iter(over)),
+            "swarm-memory session list",
+        )
+    else:
+        yield ok("every active session is alive")
 
 
 def dead_letters(case: Case, store: Inspection) -> Iterator[Finding]:

@@ -6,7 +6,16 @@ for a person at a terminal, as plain tab-separated lines for a pipe, as JSON wit
 
 from __future__ import annotations
 
-from swarm_memory.doors.cli import agents, coordination, doctor, exchange, records, store, upkeep
+from swarm_memory.doors.cli import (
+    agents,
+    coordination,
+    doctor,
+    exchange,
+    records,
+    sessions,
+    store,
+    upkeep,
+)
 from swarm_memory.doors.cli.frame import app, main
 
 PANELS = [
@@ -29,6 +38,7 @@ __all__ = [
     "doctor",
     "exchange",
     "records",
+    "sessions",
     "store",
     "upkeep",
 ]

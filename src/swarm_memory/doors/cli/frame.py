@@ -121,6 +121,8 @@ class Door:
         with swarm:
             for warning in caught:
                 self.show.note(f"warning: {warning.message}")
+            if create and self.session is not None:
+                swarm.sessions.touch()  # whoever writes in a session says that it lives
             yield swarm
 
     @contextmanager

@@ -26,6 +26,14 @@ WHERE state = 'hidden' AND receipt <> '' AND visible_ms <= :now_ms
 GROUP BY swarm, consumer, session
 LIMIT :limit
 
+-- doctor_sessions --
+-- Sessions that nobody has ended, of all swarms; the column before them is whose.
+SELECT swarm, session_id, short, kind, state, agent, about, process, ttl_ms, boot_id, expires_ms,
+    began_ms, touched_ms, ended_ms, reason
+FROM sessions
+WHERE state = 'active'
+LIMIT :limit
+
 -- doctor_dead --
 -- The queues that hold dead messages.
 SELECT swarm, queue, count(*) FROM message_runs
