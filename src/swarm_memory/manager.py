@@ -234,6 +234,7 @@ class SwarmMemoryManager:
             return Optimization(False, found, free, expired, self._advice())
         swept = self.swarm.retention.sweep()
         packed = self.swarm.retention.pack()
+        self.swarm.finder.keep_up()
         freed = self.swarm.maintain()
         done = [
             f"removed {swept.expired} expired records and {swept.tombstones} old tombstones",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from swarm_memory.model import Event, Json, Record
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.retention import Retention
+    from swarm_memory.search import Hits, Search
     from swarm_memory.sessions import Sessions
 
     T = TypeVar("T")
@@ -250,6 +251,31 @@ class Swarm:
         return self.transact(settle)
 
     @property
+    def finder(self) -> Search:
+        """What `search` asks, and its index."""
+        if "finder" not in self._later:
+            from swarm_memory.search import Search
+
+            self._later["finder"] = Search(self._engine, self.context)
+        finder: Search = self._later["finder"]
+        return finder
+
+    def search(
+        self,
+        query: str,
+        *,
+        prefix: str = "",
+        limit: int = 10,
+        author: str | None = None,
+        since: int | None = None,
+        min_score: float = 0.0,
+    ) -> Hits:
+        """Return up to `limit` records that answer a question, best first; see `Search.search`."""
+        return self.finder.search(
+            query, prefix=prefix, limit=limit, author=author, since=since, min_score=min_score
+        )
+
+    @property
     def health(self) -> Health:
         """How the swarm's memory is doing."""
         from swarm_memory.health import Health
@@ -321,6 +347,7 @@ class Swarm:
         self.messages.prune()
         self.leases.prune()
         self.retention.pack()
+        self.finder.keep_up()
         return True
 
     def agents(self) -> list[str]:

@@ -132,10 +132,13 @@ VERSION_COLUMNS += ["expires_ms", "provenance", "value"]
 RECORD_COLUMNS = [*VERSION_COLUMNS, "scope", "category", "telemetry"]
 RECORDS, HISTORY = "records", "history"
 FORGOTTEN, TOMBSTONES = "forgotten", "tombstones"  # only in increments: what is no more
+SEARCH = ["search_swarms", "search_docs", "search_terms", "search_index"]
+SEARCH += [f"search_index_{part}" for part in ("data", "idx", "docsize", "config")]
 LEFT_OUT = {
     "usage": "counted anew from the records",
     "seats": "who held a lease before a restore does not hold it after; tokens stay as a floor",
     "migrations": "belongs to the schema",
     "sqlite_sequence": "SQLite's own; no cursor of a queue may be past it",
+    **dict.fromkeys(SEARCH, "made anew from the records by who searches next"),
 }
 EMPTY = ("", "", "")  # before the first row of a table that is ordered by texts
