@@ -6,7 +6,9 @@ same name may release.
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 
 import pytest
 from waiters import WAIT_S, Waiter
@@ -283,6 +285,17 @@ class Flow:
         return result
 
 
+class Outside(Flow):
+    """The same in a thread that no task works in."""
+
+    def __init__(self, swarm):
+        self.leases, self.pool = swarm.leases, ThreadPoolExecutor(1)
+
+    def acquire(self, name):
+        call = partial(self.leases.twin.acquire, name, wait_s=WAIT_S)
+        return asyncio.get_running_loop().run_in_executor(self.pool, call)
+
+
 def test_a_ring_of_two_tasks_is_found(run):
     async def ring(swarm):
         one, other = Flow(swarm), Flow(swarm)
@@ -304,7 +317,7 @@ def test_tasks_are_parties_of_their_own_also_if_one_task_started_them(run, last)
         # This task has a party, and those that it starts inherit its context.
         await swarm.leases.acquire("mine")
         swarm.twin.leases.acquire("mine too")
-        other, holds, waits = Flow(swarm), Flow(swarm), Flow(swarm)
+        other, holds, waits = Outside(swarm), Flow(swarm), Flow(swarm)
         theirs, ours = await other.acquire("x"), await holds.acquire("y")
         wanted = {"other": (other, "y"), "waits": (waits, "x")}
         waiters = {}
@@ -315,6 +328,7 @@ def test_tasks_are_parties_of_their_own_also_if_one_task_started_them(run, last)
         (await waiters["other"]).release()
         theirs.release()
         (await waiters["waits"]).release()
+        other.pool.shutdown()
         return states
 
     assert [["held", "waiting"]] * 2 == run(no_ring)
