@@ -11,7 +11,7 @@ import os
 from collections import namedtuple
 from functools import lru_cache
 
-from swarm_memory.errors import ConfigError
+from swarm_memory.errors import ConfigError, InvalidArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +51,13 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_bytes_max": (0, 2**40),
     "backup_retention_s": (3600, 315_360_000),
     "backups_kept_min": (1, 10_000),
+    "record_bytes_max": (0, 2**24),
 }
 _WHOLE = ("_max", "_min")
+# The settings that are no numbers: a word of a few, and a list of globs.
+_WORDS = {"record": ("off", "metadata", "full")}
+_GLOBS = ("record_denied",)
+_SETTINGS = (*_RANGES, *_WORDS, *_GLOBS)
 VERSIONS_MAX_DEFAULT = 10
 RETENTION_S_MAX = 3_153_600_000  # a hundred years
 
@@ -102,8 +107,11 @@ class Config:
     cache_bytes_max: int
     backup_retention_s: float
     backups_kept_min: int
+    record: str
+    record_denied: tuple[str, ...]
+    record_bytes_max: int
 
-    def __init__(self, settings: Mapping[str, float], categories: Iterable[Category]) -> None:
+    def __init__(self, settings: Mapping[str, Json], categories: Iterable[Category]) -> None:
         for name, value in settings.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "settings", dict(settings))
@@ -111,7 +119,7 @@ class Config:
         rules = [(c, tuple(p.split("/") for p in c.keys)) for c in self.categories]
         object.__setattr__(self, "category_of", lru_cache(maxsize=8192)(_matcher(rules)))
 
-    settings: dict[str, float]
+    settings: dict[str, Json]
     categories: tuple[Category, ...]
 
     def category_of(self, key: str) -> Category:  # replaced by a cached one in __init__
@@ -127,7 +135,8 @@ class Config:
         for category in categories.values():
             del category["name"]
             category["keys"] = list(category["keys"])
-        return {"settings": dict(self.settings), "categories": categories}
+        settings = {n: list(v) if n in _GLOBS else v for n, v in self.settings.items()}
+        return {"settings": settings, "categories": categories}
 
 
 def load_config(path: str | None = None, environment: Mapping[str, str] | None = None) -> Config:
@@ -152,8 +161,8 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
         known = name.removeprefix(ENVIRONMENT_PREFIX)
         if not name.startswith(ENVIRONMENT_PREFIX) or known in ENVIRONMENT_NAMES:
             continue
-        if known.lower() not in _RANGES:
-            near = _nearest(known.lower(), [n.lower() for n in ENVIRONMENT_NAMES] + [*_RANGES])
+        if known.lower() not in _SETTINGS:
+            near = _nearest(known.lower(), [n.lower() for n in ENVIRONMENT_NAMES] + [*_SETTINGS])
             sentences.append(f"{name} means nothing{_did_you_mean(near, ENVIRONMENT_PREFIX)}")
     return sentences
 
@@ -206,9 +215,19 @@ def _override_from_variable(document: Json, variable: str, text: str) -> None:
             document["settings"][name] = json.loads(text)
         except ValueError:
             raise ConfigError(f"{variable}={text!r} is no number", hint="give a number") from None
+    elif name in _WORDS:
+        document["settings"][name] = text
+    elif name in _GLOBS:
+        # What is set here adds to the file's: a variable must not open what a project has closed.
+        added = [pattern for pattern in text.replace(",", " ").split() if pattern]
+        document["settings"][name] = [*document["settings"][name], *added]
 
 
-def _setting(name: str, value: Json) -> float:
+def _setting(name: str, value: Json) -> Json:
+    if name in _WORDS:
+        return _word(name, value)
+    if name in _GLOBS:
+        return _globs(name, value)
     low, high = _RANGES[name]
     whole = name.endswith(_WHOLE)
     fits = isinstance(value, int) if whole else isinstance(value, (int, float))
@@ -216,6 +235,25 @@ def _setting(name: str, value: Json) -> float:
         kind = "a whole number" if whole else "a number"
         raise ConfigError(f"{name} is {value!r}", hint=f"give {kind} from {low} to {high}")
     return float(value) if not whole else int(value)
+
+
+def _word(name: str, value: Json) -> str:
+    if value not in _WORDS[name]:
+        raise ConfigError(f"{name} is {value!r}", hint=f"give one of {', '.join(_WORDS[name])}")
+    return str(value)
+
+
+def _globs(name: str, value: Json) -> tuple[str, ...]:
+    from swarm_memory.patterns import normal
+
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+        raise ConfigError(f"{name} is {value!r}", hint='give a list of globs such as ["*.key"]')
+    for pattern in value:
+        try:
+            normal(pattern.removeprefix("!").lstrip("/"))
+        except InvalidArgumentError as error:
+            raise ConfigError(f"{name}: {error}", hint=error.hint) from error
+    return tuple(value)
 
 
 def _category(name: str, fields: Json) -> Category:
