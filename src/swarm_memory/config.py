@@ -218,9 +218,10 @@ def _override_from_variable(document: Json, variable: str, text: str) -> None:
     elif name in _WORDS:
         document["settings"][name] = text
     elif name in _GLOBS:
-        # What is set here adds to the file's: a variable must not open what a project has closed.
-        added = [pattern for pattern in text.replace(",", " ").split() if pattern]
-        document["settings"][name] = [*document["settings"][name], *added]
+        # Added to the file's: what a project has closed is opened only by a `!` that says so.
+        before = document["settings"][name]
+        if isinstance(before, list):  # if not, it is refused with the file's other mistakes
+            document["settings"][name] = before + text.replace(",", " ").split()
 
 
 def _setting(name: str, value: Json) -> Json:

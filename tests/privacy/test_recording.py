@@ -357,5 +357,6 @@ def test_settings_that_are_none_are_refused(tmp_path, settings):
     path = tmp_path / "schema.json"
     path.write_text(json.dumps({"settings": settings}))
 
-    with pytest.raises(ConfigError, match=next(iter(settings))):
-        load_config(str(path))
+    for environment in ({}, {"SWARM_MEMORY_RECORD_DENIED": "*.tax"}):
+        with pytest.raises(ConfigError, match=next(iter(settings))):
+            load_config(str(path), environment)
