@@ -96,6 +96,10 @@ class AsyncSwarm(_AsyncDoor):
         return AsyncTwin(self.twin.messages)
 
     @property
+    def sessions(self) -> AsyncTwin:
+        return AsyncTwin(self.twin.sessions)
+
+    @property
     def events(self) -> AsyncTwin:
         return AsyncTwin(self.twin.events)
 

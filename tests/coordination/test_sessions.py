@@ -1,10 +1,12 @@
 """Sessions: begun, renewed, lapsed and ended; what they hold ends with them, and nothing else."""
 
+import asyncio
 import os
 
 import pytest
 
 from swarm_memory import Swarm, SwarmMemoryManager
+from swarm_memory.aio import AsyncSwarm
 from swarm_memory.errors import (
     InvalidArgumentError,
     InvalidValueError,
@@ -531,6 +533,16 @@ def test_a_session_of_this_process_ends_when_the_store_is_closed(tmp_path):
         ended = swarm.sessions.get(session.session_id)
         assert ("ended", "closed") == (ended.state, ended.reason)
         assert is_free(swarm, session.session_id)
+
+
+def test_a_session_is_awaited_like_everything_else(tmp_path):
+    async def act():
+        async with await AsyncSwarm.open(f"sqlite:///{tmp_path}/s.db", session_ttl_s=60) as swarm:
+            await swarm.sessions.agent_started(None, "a1", "explore")
+            return await swarm.sessions.get()
+
+    session = asyncio.run(act())
+    assert ("active", Held(0, 0, 1)) == (session.state, session.held)
 
 
 def test_closing_a_store_that_acts_in_a_session_ends_nothing(tmp_path):

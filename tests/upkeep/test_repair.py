@@ -90,6 +90,10 @@ LOSSES = {
         ("dictionaries", "s", "dictionary 1"),
     ),
     "an outcome": ("UPDATE outcomes SET agents = '['", ("outcomes", "s", "")),
+    "a session with an agent": (
+        "UPDATE sessions SET about = '{' WHERE session_id = 's-active'",
+        ("sessions", "s", "s-active"),
+    ),
     "a type": ("UPDATE messages SET rank = 'first' WHERE type = 'hello'", ("messages", "s", "")),
 }
 
