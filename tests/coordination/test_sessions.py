@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -533,6 +535,29 @@ def test_a_session_of_this_process_ends_when_the_store_is_closed(tmp_path):
         ended = swarm.sessions.get(session.session_id)
         assert ("ended", "closed") == (ended.state, ended.reason)
         assert is_free(swarm, session.session_id)
+
+
+HOOK = """
+import sys, swarm_memory
+with swarm_memory.Swarm.open(sys.argv[1], session="s") as swarm:
+    swarm.records.put("x/a", 1)
+    mine = "sessions lives keeper identity processes leases messages".split()
+    assert not {f"swarm_memory.{name}" for name in mine} & set(sys.modules)
+    assert swarm.sessions.touch().session_id == "s"
+    swarm.sessions.agent_started(None, "a1", "explore")
+heavy = "orjson zstandard numpy typing dataclasses hashlib random pathlib swarm_memory.keeper"
+print([name for name in heavy.split() if name in sys.modules])
+"""
+
+
+def test_a_hook_loads_what_it_uses_and_nothing_heavy(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    with Swarm.open(url) as swarm:
+        swarm.sessions.begin("s", about={"cwd": "/src"})
+    command = [sys.executable, "-I", "-c", HOOK, url]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "[]" == run.stdout.strip()
 
 
 def test_a_session_is_awaited_like_everything_else(tmp_path):
