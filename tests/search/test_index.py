@@ -2,6 +2,7 @@
 
 import apsw
 import pytest
+from index_content import whole
 
 from swarm_memory import indexing
 from swarm_memory.backup import restore_backup, write_backup
@@ -16,30 +17,6 @@ def keys(hits):
 
 def found(swarm, word="redis"):
     return keys(swarm.search(word, limit=1000))
-
-
-def whole(swarm):
-    """Check that the index holds exactly the live records, once each, and counts them right."""
-    assert swarm.finder.index.catch_up(10**6, 10**6)
-    db = apsw.Connection(swarm.url.removeprefix("sqlite:///"))
-    entries = db.execute(
-        "SELECT s.swarm, d.key, d.version FROM search_docs d JOIN search_swarms s USING (number)"
-        " ORDER BY 1, 2"
-    ).fetchall()
-    live = db.execute(
-        "SELECT swarm, key, version FROM records WHERE value IS NOT NULL AND telemetry = 0"
-        " AND swarm IN (SELECT swarm FROM search_swarms) ORDER BY 1, 2"
-    ).fetchall()
-    indexed = db.execute("SELECT rowid FROM search_index ORDER BY 1").fetchall()
-    ids = db.execute("SELECT id FROM search_docs ORDER BY 1").fetchall()
-    counted = db.execute("SELECT sum(docs), sum(words) FROM search_swarms").fetchall()
-    words = db.execute("SELECT count(*), coalesce(sum(words), 0) FROM search_docs").fetchall()
-    db.close()
-
-    assert live == entries
-    assert ids == indexed
-    assert words == counted
-    return entries
 
 
 @pytest.fixture
@@ -209,6 +186,34 @@ def test_a_store_that_cannot_be_written_is_searched_as_far_as_it_is_indexed(swar
 
     assert (["notes/1"], False) == (keys(hits), hits.complete)
     assert ["notes/1", "notes/2"] == found(swarm)
+
+
+def test_a_batch_that_comes_late_changes_nothing(swarm, step):
+    swarm.records.put_many([(f"notes/{n}", "redis") for n in range(3)])
+    swarm.search("redis")
+    swarm.records.put("notes/1", "postgres")
+    index = swarm.finder.index
+    late = swarm._engine.read(lambda tx: index._next(tx, indexing.Pager()))
+    entries = [index._entry(row) for row in late.rows]
+    swarm.records.put("notes/1", "mysql")
+    assert ["notes/1"] == found(swarm, "mysql")
+    before = index.state(swarm._engine)
+    swarm._engine.write(lambda tx: index._apply(tx, late, entries))
+
+    assert before == index.state(swarm._engine)
+    assert ["notes/1"] == found(swarm, "mysql")
+    whole(swarm)
+
+
+def test_another_epoch_makes_the_index_anew(swarm):
+    swarm.records.put("notes/1", "redis")
+    swarm.search("redis")
+    db = apsw.Connection(swarm.url.removeprefix("sqlite:///"))
+    db.execute("UPDATE records SET value = NULL")  # what no event tells
+    db.execute("INSERT INTO facts VALUES ('', 'epoch', 5)")
+    assert [] == found(swarm)
+
+    assert [] == whole(swarm)
 
 
 def test_a_put_writes_nothing_of_the_index(swarm):
