@@ -20,28 +20,41 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 FIGURES = HERE.parent / "docs" / "figures.md"
-NAMES = ["records", "start", "size", "coordination", "upkeep"]
+NAMES = [
+    "records",
+    "oneshot",
+    "start",
+    "size",
+    "growth",
+    "writers",
+    "coordination",
+    "upkeep",
+]
 
 
 def main() -> int:
     sys.path.insert(0, str(HERE))
     names = sys.argv[1:] or NAMES
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    measured = {}
     for name in names:
         print(f"== {name}", flush=True)
         module = importlib.import_module(name)
         figures = module.run()
         for figure in figures:
             print("  " + line(figure), flush=True)
-        results[name] = {
+        measured[name] = {
             "title": (module.__doc__ or name).splitlines()[0],
             "on": time.strftime("%Y-%m-%d"),
             "machine": f"{platform.machine()}, Python {platform.python_version()}",
             "figures": figures,
+            "plot": getattr(module, "PLOT", None),
         }
+    # Read only now: another benchmark may have ended meanwhile.
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results |= measured
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     FIGURES.write_text(render(results))
-    missed = [f for name in names for f in results[name]["figures"] if f["reached"] is False]
+    missed = [f for name in names for f in measured[name]["figures"] if f["reached"] is False]
     for figure in missed:
         print(f"missed: {line(figure)}")
     return 0
@@ -75,6 +88,8 @@ def render(results: dict[str, dict[str, object]]) -> str:
             mark = {True: "reached", False: "**missed**", None: ""}[f["reached"]]
             out.append(f"| {f['what']} | {f['value']} | {f['goal']} | {mark} | {f['note']} |")
         out.append("")
+        if plot := result.get("plot"):
+            out += [f"![{result['title']}]({plot})", ""]
     return "\n".join(out)
 
 
