@@ -193,17 +193,17 @@ def find_cycle(wish: Wish | Place, lines: Iterable[Sequence[Place]]) -> list[str
     not wait for itself: it may have handed on what it took.
     """
 
-    def node(place: Place) -> str:
-        # It waits for one thing at a time, so what else it seems to wait for was given up.
-        stale = place.state == WAITING and place.holder != wish.holder
-        name: str = place.holder if stale and place.party == wish.party else place.party
-        return name
-
     waits_for: dict[str, list[tuple[str, str]]] = {}
     for line in lines:
-        for waiter, other in _waits(line):
-            if node(waiter) != node(other):
-                waits_for.setdefault(node(waiter), []).append((waiter.owner, node(other)))
+        # A party waits for one thing at a time, so what it waited for before was given up.
+        current = [
+            place
+            for place in line
+            if place.holder == wish.holder or place.party != wish.party or place.state != WAITING
+        ]
+        for waiter, other in _waits(current):
+            if waiter.party != other.party:
+                waits_for.setdefault(waiter.party, []).append((waiter.owner, other.party))
     ways: list[tuple[list[str], str]] = [([], wish.party)]
     seen = set()
     for owners, last in ways:  # grows while it is walked: breadth first

@@ -139,17 +139,11 @@ class Model:
         """Return which party waits, in whose name, and for which other one."""
         waits = set()
         for line in self.lines.values():
-            alive = [seat for seat in line if seat.expires > now]
+            alive = [s for s in line if s.expires > now and not given_up(s, newest)]
             for waiter in (seat for seat in alive if seat.state == "waiting"):
                 for other in self.before(alive, waiter):
-                    one, two = self.party(waiter, newest), self.party(other, newest)
-                    waits.add((one, waiter.owner, two))
+                    waits.add((waiter.party, waiter.owner, other.party))
         return {(party, owner, other) for party, owner, other in waits if party != other}
-
-    def party(self, seat, newest):
-        """Return who has a seat: what the newest waiter was waiting for before, nobody has."""
-        given_up = seat.party == newest.party and seat is not newest and seat.state == "waiting"
-        return seat.holder if given_up else seat.party
 
     def closes_a_ring(self, newest, now):
         self.waits = self.waits_for(newest, now)
@@ -166,6 +160,11 @@ class Model:
         for name in cycle:
             reached = {other for one, own, other in self.waits if one in reached and own == name}
         return party in reached
+
+
+def given_up(seat, newest):
+    """Tell whether the party of the newest waiter was waiting here before."""
+    return seat.party == newest.party and seat is not newest and seat.state == "waiting"
 
 
 def line_of(name):
