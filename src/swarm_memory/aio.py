@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
 from swarm_memory.lines import in_flow, new_flow
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from swarm_memory.model import Event
+    from swarm_memory.seats import Lease
 
 _flows: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
 
@@ -58,6 +60,41 @@ def _flow_of(task: asyncio.Task[Any] | None) -> int:
     return _flows[task]
 
 
+class AsyncLeases(AsyncTwin):
+    """Awaitable leases: `async with swarm.leases.hold(name) as lease:`."""
+
+    async def acquire(self, *arguments: Any, **options: Any) -> Lease:
+        """Take a lease; see `Leases.acquire`.
+
+        If the waiting is cancelled the place in line is kept until its time is over, and what is
+        granted by then is given back at once.
+        """
+        step = functools.partial(self.twin.acquire, *arguments, **options)
+        flow = _flow_of(asyncio.current_task())
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(None, in_flow, flow, step)
+        try:
+            lease: Lease = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(functools.partial(_give_back, loop))
+            raise
+        return lease
+
+    @asynccontextmanager
+    async def hold(self, *arguments: Any, **options: Any) -> AsyncIterator[Lease]:
+        """Hold a lease inside an `async with`; see `Leases.hold`."""
+        lease = await self.acquire(*arguments, **options)
+        try:
+            yield lease
+        finally:
+            await asyncio.shield(asyncio.to_thread(lease.release))
+
+
+def _give_back(loop: asyncio.AbstractEventLoop, work: asyncio.Future[Lease]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        loop.run_in_executor(None, work.result().release)
+
+
 class _AsyncDoor(AsyncTwin):
     """An async context manager around something that closes."""
 
@@ -88,8 +125,8 @@ class AsyncSwarm(_AsyncDoor):
         return AsyncTwin(self.twin.records)
 
     @property
-    def leases(self) -> AsyncTwin:
-        return AsyncTwin(self.twin.leases)
+    def leases(self) -> AsyncLeases:
+        return AsyncLeases(self.twin.leases)
 
     @property
     def messages(self) -> AsyncTwin:
