@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_memory.ranking import (
@@ -176,6 +176,7 @@ def test_words_beside_what_a_prompt_is_about_do_not_make_it_unanswerable():
     assert 2 * MIN_SCORE < ranked(q, candidate("x", " ".join([*names, "a a a a"]), q))[0].score
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["parser", "grammar", "lexer", "a"]), min_size=1, max_size=30),
     st.integers(1, 10**6),

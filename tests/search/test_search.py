@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_memory import InvalidArgumentError, InvalidKeyError, Swarm
@@ -172,6 +172,15 @@ def test_at_most_limit_hits_come_back_best_first(swarm):
     assert sorted((hit.score for hit in hits), reverse=True) == [hit.score for hit in hits]
 
 
+def test_what_is_ranked_is_more_than_what_is_returned(store, swarm):
+    bob = store.open("bob")
+    swarm.records.put("notes/short", "redis cache")
+    bob.records.put("notes/longer", "redis cache and some words more than the other has")
+
+    assert ["notes/short"] == keys(swarm.search("redis cache", limit=1))
+    assert ["notes/longer"] == keys(swarm.search("redis cache, said bob", limit=1))
+
+
 def test_a_threshold_leaves_nothing_of_a_question_that_nothing_answers(swarm):
     for n in range(30):
         swarm.records.put(f"notes/{n}", {"task": f"step {n} of the parser", "status": "done"})
@@ -259,7 +268,7 @@ def hostile(tmp_path_factory):
         yield swarm
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(OPERATORS), st.text(max_size=20)), max_size=20))
 def test_any_text_is_a_question_and_nothing_in_it_is_syntax(hostile, pieces):
     query = " ".join(pieces).replace("\0", "") + " redis"

@@ -2,7 +2,7 @@
 
 import apsw
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_memory.stem import stem
@@ -45,6 +45,7 @@ ENDINGS = "s|es|ed|ing|ly|ies|sses|ational|ization|iveness|fulness|ement|eed|y|e
 
 
 # Of letters that are no word, without a vowel, SQLite's is another one at the edges.
+@settings(deadline=None)
 @given(
     st.from_regex(r"[b-z]{0,3}[aeiou][a-z]{1,5}", fullmatch=True),
     st.lists(st.sampled_from(ENDINGS.split("|")), max_size=3),
@@ -115,6 +116,7 @@ def test_a_long_question_keeps_its_beginning_and_its_end():
     assert ("w0x", "w49999x") == (found[0].term, found[-1].term)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_terms_are_letters_and_digits_whatever_the_text(text):
     for term in [*terms_of(text)[0], *asked(text)]:
@@ -124,11 +126,13 @@ def test_terms_are_letters_and_digits_whatever_the_text(text):
         term.encode()  # no lone surrogates
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_every_word_of_a_text_finds_that_text(text):
     assert {t.term for t in question_of(text)} <= terms(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["maxValue", "max", "value", "東京都", "it's", "src/a.py", "x"])))
 def test_counting_terms_is_listing_and_counting_them(words):
     text = " ".join(words)
