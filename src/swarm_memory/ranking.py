@@ -26,9 +26,7 @@ K1, B = 1.2, 0.75  # how soon repeating a word stops to count, how much length c
 AROUND = (0.25, 0.2, 0.1, 0.05)  # what the one before, the next, and the second ones lend
 THREAD, AUTHOR, TIME = 0.3, 0.2, 0.3
 NEAR_MS = 3_600_000  # neighbours are written within an hour of each other
-UNSEEN_DOCS = (
-    20  # a small store says little of how rare a word is: these stand for what is not there
-)
+UNSEEN_DOCS = 20  # counted in: a small store says little of how rare a word is
 EVIDENCE_TERMS = 6  # the rarest words of a question that a certain answer has to hold
 MIN_SCORE = 0.35  # what is below answers the question no better than chance; see `Ranked`
 DAY_MS = 86_400_000

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from swarm_memory.model import Json, Record
 
 HITS_MAX = 1000
-CANDIDATES = 200  # the best by words, which are ranked
+CANDIDATES = 100  # the best by words, which are ranked; among 200 no more answers are found
+EXPANDED = 20  # the best of them, whose neighbours are looked at
 COUNTED_DIGITS = 3  # or more, with which names begin that tell an order
-EXPANDED = 60
-POSTINGS_MAX = 200_000  # that one search reads: the rarest words first, and always two
+POSTINGS_MAX = 50_000  # that one search reads: the rarest words first, and always two
 CATCH_UP_ROWS, CATCH_UP_S = 2000, 0.5  # what a search follows up before it answers
 UPKEEP_ROWS, UPKEEP_S = 50_000, 30.0  # and what the daily upkeep does
 NOTHING_AROUND = (None, None, None, None)

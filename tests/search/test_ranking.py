@@ -92,6 +92,18 @@ def test_neighbours_of_another_thread_get_nothing():
     assert ["t/3"] == [r.key for r in found]
 
 
+@pytest.mark.parametrize(("minutes", "near"), [(59, True), (61, False)])
+def test_neighbours_lend_if_they_were_written_within_an_hour(minutes, near):
+    q = "parser"
+    found = ranked(
+        q,
+        candidate("t/3", "parser", q, thread="t", around=("t/2", None, None, None)),
+        candidate("t/2", "-", q, thread="t", at=minutes * 60_000),
+    )
+
+    assert (["t/3", "t/2"] if near else ["t/3"]) == [r.key for r in found]
+
+
 @pytest.mark.parametrize(
     ("question", "named"),
     [

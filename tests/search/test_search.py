@@ -131,6 +131,24 @@ def test_swarms_do_not_see_each_other(store, swarm):
     assert ["notes/1"] == keys(swarm.search("redis"))
 
 
+def test_records_of_other_swarms_with_the_same_keys_are_not_in_the_way(store, swarm):
+    other = store.open(swarm="other")
+    other.records.put_many([(f"notes/{n}", "redis redis") for n in range(300)])
+    swarm.records.put_many([(f"notes/{n}", "postgres") for n in range(300)])
+    swarm.records.put("notes/300", "redis among many other words that say something else")
+    assert 10 == len(other.search("redis"))
+
+    assert ["notes/300"] == keys(swarm.search("redis"))
+
+
+def test_every_word_helps_and_none_is_needed(swarm):
+    swarm.records.put("notes/a", "sessions")
+    swarm.records.put("notes/b", "cache")
+    swarm.records.put("notes/c", "neither")
+
+    assert ["notes/a", "notes/b"] == sorted(keys(swarm.search("sessions cache")))
+
+
 # --- filters ---
 
 
