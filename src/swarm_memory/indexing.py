@@ -34,8 +34,13 @@ IDLE_EVENTS = 1000  # of other swarms, before the cursor is moved past them
 _CURSORS = 5  # the first columns of a state: what has to be as it was for a batch to apply
 
 
-class State(namedtuple("State", "number analyser epoch seq scanned store_epoch docs words")):
-    """How far the index of one swarm has come; `docs` and `words` are those of all swarms."""
+class State(
+    namedtuple("State", "number analyser epoch seq scanned store_epoch oldest newest docs words")
+):
+    """How far the index of one swarm has come.
+
+    `oldest` and `newest` are events of the store, `docs` and `words` those of all swarms.
+    """
 
     __slots__ = ()
 
@@ -119,14 +124,13 @@ class Index:
     def _next(self, tx: Tx, pager: Pager) -> _Batch | None:
         """Return the next batch, None if there is nothing to do."""
         state = self.state(tx)
-        span = tx.one("event_span") or (0, 0)
-        if state is None or _is_unfit(state, int(span[0]), int(span[1])):
+        if state is None or _is_unfit(state):
             return _Batch(state, None, None, [], [])
         if state.scanned is not None:
             return self._scan(tx, state, pager)
-        if state.seq == span[1]:
+        if state.seq == state.newest:
             return None
-        return self._follow(tx, state, int(span[1]))
+        return self._follow(tx, state)
 
     def _scan(self, tx: Tx, state: State, pager: Pager) -> _Batch:
         """Return the next records in key order, and the keys between them that are no more."""
@@ -140,14 +144,14 @@ class Index:
         gone = {row[0] for row in known} - {row[0] for row in rows}
         return _Batch(state, state.seq, None if whole else upto, rows, sorted(gone))
 
-    def _follow(self, tx: Tx, state: State, newest: int) -> _Batch | None:
+    def _follow(self, tx: Tx, state: State) -> _Batch | None:
         """Return the records that the next events are about, as they are now."""
         swarm = self._context.swarm
         events = tx.all("search_changes", swarm=swarm, after=state.seq, limit=BATCH_ROWS)
-        if not events and newest - state.seq < IDLE_EVENTS:
+        if not events and state.newest - state.seq < IDLE_EVENTS:
             return None
         found: dict[str, Row | None] = {}
-        size, reached = 0, newest if len(events) < BATCH_ROWS else events[-1][0]
+        size, reached = 0, state.newest if len(events) < BATCH_ROWS else events[-1][0]
         for seq, key in events:
             if key not in found:
                 found[key] = row = tx.one("search_record", swarm=swarm, key=key)
@@ -189,10 +193,10 @@ class Index:
         )
 
 
-def _is_unfit(state: State, oldest: int, newest: int) -> bool:
+def _is_unfit(state: State) -> bool:
     """Tell whether an index cannot be brought up to date by events."""
     made_otherwise = state.analyser != ANALYSER or state.epoch != state.store_epoch
-    return bool(made_otherwise or state.seq + 1 < oldest or state.seq > newest)
+    return bool(made_otherwise or state.seq + 1 < state.oldest or state.seq > state.newest)
 
 
 def _put(tx: Tx, state: State, entry: _Entry) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 -- search_state --
--- How far the index of a swarm has come, the epoch of the store that it has to fit, and what is
--- indexed of all swarms: how rare a word is, is known of all of them together.
+-- How far the index of a swarm has come, the epoch and the events of the store that it has to fit,
+-- and what is indexed of all swarms: how rare a word is, is known of all of them together.
 SELECT number, analyser, epoch, seq, scanned,
     (SELECT coalesce(max(value), 0) FROM facts WHERE swarm = '' AND name = 'epoch'),
+    coalesce((SELECT min(seq) FROM events), 0), coalesce((SELECT max(seq) FROM events), 0),
     (SELECT sum(docs) FROM search_swarms), (SELECT sum(words) FROM search_swarms)
 FROM search_swarms WHERE swarm = :swarm
 
