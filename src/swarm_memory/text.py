@@ -37,14 +37,13 @@ SNIPPET_CHARS = 240
 # Marks that belong to letters; `\w` has none of them.
 _MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0dff"
 # Thai, Lao, Myanmar, Khmer, kana, Han, Hangul.
-_SOLID = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_SOLID += "\uf900-\ufaff\U00020000-\U0003ffff"
+_SOLID_MARKED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_SOLID = _SOLID_MARKED + "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _SYMBOLS = "\u2600-\u27bf\U0001f300-\U0001faff"
-_LETTERS = rf"(?:[^\W_]|[{_MARKS}{_SOLID}])+"
+_LETTERS = rf"(?:[^\W_]|[{_MARKS}{_SOLID_MARKED}])+"
 _CHUNK = re.compile(rf"{_LETTERS}(?:[-_./\\:@+]{{1,2}}{_LETTERS})*|[{_SYMBOLS}]")
 _SEGMENT = re.compile(r"[^/\\:]+")
-_RUN = re.compile(rf"[{_SOLID}]+|(?:[^\W_{_SOLID}]|[{_MARKS}])+")
-_IS_SOLID = re.compile(f"[{_SOLID}]").match
+_ASCII_RUN = re.compile("()([0-9A-Za-z]+)")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _IS_ODD = re.compile(r"[0-9][A-Za-z]|[A-Za-z][0-9]+[A-Za-z]").search  # 3f2a9c, not sha256
 
@@ -148,20 +147,20 @@ def _split(chunk: str) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...]]:
 
 
 def _split_segment(segment: str, indexed: list[str], asked: list[tuple[str, bool]]) -> None:
-    folded = segment if segment.isascii() else _fold(segment)
+    runs = (_ASCII_RUN if segment.isascii() else _any_run()).findall(_fold(segment))
     parts: list[str] = []
-    for run in _RUN.findall(folded):
-        if _IS_SOLID(run):
-            pairs = [run[n : n + 2] for n in range(len(run) - 1)]
-            indexed += [*run, *pairs]
-            asked += [(pair, True) for pair in pairs or [run]]
+    for solid, run in runs:
+        if solid:
+            pairs = [solid[n : n + 2] for n in range(len(solid) - 1)]
+            indexed += [*solid, *pairs]
+            asked += [(pair, True) for pair in pairs or [solid]]
         elif run.isascii() and not _IS_ODD(run):
             parts += _PART.findall(run)
         else:
             parts.append(run)
     whole = "".join(parts).lower()
     if not parts:
-        if not _RUN.search(folded):
+        if not runs:
             indexed.append(segment)  # a symbol
             asked.append((segment, True))
         return
@@ -180,7 +179,15 @@ def _term(word: str) -> str:
     return stem(word) if word.isascii() and word.isalpha() else word
 
 
+@lru_cache(maxsize=1)
+def _any_run() -> re.Pattern[str]:
+    """Return what finds runs of one kind of script; made late, as it takes 3 ms."""
+    return re.compile(rf"([{_SOLID}]+)|((?:[^\W_{_SOLID}]|[{_MARKS}])+)")
+
+
 def _fold(text: str) -> str:
+    if text.isascii():
+        return text  # with its case, which tells parts of names apart
     from unicodedata import combining, normalize
 
     # Accents and points go; from Devanagari on, marks are what the letters mean.
