@@ -29,6 +29,7 @@ NAMES = [
     "writers",
     "coordination",
     "upkeep",
+    "search",
 ]
 
 
