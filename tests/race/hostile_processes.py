@@ -55,7 +55,7 @@ class Process:
     def finish(self):
         """Return what else it says until it ends, which it must do well."""
         stdout, stderr = self.popen.communicate(timeout=2 * WAIT_S)
-        assert (0, "") == (self.popen.returncode, stderr)
+        assert (0, "") == (self.popen.returncode, stderr), stderr
         return [json.loads(line) for line in stdout.splitlines()]
 
 

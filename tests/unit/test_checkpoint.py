@@ -123,3 +123,23 @@ def test_a_file_that_cannot_be_watched_is_looked_at_now_and_then(tmp_path):
     wake = Wake(str(tmp_path / "none"))
 
     assert not wake.wait(0.001)
+
+
+def test_a_long_log_begins_anew_once_nobody_reads_it(path):
+    with open_store(path) as swarm:
+        pool = swarm._engine._pool
+        writer, reader = pool.take(), pool.take()
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM facts").fetchall()
+        pool.give(writer)
+        swarm.records.put_many([(f"x/{number}", "v" * 2000) for number in range(100)])
+        writer.begin_log_anew(0.001)  # in vain, and without an error
+        swarm.records.put("x/one", 1)
+        assert writer.wal_pages > 50
+
+        reader.roll_back()
+        writer.begin_log_anew(0.001)
+        swarm.records.put("x/two", 2)
+        assert writer.wal_pages < 20
+        pool.give(reader)
+        assert 102 == len(swarm.records.scan("x"))

@@ -231,6 +231,17 @@ def test_closing_leaves_no_connection_and_a_second_close_does_nothing(url):
         engine.read(lambda tx: None)
 
 
+def test_closing_leaves_no_descriptor_of_a_watch(url):
+    engine = open_engine(url)
+    before = len(os.listdir("/proc/self/fd"))
+    engine.wait(engine.version(), 0)
+    engine.wait(engine.version(), 0.001)
+    assert before < len(os.listdir("/proc/self/fd"))
+    engine.close()
+
+    assert before > len(os.listdir("/proc/self/fd"))
+
+
 def test_closing_does_not_checkpoint(url, path):
     with Swarm.open(url) as swarm:
         swarm.records.put("x/a", 1)

@@ -296,7 +296,7 @@ def test_a_frozen_process_at_the_gate_holds_nobody_up_for_long(engine, hold, mon
     engine.write(put)
     waits = []
 
-    def wait_for(mark, place, pause_s, deadline):
+    def wait_for(mark, place, pause_s, deadline, pause_s_max=0.0):
         waits.append(deadline > time.monotonic())
         return mark.lock(place)
 

@@ -22,14 +22,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarm_memory.engine.connections import Pool
+    from swarm_memory.engine.connections import Connection, Pool
 
 # Few pages keep a synced commit overwriting the log instead of appending to it, many spare an
 # unsynced one the checkpoints: 4 and 16 MiB.
 PAGES = {"full": 1000, "relaxed": 4000}
 COMMITS_TO_STAY = 64  # from so many on a process counts as long-lived
 PAGES_ALONE = 200
-BEYOND_MEASURE = 4  # times the pages: now anybody moves the log, at once
+BEYOND_MEASURE = 4  # times the pages: now anybody moves the log, at once,
+INSIST_S = 0.05  # and waits so long for readers, at the gate
 
 
 class Checkpointer:
@@ -46,23 +47,26 @@ class Checkpointer:
         self._commits = 0
         self._last_pages = 0
         self._next_pages = self._pages
+        self._insist_pages = 0
         self._thread: threading.Thread | None = None
         self._moved = threading.Event()
 
-    def committed(self, db: apsw.Connection, pages: int) -> None:
-        """Note that the log has `pages` pages after a commit on `db`; it is this process's turn."""
+    def committed(self, connection: Connection) -> None:
+        """Note how long the log is after a commit of `connection`; it is this process's turn."""
+        db, pages = connection.db, connection.wal_pages
         self._commits += 1
         if pages < self._last_pages:
-            self._next_pages = self._pages
+            self._next_pages, self._insist_pages = self._pages, 0
         self._last_pages = pages
         try:
             if self._moved.is_set():
                 # At the gate: nobody commits meanwhile, so the log can begin anew.
                 self._moved.clear()
                 move(db)
-            elif pages >= BEYOND_MEASURE * self._next_pages:
-                self._next_pages = pages
-                move(db)
+            elif pages >= max(BEYOND_MEASURE * self._pages, self._insist_pages):
+                self._insist_pages = pages + self._pages
+                # Where somebody is always reading, moving without waiting never gets to the end.
+                connection.begin_log_anew(INSIST_S)
             elif pages >= self._next_pages and self._commits >= COMMITS_TO_STAY:
                 self._next_pages = pages + self._pages
                 self._start()

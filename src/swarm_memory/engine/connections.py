@@ -24,11 +24,12 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.0002, 0.005
 class Connection:
     """One SQLite connection."""
 
-    __slots__ = ("db", "execute", "synchronous", "wal_pages")
+    __slots__ = ("_busy_handler", "db", "execute", "synchronous", "wal_pages")
 
     def __init__(self, path: str, busy_timeout_s: float) -> None:
         self.db = apsw.Connection(path)
-        self.db.set_busy_handler(_busy_handler(busy_timeout_s))
+        self._busy_handler = _busy_handler(busy_timeout_s)
+        self.db.set_busy_handler(self._busy_handler)
         # A process that only passes by must not pay for a checkpoint when it closes.
         self.db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
@@ -61,6 +62,16 @@ class Connection:
         if wanted != self.synchronous:
             self.db.execute(f"PRAGMA synchronous = {wanted}")
             self.synchronous = wanted
+
+    def begin_log_anew(self, wait_s: float) -> None:
+        """Move the whole log, so that the next writer begins it anew; wait so long for readers."""
+        self.db.set_busy_handler(_busy_handler(wait_s))
+        try:
+            self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        except apsw.BusyError:
+            return  # somebody reads what is in it, or is moving it
+        finally:
+            self.db.set_busy_handler(self._busy_handler)
 
     def roll_back(self) -> None:
         """End a transaction, unless SQLite has done so by itself after an error."""

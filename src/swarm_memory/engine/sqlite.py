@@ -132,6 +132,7 @@ class SqliteEngine:
 
     def _make_locks(self) -> None:
         self._local = threading.local()
+        self._wakes: weakref.WeakSet[Wake] = weakref.WeakSet()
         self._guard = threading.Lock()
         self._watch_lock = threading.Lock()
         self._checkpointer = Checkpointer(self._pool, self.durability, self._note)
@@ -246,7 +247,7 @@ class SqliteEngine:
             try:
                 connection.set_synchronous(NORMAL)
                 rows = connection.execute(_SQL[statement], parameters).fetchall()
-                self._checkpointer.committed(connection.db, connection.wal_pages)
+                self._checkpointer.committed(connection)
             except (apsw.FullError, apsw.IOError) as error:
                 raise self._ambiguous(error) from error
             except apsw.Error as error:
@@ -272,7 +273,7 @@ class SqliteEngine:
                     group.enter()
                     reached("gate-held")
                     committed = self._commit(group, connection, fn, durable)
-                    self._checkpointer.committed(connection.db, connection.wal_pages)
+                    self._checkpointer.committed(connection)
                 finally:
                     group.leave()
             finally:
@@ -394,6 +395,7 @@ class SqliteEngine:
         wake: Wake | None = getattr(self._local, "wake", None)
         if wake is None:
             wake = self._local.wake = Wake(self._file + "-wal")
+            self._wakes.add(wake)
         return wake
 
     def usage(self) -> dict[str, int]:
@@ -438,6 +440,8 @@ class SqliteEngine:
                 empty(connection.db)
                 self._pool.give(connection)
         self._pool.close()
+        for wake in list(self._wakes):
+            wake.close()
         with self._watch_lock:
             if self._watch is not None:
                 self._pool.discard(self._watch)

@@ -67,8 +67,8 @@ GATE_S = 0.5  # who does not get through the gate by then goes on without it
 LEAD_S = 0.05  # who is not covered by then, or by four times its own last sync, syncs for itself
 RUN_S = 0.001  # for so long a process may go through again before those in line
 GATE_PAUSE_S = 0.00005  # the first in line looks so often,
-TURN_PAUSE_S = 0.0004  # the others so often
-LEAD_PAUSE_S = 0.0001
+TURN_PAUSE_S, TURN_PAUSE_S_MAX = 0.0004, 0.002  # the others less and less often
+LEAD_PAUSE_S = 0.0003
 NETWORK_FILE_SYSTEMS = ("9p", "afs", "ceph", "cifs", "fuse.", "gluster", "lustre", "nfs", "smb")
 
 
@@ -165,7 +165,7 @@ class CommitGroup:
         # Where a process is frozen at the gate, only the first who came paid for finding out.
         deadline = now if self._gate_stuck else now + GATE_S
         try:
-            first = _wait_for(mark, TURN, TURN_PAUSE_S, deadline)
+            first = _wait_for(mark, TURN, TURN_PAUSE_S, deadline, TURN_PAUSE_S_MAX)
             held = (first or self._gate_stuck) and _wait_for(mark, GATE, GATE_PAUSE_S, deadline)
         finally:
             mark.unlock(TURN)
@@ -499,12 +499,15 @@ def _unwritten(path: str, error: OSError) -> SwarmMemoryError:
     return EngineUnavailableError(what, hint="check the disk, and how many files may be open")
 
 
-def _wait_for(mark: Mark, place: int, pause_s: float, deadline: float) -> bool:
+def _wait_for(
+    mark: Mark, place: int, pause_s: float, deadline: float, pause_s_max: float = 0.0
+) -> bool:
     while not mark.lock(place):
         if time.monotonic() >= deadline:
             return False
         # The clock's last digits are jitter enough, and cost no import.
         time.sleep(pause_s * (0.5 + time.perf_counter_ns() % 1024 / 1024))
+        pause_s = max(pause_s, min(1.5 * pause_s, pause_s_max))
     return True
 
 

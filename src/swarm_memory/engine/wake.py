@@ -32,19 +32,20 @@ class Wake:
         True if it was written: what was written may become visible a moment later only.
         """
         timeout_s = min(timeout_s, POLL_S)
-        if self._poll is None or self._descriptor is None:
+        poll, descriptor = self._poll, self._descriptor
+        if poll is None or descriptor is None:
             time.sleep(timeout_s)
             return False
-        if not self._poll.poll(timeout_s * 1000):
+        if not poll.poll(timeout_s * 1000) or self._descriptor is None:
             return False
-        os.read(self._descriptor, _EVENT_BYTES)
+        os.read(descriptor, _EVENT_BYTES)
         return True
 
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = self._poll = None
+        descriptor, self._descriptor, self._poll = self._descriptor, None, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def __del__(self) -> None:
         self.close()
