@@ -52,7 +52,7 @@ def short_names(session_id: str) -> Iterator[str]:
         lengths = range(SHORT_MIN, SHORT_MAX + 1)
         begins = [plain[:length] for length in lengths if plain[length - 1].isalnum()]
     numbered = (f"{plain[:SHORT_MIN]}-{number}" for number in count(2))
-    return chain(begins, numbered)
+    return chain(begins, (name for name in numbered if name not in begins))
 
 
 def _part(text: str) -> str:
