@@ -142,19 +142,19 @@ def test_a_path_that_is_meant_literally_matches_itself_only(path):
         ("./", "src/"),
         (".", "src/"),
         ("..", "**"),
-        ("/work/tree/a/b", "a/b"),
-        ("/work/tree/", "**"),
+        ("/project/a/b", "a/b"),
+        ("/project/", "**"),
         ("sub/**", "src/sub/**"),
     ],
 )
 def test_what_is_typed_in_a_folder_is_meant_from_there(typed, found):
-    assert found == below(typed, root="/work/tree", folder="/work/tree/src")
+    assert found == below(typed, root="/project", folder="/project/src")
 
 
-@pytest.mark.parametrize("typed", ["/etc/passwd", "../../x", "/work/trees/a", "../.."])
+@pytest.mark.parametrize("typed", ["/etc/passwd", "../../x", "/projects/a", "../.."])
 def test_what_is_typed_outside_the_root_is_refused(typed):
     with pytest.raises(InvalidArgumentError, match="pattern"):
-        below(typed, root="/work/tree", folder="/work/tree/src")
+        below(typed, root="/project", folder="/project/src")
 
 
 def test_windows_paths_are_understood_where_the_root_is_one():

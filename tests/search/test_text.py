@@ -2,7 +2,7 @@
 
 import apsw
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_memory.stem import stem
@@ -44,15 +44,13 @@ def porter(word):
 ENDINGS = "s|es|ed|ing|ly|ies|sses|ational|ization|iveness|fulness|ement|eed|y|e|l|ll"
 
 
-# Of what is no word (three letters, no vowel, two y together) SQLite's may be another.
-@settings(deadline=None)
+@settings(deadline=None, max_examples=500)
 @given(
-    st.from_regex(r"[b-xz]{0,3}[aeiou][a-xz]{1,5}", fullmatch=True),
+    st.from_regex(r"[a-z]{3,9}", fullmatch=True),
     st.lists(st.sampled_from(ENDINGS.split("|")), max_size=3),
 )
 def test_a_stem_is_the_one_that_sqlite_makes(root, endings):
     word = root + "".join(endings)
-    assume(len(word) > 3 and "yy" not in word)
 
     assert porter(word) == stem(word)
 

@@ -8,6 +8,7 @@ import sys
 
 from swarm_memory.doctor.finding import error, note, ok, warning
 from swarm_memory.doctor.machine import Mount, mount_of
+from swarm_memory.engine.mounts import between_machines
 from swarm_memory.locate import FOLDER
 
 TYPE_CHECKING = False
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from swarm_memory.doctor.finding import Finding
 
 MOVE = "keep the store on a local disk: set SWARM_MEMORY_URL=sqlite:////path/on/it/memory.db"
-NETWORK = {
-    "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ceph", "9p", "glusterfs",
-    "lustre", "gpfs", "beegfs", "orangefs", "ocfs2", "gfs2", "ncpfs", "coda", "davfs", "webdav",
-    "vboxsf", "prl_fs", "vmhgfs", "virtiofs", "drvfs", "fakeowner",
-}  # fmt: skip
 MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
 LAYERS = {"overlay", "aufs", "overlayfs"}
 NO_SYNC = {"nobarrier", "barrier=0", "volatile", "fsync=volatile", "nosync"}
@@ -57,7 +53,7 @@ def file_system(case: Case) -> Iterator[Finding]:
 
 def judge_mount(mount: Mount, place: str) -> Iterator[Finding]:
     where = f"{place} is on {mount.kind}, mounted at {mount.point}"
-    if mount.kind in NETWORK or mount.kind.startswith("fuse."):
+    if between_machines(mount.kind):
         yield error(
             "on a network or shared file system locks and the log's shared memory do not work "
             "between machines, so a store there can be corrupted",

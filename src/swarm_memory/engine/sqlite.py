@@ -242,7 +242,7 @@ class SqliteEngine:
         group.refuse_nested()
         sync.stay(group)
         try:
-            group.begin(self._busy_timeout_s)
+            group.begin(self._busy_timeout_s, numbered=False)
             connection = self._pool.take()
             try:
                 connection.set_synchronous(NORMAL)

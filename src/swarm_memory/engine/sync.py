@@ -34,6 +34,7 @@ from swarm_memory.engine.mark import (
     Mark,
     datasync,
 )
+from swarm_memory.engine.mounts import between_machines
 from swarm_memory.errors import (
     AmbiguousCommitError,
     EngineBusyError,
@@ -69,7 +70,6 @@ RUN_S = 0.001  # for so long a process may go through again before those in line
 GATE_PAUSE_S = 0.00005  # the first in line looks so often,
 TURN_PAUSE_S, TURN_PAUSE_S_MAX = 0.0004, 0.002  # the others less and less often
 LEAD_PAUSE_S = 0.0003
-NETWORK_FILE_SYSTEMS = ("9p", "afs", "ceph", "cifs", "fuse.", "gluster", "lustre", "nfs", "smb")
 
 
 class CommitGroup:
@@ -122,8 +122,10 @@ class CommitGroup:
                 hint="use the handle that transact() gives to your function",
             )
 
-    def begin(self, timeout_s: float) -> None:
+    def begin(self, timeout_s: float, *, numbered: bool = True) -> None:
         """Take the process's turn to write, and look whether the file is still the one.
+
+        What gets no number needs no mark.
 
         Raises:
             EngineBusyError: Another thread kept the turn.
@@ -132,7 +134,7 @@ class CommitGroup:
         if not self._turn.acquire(timeout=timeout_s):
             raise EngineBusyError(f"another thread of this process kept {self.path} locked")
         self._check_place()
-        if self._mark is not None and not self._mark.exists():
+        if numbered and self._mark is not None and not self._mark.exists():
             # Others use the new one: what is said in this one nobody hears.
             self._old_marks.append(self._mark)
             self._mark = self._mark.again()
@@ -548,7 +550,7 @@ def _on_network(path: str) -> bool:
             for line in file:
                 fields, _, kind = line.partition(" - ")
                 if fields.split(" ", 3)[2] == wanted:
-                    return kind.startswith(NETWORK_FILE_SYSTEMS)
+                    return between_machines(kind.split(" ", 1)[0])
     except OSError:
         return True
     return False
