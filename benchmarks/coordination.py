@@ -1,4 +1,4 @@
-"""Leases, messages, changes and increments between processes, against raw SQLite, filelock, redis
+"""Leases, changes and increments between processes, against raw SQLite, filelock, redis
 
 All in the class that survives a killed process, not power loss: relaxed here, WAL with NORMAL
 sync for raw apsw, everysec for redis. The redis server runs on the same cores as its clients. The
@@ -18,13 +18,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import apsw
-import orjson  # noqa: F401 a process that stays has loaded it; it takes 20 ms
 
 from processes import crowd
 from subjects import at_least, ratio, timed, told
 from swarm_memory import Swarm
 from swarm_memory.errors import ConflictError
-from swarm_memory.messages import Message
 
 try:
     import filelock
@@ -40,7 +38,6 @@ ROUNDS = 3
 CROWD = 8
 HOLD_S = 0.001
 CROWD_S = 1.5
-MESSAGES, SPREAD, BATCH = 8000, 2000, 10
 BODY_BYTES = 400
 PACED, PACE_S = 300, 0.005
 IDLE_S = 4.0
@@ -53,12 +50,10 @@ Figure = dict[str, object]
 def run() -> list[Figure]:
     folder = tempfile.mkdtemp(prefix="bench-coordination-")
     try:
-        with _redis(folder) as port:
+        with redis_server(folder) as port:
             return [
                 *_alone(folder, port),
                 *_contended(folder),
-                *_messages(folder, port),
-                *_latency(folder, port),
                 *_changes(folder),
                 *_increments(folder),
             ]
@@ -67,7 +62,7 @@ def run() -> list[Figure]:
 
 
 @contextlib.contextmanager
-def _redis(folder: str) -> Iterator[int | None]:
+def redis_server(folder: str) -> Iterator[int | None]:
     """Run a server of our own on a free loopback port; None if it or its client is missing."""
     if redis is None or shutil.which("redis-server") is None:
         yield None
@@ -98,11 +93,11 @@ def _redis(folder: str) -> Iterator[int | None]:
         server.wait()
 
 
-def _open(url: str, agent: str = "a") -> Swarm:
+def open_relaxed(url: str, agent: str = "a") -> Swarm:
     return Swarm.open(url, agent=agent, swarm="s", durability="relaxed")
 
 
-def _raw(path: str) -> apsw.Connection:
+def open_raw(path: str) -> apsw.Connection:
     db = apsw.Connection(path)
     db.set_busy_timeout(10_000)
     db.pragma("journal_mode", "wal")
@@ -114,18 +109,18 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _percentile(values: list[float], share: float) -> float:
+def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def _speed(what: str, rows: Rows, subject: str, reference: str, goal: float) -> Figure:
+def speed(what: str, rows: Rows, subject: str, reference: str, goal: float) -> Figure:
     """Compare two rates, if the reference could run."""
     if reference not in rows[0]:
         return told(what, f"skipped: {reference.split()[0]} is not installed")
     return at_least(what, ratio(rows, subject, reference), goal)
 
 
-def _bound(what: str, value: float, goal: float, unit: str, note: str = "") -> Figure:
+def bound(what: str, value: float, goal: float, unit: str, note: str = "") -> Figure:
     return {
         "what": what,
         "value": f"{value:.2f} {unit}",
@@ -153,7 +148,7 @@ class Held:
 
 class OurLease(Held):
     def __init__(self, place: str, owner: str) -> None:
-        self.leases = _open(f"sqlite:///{place}", owner).leases
+        self.leases = open_relaxed(f"sqlite:///{place}", owner).leases
 
     def acquire(self) -> None:
         self.lease = self.leases.acquire("x", ttl_s=30, wait_s=LIMIT_S)
@@ -173,7 +168,7 @@ class RawLease(Held):
     FREE = "UPDATE leases SET owner = NULL WHERE name = ?1 AND owner = ?2 AND fence = ?3"
 
     def __init__(self, place: str, owner: str, *, begin: bool = False) -> None:
-        db = _raw(place)
+        db = open_raw(place)
         db.execute(
             "CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT,"
             " fence INTEGER NOT NULL, expires_ms INTEGER NOT NULL)"
@@ -220,13 +215,13 @@ def _alone(folder: str, port: int | None) -> list[Figure]:
         for _ in range(PAIR_ROUNDS)
     ]
     return [
-        _speed("acquire + release alone, against the raw pair", rows, "ours", "raw", 0.8),
+        speed("acquire + release alone, against the raw pair", rows, "ours", "raw", 0.8),
         told(
             "the same, against the raw pair in BEGIN IMMEDIATE … COMMIT",
             f"{ratio(rows, 'ours', 'begun'):.2f} ×",
         ),
-        _speed("the same, against filelock", rows, "ours", "filelock", 1.5),
-        _speed("the same, against the Lock of redis-py", rows, "ours", "redis", 3),
+        speed("the same, against filelock", rows, "ours", "filelock", 1.5),
+        speed("the same, against the Lock of redis-py", rows, "ours", "redis", 3),
     ]
 
 
@@ -255,145 +250,17 @@ def _contended(folder: str) -> list[Figure]:
         ours = _crowd_of(OurLease, f"{folder}/crowd-{number}.db")
         rows.append({"raw": sum(map(len, raw)), "ours": sum(map(len, ours))})
         fairness.append(min(map(len, ours)) / max(map(len, ours)))
-        waits.append(_percentile([wait for each in ours for wait, _ in each], 0.99))
+        waits.append(percentile([wait for each in ours for wait, _ in each], 0.99))
         holds += [hold for each in ours for _, hold in each]
     mean = f"a hold took {statistics.mean(holds):.2f} ms"
     return [
-        _speed("8 processes that hold 1 ms, against barging raw pairs", rows, "ours", "raw", 0.3),
+        speed("8 processes that hold 1 ms, against barging raw pairs", rows, "ours", "raw", 0.3),
         at_least("fairness among them, fewest / most", statistics.median(fairness), 0.8),
-        _bound("p99 wait of one", statistics.median(waits), 3 * 1000 * HOLD_S * CROWD, "ms", mean),
+        bound("p99 wait of one", statistics.median(waits), 3 * 1000 * HOLD_S * CROWD, "ms", mean),
     ]
 
 
-# --- messages ---
-
-
-class OurQueue:
-    """Acknowledges a batch with the claim of the next one, as our Dispatcher does."""
-
-    def __init__(self, url: str, agent: str, topic: str | None) -> None:
-        self.messages, self.topic = _open(url, agent).messages, topic
-        self.done: list[Message] = []
-
-    def send(self, bodies: list[object]) -> None:
-        self.messages.send_many(bodies, topic=self.topic)
-
-    def receive(self) -> list[object]:
-        done = self.done
-        self.done = self.messages.claim(self.topic, limit=BATCH, wait_s=LIMIT_S, done=done)
-        return [message.body for message in self.done]
-
-    def finish(self) -> None:
-        self.messages.ack(*self.done)
-
-
-class RawQueue:
-    """The least that SQLite has to do: a log, a cursor and a run in hand, and no questions.
-
-    No order but that of the log, no second attempt, nothing checked: a floor, not a queue.
-    """
-
-    TABLES = """
-        CREATE TABLE IF NOT EXISTS log
-            (seq INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT, id TEXT, sent_ms INT, body TEXT);
-        CREATE INDEX IF NOT EXISTS log_queue ON log (queue, seq);
-        CREATE TABLE IF NOT EXISTS cursors (reader TEXT PRIMARY KEY, seq INT) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS hands (reader TEXT, first INT, last INT, until_ms INT,
-            PRIMARY KEY (reader, first)) WITHOUT ROWID
-    """
-
-    def __init__(self, path: str, reader: str, topic: str | None) -> None:
-        self.db = _raw(path)
-        self.db.execute(self.TABLES)
-        self.execute = self.db.cursor().execute
-        self.reader, self.topic, self.seq = reader, topic, 0
-        self.hand: tuple[int, int] | None = None
-
-    def send(self, bodies: list[object]) -> None:
-        now = now_ms()
-        rows = [(self.topic, f"{now}-{n}", now, body) for n, body in enumerate(bodies)]
-        self.execute("BEGIN IMMEDIATE")
-        self.db.executemany("INSERT INTO log (queue, id, sent_ms, body) VALUES (?, ?, ?, ?)", rows)
-        self.execute("COMMIT")
-
-    def receive(self) -> list[object]:
-        self.execute("BEGIN IMMEDIATE")
-        self._done()
-        rows = self.execute(
-            "SELECT seq, id, sent_ms, body FROM log WHERE queue IS ? AND seq > ? ORDER BY seq"
-            " LIMIT ?",
-            (self.topic, self.seq, BATCH),
-        ).fetchall()
-        if rows:
-            self.hand, self.seq = (rows[0][0], rows[-1][0]), rows[-1][0]
-            self.execute(
-                "INSERT INTO hands VALUES (?, ?, ?, ?)",
-                (self.reader, *self.hand, now_ms() + 60_000),
-            )
-            self.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (self.reader, self.seq))
-        self.execute("COMMIT")
-        if not rows:
-            time.sleep(0.0005)
-        return [row[3] for row in rows]
-
-    def finish(self) -> None:
-        self._done()
-
-    def _done(self) -> None:
-        if self.hand is None:
-            return
-        self.execute(
-            "DELETE FROM hands WHERE reader = ? AND first = ?", (self.reader, self.hand[0])
-        )
-        if self.topic is not None:
-            self.execute(
-                "DELETE FROM log WHERE queue = ? AND seq BETWEEN ? AND ?", (self.topic, *self.hand)
-            )
-        self.hand = None
-
-
-class RedisQueue:
-    """A stream; what is acknowledged stays in it, ours is deleted."""
-
-    def __init__(self, port: int, group: str, stream: str) -> None:
-        self.client, self.group, self.stream = redis.Redis(port=port), group, stream
-        with contextlib.suppress(redis.ResponseError):  # it is there already
-            self.client.xgroup_create(stream, group, id="0", mkstream=True)
-
-    def send(self, bodies: list[object]) -> None:
-        pipe = self.client.pipeline(transaction=False)
-        for body in bodies:
-            pipe.xadd(self.stream, {"body": body})
-        pipe.execute()
-
-    def receive(self) -> list[object]:
-        client, stream = self.client, self.stream
-        found = client.xreadgroup(self.group, "c", {stream: ">"}, count=BATCH, block=10_000)
-        client.xack(stream, self.group, *(name for name, _ in found[0][1]))
-        return [fields[b"body"] for _, fields in found[0][1]]
-
-    def finish(self) -> None:
-        """All is acknowledged."""
-
-
-class PipedRedisQueue(RedisQueue):
-    """Acknowledges a batch in the round trip that asks for the next one."""
-
-    def __init__(self, port: int, group: str, stream: str) -> None:
-        super().__init__(port, group, stream)
-        self.done: list[bytes] = []
-
-    def receive(self) -> list[object]:
-        pipe = self.client.pipeline(transaction=False)
-        if self.done:
-            pipe.xack(self.stream, self.group, *self.done)
-        pipe.xreadgroup(self.group, "c", {self.stream: ">"}, count=BATCH, block=10_000)
-        messages = pipe.execute()[-1][0][1]
-        self.done = [name for name, _ in messages]
-        return [fields[b"body"] for _, fields in messages]
-
-    def finish(self) -> None:
-        self.client.xack(self.stream, self.group, *self.done)
+# --- how soon ---
 
 
 def sender(
@@ -413,118 +280,18 @@ def sender(
     return go
 
 
-def receiver(
-    queue: type, place: tuple[object, ...], count: int
-) -> Callable[[], tuple[float, list[float]]]:
-    """Receive and acknowledge; return when it ended, and how many ms late each message was."""
-    end = queue(*place)
-    receive = end.receive
-
-    def go() -> tuple[float, list[float]]:
-        late: list[float] = []
-        while len(late) < count:
-            bodies, now = receive(), time.monotonic()
-            late += [1000 * (now - float(body)) for body in bodies]
-        end.finish()
-        return time.monotonic(), late
-
-    return go
-
-
-def _rate(
-    queue: type, count: int, size: int, source: tuple[object, ...], *ends: tuple[object, ...]
-) -> float:
-    """Return how many messages a second were sent, received and acknowledged."""
-    receivers = [(receiver, (queue, end, count)) for end in ends]
-    began, *ended = crowd((sender, (queue, source, count, size)), *receivers)
-    return len(ends) * count / (max(end for end, _ in ended) - began)
-
-
-def _messages(folder: str, port: int | None) -> list[Figure]:
-    rows = []
-    for number in range(ROUNDS):
-        row = {}
-        for name, size in (("one", 1), ("ten", BATCH)):
-            url = f"sqlite:///{folder}/{name}-{number}.db"
-            place = (url, "a", "work")
-            _open(url).close()
-            row[name] = _rate(OurQueue, MESSAGES, size, place, place)
-            if port is not None:
-                place = (port, "g", f"{name}-{number}")
-                row[f"redis {name}"] = _rate(RedisQueue, MESSAGES, size, place, place)
-        agents = [(url, f"a{n}", None) for n in range(CROWD)]
-        row["all"] = _rate(OurQueue, SPREAD, BATCH, (url, "sender", None), *agents)
-        floor = f"{folder}/floor-{number}.db"
-        place = (floor, "a", "work")
-        RawQueue(*place)
-        row["floor ten"] = _rate(RawQueue, MESSAGES, BATCH, place, place)
-        agents = [(floor, f"a{n}", None) for n in range(CROWD)]
-        row["floor all"] = _rate(RawQueue, SPREAD, BATCH, (floor, "sender", None), *agents)
-        if port is not None:
-            groups = [(port, f"g{n}", f"all-{number}") for n in range(CROWD)]
-            row["redis all"] = _rate(RedisQueue, SPREAD, BATCH, groups[0], *groups)
-            place = (port, "g", f"piped-{number}")
-            row["redis piped"] = _rate(PipedRedisQueue, MESSAGES, BATCH, place, place)
-        rows.append(row)
-    return _message_figures(rows)
-
-
-def _message_figures(rows: Rows) -> list[Figure]:
-    def told_speed(what: str, subject: str, reference: str) -> Figure:
-        if reference not in rows[0]:
-            return told(what, f"skipped: {reference.split()[0]} is not installed")
-        return told(what, f"{ratio(rows, subject, reference):.2f} ×")
-
-    rate = statistics.median(row["ten"] for row in rows)
-    rate_all = statistics.median(row["all"] for row in rows)
-    return [
-        _speed("messages 1:1, sent, claimed and acked by 10", rows, "ten", "redis ten", 2),
-        told("the same per second", f"{rate:,.0f}"),
-        told_speed("the same, of the least that SQLite has to do", "ten", "floor ten"),
-        told_speed("that least, against redis", "floor ten", "redis ten"),
-        told_speed(
-            "the same, against redis with XACK in the next XREADGROUP", "ten", "redis piped"
-        ),
-        _speed("messages 1:1, sent one by one", rows, "one", "redis one", 2),
-        _speed("messages 1:8, to everyone, by 10", rows, "all", "redis all", 2.5),
-        told("the same per second, to all", f"{rate_all:,.0f}"),
-        told_speed("the same, of the least that SQLite has to do", "all", "floor all"),
-        told_speed("that least, against redis", "floor all", "redis all"),
-    ]
-
-
-# --- how soon ---
-
-
-def _latency(folder: str, port: int | None) -> list[Figure]:
-    url = f"sqlite:///{folder}/paced.db"
-    _open(url).close()
-    late = _late(OurQueue, (url, "a", "work"))
-    note = f"p99 {_percentile(late, 0.99):.1f} ms"
-    if port is not None:
-        peer = _late(RedisQueue, (port, "g", "paced"))
-        note += f"; redis {_percentile(peer, 0.5):.2f} and {_percentile(peer, 0.99):.1f} ms"
-    what = "a message is claimed and acked after, p50"
-    return [_bound(what, _percentile(late, 0.5), 2, "ms", note)]
-
-
-def _late(queue: type, place: tuple[object, ...]) -> list[float]:
-    sends = (sender, (queue, place, PACED, 1, PACE_S))
-    return crowd(sends, (receiver, (queue, place, PACED)))[1][1]
-
-
 class Writer:
     """Writes a record where a queue sends."""
 
     def __init__(self, url: str) -> None:
-        self.records = _open(url, "writer").records
+        self.records = open_relaxed(url, "writer").records
 
     def send(self, bodies: list[str]) -> None:
         self.records.put("swarm-s/agent-writer/knowledge/at", bodies[0])
 
 
 def watcher(url: str) -> Callable[[], tuple[list[float], float]]:
-    swarm = _open(url, "watcher")
+    swarm = open_relaxed(url, "watcher")
 
     def go() -> tuple[list[float], float]:
         late: list[float] = []
@@ -543,12 +310,12 @@ def watcher(url: str) -> Callable[[], tuple[list[float], float]]:
 
 def _changes(folder: str) -> list[Figure]:
     url = f"sqlite:///{folder}/watched.db"
-    _open(url).close()
+    open_relaxed(url).close()
     late, idle = crowd((sender, (Writer, (url,), PACED, 1, PACE_S)), (watcher, (url,)))[1]
     return [
-        _bound("a change is seen by a watcher after, p50", _percentile(late, 0.5), 2, "ms"),
-        _bound("the same, p99", _percentile(late, 0.99), 20, "ms"),
-        _bound("a watcher while nothing happens, of a core", idle, 1, "%"),
+        bound("a change is seen by a watcher after, p50", percentile(late, 0.5), 2, "ms"),
+        bound("the same, p99", percentile(late, 0.99), 20, "ms"),
+        bound("a watcher while nothing happens, of a core", idle, 1, "%"),
     ]
 
 
@@ -597,7 +364,7 @@ class RawCounter:
     synchronous = 1
 
     def __init__(self, place: str, owner: str) -> None:
-        db = _raw(place)
+        db = open_raw(place)
         db.pragma("synchronous", self.synchronous)
         self.execute = db.cursor().execute
         if owner == "setup":
@@ -639,9 +406,9 @@ def _increments(folder: str) -> list[Figure]:
         rows.append(row)
     what = "8 processes count one record up"
     return [
-        _speed(f"{what} (D), against raw BEGIN IMMEDIATE and FULL", rows, "D", "raw D", 0.5),
-        _speed(f"{what} (P), against raw BEGIN IMMEDIATE", rows, "P", "raw P", 0.5),
+        speed(f"{what} (D), against raw BEGIN IMMEDIATE and FULL", rows, "D", "raw D", 0.5),
+        speed(f"{what} (P), against raw BEGIN IMMEDIATE", rows, "P", "raw P", 0.5),
         told("the same by get + put(expect=)", f"{ratio(rows, 'optimistic', 'raw P'):.2f} ×"),
         told("of those writes no other came first for", f"{100 * made / tries:.0f} %"),
-        _bound("increments lost", lost, 0, ""),
+        bound("increments lost", lost, 0, ""),
     ]

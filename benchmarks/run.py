@@ -28,6 +28,7 @@ NAMES = [
     "growth",
     "writers",
     "coordination",
+    "messages",
     "upkeep",
     "search",
 ]
