@@ -132,6 +132,22 @@ def test_somebody_elses_database_is_refused_and_not_touched(url, path):
     assert ["memory.db"] == [p.name for p in path.parent.iterdir()]
 
 
+def test_a_store_that_is_made_while_it_is_looked_at_is_not_somebody_elses(path):
+    db, other = apsw.Connection(str(path)), apsw.Connection(str(path))
+    db.pragma("journal_mode", "WAL")
+    made = []
+
+    def make(cursor, sql, bindings):
+        if "sqlite_schema" in sql and not made:
+            made.append(migrate.migrate(other, 0))
+        return True
+
+    db.exec_trace = make
+    assert 0 == migrate.state(db)
+    assert made
+    assert migrate.newest() == migrate.state(db)
+
+
 def test_a_changed_migration_is_refused(url, path):
     open_engine(url).close()
     db = apsw.Connection(str(path))

@@ -46,9 +46,9 @@ def state(db: apsw.Connection) -> int:
     Raises:
         SchemaError: It is somebody else's database or newer than this code.
     """
-    number: int = db.execute("PRAGMA user_version").get
-    if db.execute("PRAGMA application_id").get != APPLICATION_ID:
-        if db.execute("SELECT count(*) FROM sqlite_schema").get or number:
+    application, number, tables = _head(db)
+    if application != APPLICATION_ID:
+        if tables or number:
             raise SchemaError(
                 f"{db.filename} is a SQLite database, but no swarm-memory store",
                 found="another application's tables",
@@ -64,6 +64,25 @@ def state(db: apsw.Connection) -> int:
             hint="update swarm-memory; the store was not touched",
         )
     return number
+
+
+def _head(db: apsw.Connection) -> tuple[int, int, int]:
+    """Return application, schema number and count of tables, all of one moment.
+
+    Another process may be making the store: its tables with an application id from before would
+    look like somebody else's database.
+    """
+    alone = not db.in_transaction
+    if alone:
+        db.execute("BEGIN")
+    try:
+        application: int = db.execute("PRAGMA application_id").get
+        number: int = db.execute("PRAGMA user_version").get
+        tables: int = db.execute("SELECT count(*) FROM sqlite_schema").get
+    finally:
+        if alone and db.in_transaction:
+            db.execute("ROLLBACK")
+    return application, number, tables
 
 
 def migrate(db: apsw.Connection, now_ms: int) -> list[int]:
