@@ -38,24 +38,31 @@ class Process:
     def __init__(self, program, url, agent, *arguments):
         command = [sys.executable, "-c", PRELUDE + program, url, agent, *map(str, arguments)]
         pipe = subprocess.PIPE
-        self.popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        # Without a buffer: what `hear` has read ahead would be lost to `communicate`, which
+        # reads the pipe itself.
+        self.popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
 
     def hear(self):
         line = self.popen.stdout.readline()
-        assert line, self.popen.communicate()[1]
+        assert line, self.popen.communicate()[1].decode()
         return json.loads(line)
 
     def go(self):
-        self.popen.stdin.write("go\n")
-        self.popen.stdin.flush()
+        self.popen.stdin.write(b"go\n")
 
     def send(self, number):
         os.kill(self.popen.pid, number)
 
     def finish(self):
         """Return what else it says until it ends, which it must do well."""
+        said = self.end()
+        assert 0 == self.popen.returncode
+        return said
+
+    def end(self):
+        """Return what else it says until it ends, by itself or killed, and without complaint."""
         stdout, stderr = self.popen.communicate(timeout=2 * WAIT_S)
-        assert (0, "") == (self.popen.returncode, stderr), stderr
+        assert "" == stderr.decode()
         return [json.loads(line) for line in stdout.splitlines()]
 
 
