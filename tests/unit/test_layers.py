@@ -28,8 +28,9 @@ ALLOWED = {
     "service": BASE | PARTS | {"learning"},
     "importers": BASE | {"importers"},
     "facade": BASE | SERVICES | FACADE | {"engine", "importers"},
-    "doctor": BASE | SERVICES | {"doctor", "engine", "importers"},
-    "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor"},
+    "wiring": BASE | {"wiring"},
+    "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
+    "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring"},
     "demo": BASE | FACADE | {"demo"},
     "testing": BASE | SERVICES | FACADE | {"testing", "engine"},
 }
