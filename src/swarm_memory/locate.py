@@ -47,7 +47,7 @@ def locate(
     for folder in _upwards(start):
         if os.path.isdir(os.path.join(folder, FOLDER)):
             return Located(_url(os.path.join(folder, FOLDER)), f"the nearest {FOLDER} above")
-    home = _user_folder(environment, platform)
+    home = user_folder(environment, platform)
     return Located(_url(home), f"no project above {start}: the user's own store")
 
 
@@ -142,7 +142,8 @@ def _first_line(path: str) -> str:
         return ""  # not a worktree's administrative file: the caller has its answer in that
 
 
-def _user_folder(environment: Mapping[str, str], platform: str) -> str:
+def user_folder(environment: Mapping[str, str], platform: str = sys.platform) -> str:
+    """Return the folder of what belongs to the user and to no project; it need not exist."""
     home = environment.get("HOME") or os.path.expanduser("~")
     if platform == "win32":
         base = environment.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
