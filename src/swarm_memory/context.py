@@ -8,21 +8,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.codec import Compressor
     from swarm_memory.config import Config
+    from swarm_memory.model import Json
 
 
 class Context:
-    """The caller's swarm, agent and session, the configuration and the value compressor."""
+    """The caller's swarm, agent and session, the configuration and the value compressor.
 
-    __slots__ = ("agent", "compressor", "config", "session", "swarm")
+    `origin` is what is known of the caller beside his name, such as that a door could not verify
+    it; it goes into the provenance of every record that is written.
+    """
+
+    __slots__ = ("agent", "compressor", "config", "origin", "session", "swarm")
 
     def __init__(
-        self, swarm: str, agent: str, session: str | None, config: Config, compressor: Compressor
+        self,
+        swarm: str,
+        agent: str,
+        session: str | None,
+        config: Config,
+        compressor: Compressor,
+        origin: dict[str, Json] | None = None,
     ) -> None:
         self.swarm = swarm
         self.agent = agent
         self.session = session
         self.config = config
         self.compressor = compressor
+        self.origin = origin
 
 
 _sequence = int.from_bytes(os.urandom(1), "big")

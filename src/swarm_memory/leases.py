@@ -105,6 +105,7 @@ class Leases:
         ttl_s: float = TTL_S_DEFAULT,
         wait_s: float | None = None,
         reason: str | None = None,
+        given_up: Callable[[], bool] | None = None,
     ) -> Lease:
         """Take the lease `name`, waiting in line for up to `wait_s` seconds.
 
@@ -118,6 +119,8 @@ class Leases:
             wait_s: Seconds to wait; 0 asks once, None takes the setting `lock_timeout_s`. In a
                 transaction nothing can be waited for, so None means 0 there.
             reason: What it is for, shown to those who wait; up to 1024 bytes.
+            given_up: Asked at least every quarter of a second of the wait; once it says so, the
+                wait is over. For callers that cannot stop a thread.
 
         Raises:
             LeaseHeldError: Somebody else holds it and the wait is over.
@@ -129,7 +132,7 @@ class Leases:
         Source:
             Gray and Cheriton 1989, "Leases". Waiting order: etcd client/v3/concurrency.
         """
-        return self._acquire(self._wish(name, mode, ttl_s, reason), wait_s, ())
+        return self._acquire(self._wish(name, mode, ttl_s, reason), wait_s, (), given_up)
 
     def try_acquire(
         self,
@@ -190,6 +193,23 @@ class Leases:
             yield leases
 
     # --- what is held ---
+
+    def held(self, name: str, token: int) -> Lease:
+        """Return the lease `name` that this agent holds in this session with `token`.
+
+        For one who acts by many processes or calls, of which another took it.
+
+        Raises:
+            LeaseLostError: It is not held any more, or somebody else holds it.
+        """
+        check_whole("token", token, 0, 2**62)
+        wish = self._wish(name, MODES[-1], TTL_S_DEFAULT, None)
+        owner = self._lines.owner
+        for seat in self._seats(wish.line, NO_LIMIT):
+            if seat.name == wish.name and seat.token == token and seat.owner == owner:
+                wish = wish._replace(holder=seat.holder, mode=seat.mode)
+                return Lease(self._home, wish, owner, token, seat.expires_ms)
+        raise LeaseLostError(f"{owner} does not hold lease {name!r} with token {token}")
 
     def renew(self, lease: Lease, ttl_s: float | None = None) -> None:
         """Begin the time to live of `lease` anew; see `Lease.renew`."""
@@ -345,18 +365,26 @@ class Leases:
             )
         return wait_s
 
-    def _acquire(self, wish: Wish, wait_s: float | None, kept: Sequence[Lease]) -> Lease:
+    def _acquire(
+        self,
+        wish: Wish,
+        wait_s: float | None,
+        kept: Sequence[Lease],
+        given_up: Callable[[], bool] | None = None,
+    ) -> Lease:
         """Take what is wished for; `kept` are leases to renew while it is waited for."""
         limit_s = self._wait_limit_s(wait_s)
         taken = self._write_take(wish, queue=limit_s > 0)
         if not isinstance(taken, Lease) and limit_s > 0:
-            taken = self._stand_in_line(wish, limit_s, kept)
+            taken = self._stand_in_line(wish, limit_s, kept, given_up or (lambda: False))
         if isinstance(taken, Lease):
             return taken
         raise held_by(wish, taken, partial(shown_ms, self._db))
 
-    def _stand_in_line(self, wish: Wish, limit_s: float, kept: Sequence[Lease]) -> Lease | Place:
-        """Wait until it is this waiter's turn; after `limit_s` return who was in the way."""
+    def _stand_in_line(
+        self, wish: Wish, limit_s: float, kept: Sequence[Lease], given_up: Callable[[], bool]
+    ) -> Lease | Place:
+        """Wait until it is this waiter's turn; when the wait is over return who was in the way."""
         engine = self._engine
         if engine is None:
             raise InvalidArgumentError("a transaction does not wait", hint="pass wait_s=0")
@@ -370,8 +398,8 @@ class Leases:
                 seen = engine.version()
                 before, pause_s = self._look(wish)
                 now = time.monotonic()
-                if pause_s <= 0 or now >= beat or now >= deadline:
-                    stays = now < deadline
+                stays = now < deadline and not given_up()
+                if pause_s <= 0 or now >= beat or not stays:
                     taken = self._write(partial(self._step, wish=wish, stays=stays, kept=kept))
                     if isinstance(taken, Lease) or not stays:
                         return taken

@@ -102,6 +102,11 @@ class Lines:
         self._owner = owner
         self._session = session
 
+    @property
+    def owner(self) -> str:
+        """Who takes its place in them: an agent, and its session after a slash."""
+        return self._owner
+
     # --- taking ---
 
     def take_alone(self, db: Reader, wish: Wish) -> Lease | None:

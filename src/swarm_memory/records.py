@@ -375,6 +375,8 @@ class Records:
             value, bytes_max=config.value_bytes_max, depth_max=config.value_depth_max
         )
         about = None
+        if self._context.origin is not None:
+            provenance = self._context.origin | (provenance or {})
         if provenance is not None:
             about = codec.encode(provenance, bytes_max=config.value_bytes_max).decode()
         format_, body = self._context.compressor.compress(encoded)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from swarm_memory.backup import Backup
+    from swarm_memory.callers import Callers
     from swarm_memory.config import Config
     from swarm_memory.conflicts import Conflicts
     from swarm_memory.dispatch import Dispatcher
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from swarm_memory.integrity import VerifyReport
     from swarm_memory.keeper import Keeper
     from swarm_memory.leases import Leases
+    from swarm_memory.memories import Memories
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json, Record
     from swarm_memory.outcomes import Outcomes
@@ -150,16 +152,24 @@ class Swarm:
         return self.context.config
 
     def as_agent(
-        self, agent: str, *, swarm: str | None = None, session: str | None = None
+        self,
+        agent: str,
+        *,
+        swarm: str | None = None,
+        session: str | None = None,
+        origin: dict[str, Json] | None = None,
     ) -> Swarm:
-        """Return another agent's door to the same open store; closing that closes nothing."""
+        """Return another agent's door to the same open store; closing that closes nothing.
+
+        `origin` is added to the provenance of all records that are written through it.
+        """
         check_name("agent", agent, NAME_BYTES_MAX)
         mine = self.context
         compressor = mine.compressor
         if swarm is not None and swarm != mine.swarm:
             check_name("swarm", swarm, NAME_BYTES_MAX)
             compressor = _compressor(self._engine, swarm, mine.config)
-        context = Context(swarm or mine.swarm, agent, session, mine.config, compressor)
+        context = Context(swarm or mine.swarm, agent, session, mine.config, compressor, origin)
         return Swarm(self._engine, context, located_why=self.why, owner=False)
 
     # The services below are made when they are first used: a hook needs few of them, and each
@@ -274,6 +284,20 @@ class Swarm:
         return self.finder.search(
             query, prefix=prefix, limit=limit, author=author, since=since, min_score=min_score
         )
+
+    @property
+    def memories(self) -> Memories:
+        """What agents store to be found again, and what replaces it."""
+        from swarm_memory.memories import Memories
+
+        return Memories(self)
+
+    @property
+    def callers(self) -> Callers:
+        """Who makes a call that does not say so itself."""
+        from swarm_memory.callers import Callers
+
+        return Callers(self)
 
     @property
     def health(self) -> Health:

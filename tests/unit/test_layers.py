@@ -21,6 +21,7 @@ SERVICES |= {"search"}
 BASE |= {"stem", "text", "ranking"}  # of search
 FACADE = {"swarm", "manager", "aio", "exchange", "dispatch", "keeper"}
 FACADE |= {"repair", "integrity", "backup"}
+FACADE |= {"memories", "callers"}
 ALLOWED = {
     "base": BASE,
     "learning": {"learning"},
@@ -39,6 +40,8 @@ FOREIGN = {
     "numpy": {"learning"},
     "typer": {"doors"},
     "rich": {"doors"},
+    "mcp": {"doors"},
+    "mcp_types": {"doors"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}
