@@ -77,11 +77,16 @@ class Command(namedtuple("Command", "name kind")):
 
 def command_of(line: str) -> Command:
     """Return the first command of a line that does the work; the first at all if none does."""
-    names = [name for part in _parts(line) if (name := _name_of(part))]
+    names = names_of(line)
     working = [name for name in names if name.partition(" ")[0] not in _PREPARING]
     name = (working or names or [OTHER])[0]
     program = name.partition(" ")[0]
     return Command(name, _CLASS_OF.get(name) or _CLASS_OF.get(program) or OTHER)
+
+
+def names_of(line: str) -> list[str]:
+    """Return the names of all commands of a line, in order."""
+    return [name for part in _parts(line) if (name := _name_of(part))]
 
 
 def words_of(line: str) -> Iterator[str]:

@@ -77,6 +77,20 @@ def root_of(directory: str) -> str:
     return folders[0]
 
 
+def branch_of(root: str) -> str | None:
+    """Return the branch that the checkout `root` is on; None where there is none.
+
+    Git's files are read, no git is started: this runs in every hook.
+    """
+    git = os.path.join(root, ".git")
+    if os.path.isfile(git):  # a worktree or a submodule: its HEAD lies where this points to
+        git = os.path.normpath(os.path.join(root, _pointed_to(git)))
+    head = _first_line(os.path.join(git, "HEAD"))
+    branch = head.removeprefix("ref: refs/heads/")
+    # A repository with another kind of reference store has a stand-in here that names no branch.
+    return None if branch in (head, ".invalid") else branch
+
+
 def prepare(located: Located) -> None:
     """Make the store's folder if it is one that we choose the place of.
 
@@ -123,7 +137,7 @@ def _main_checkout(directory: str) -> str | None:
 
 def _of_linked_checkout(folder: str, git: str) -> str:
     """Follow a `.git` file: a worktree leads to its repository, a submodule stays its own."""
-    pointer = _first_line(git).removeprefix("gitdir:").strip()
+    pointer = _pointed_to(git)
     private = os.path.normpath(os.path.join(folder, pointer))
     common = _first_line(os.path.join(private, "commondir"))
     if not pointer or not common:
@@ -132,6 +146,10 @@ def _of_linked_checkout(folder: str, git: str) -> str:
     # A bare repository has no checkout beside it: its worktrees meet inside it.
     owner = os.path.dirname(common) if os.path.basename(common) == ".git" else common
     return os.path.join(owner, FOLDER)
+
+
+def _pointed_to(git: str) -> str:
+    return _first_line(git).removeprefix("gitdir:").strip()
 
 
 def _first_line(path: str) -> str:

@@ -80,6 +80,7 @@ class Swarm:
         session_ttl_s: float | None = None,
         durability: str = "full",
         config_path: str | None = None,
+        busy_timeout_s: float | None = None,
         clock: Any = None,
     ) -> Self:
         """Open the store at `url`, or the project's store, creating it as needed.
@@ -95,6 +96,7 @@ class Swarm:
             durability: "full" survives power loss; "relaxed" is faster and may lose the last
                 moments before one, but nothing when a process dies.
             config_path: A file of the form of `memory_schema.json` with overrides.
+            busy_timeout_s: Wait no longer than this for other writers, whatever the setting says.
 
         Raises:
             ConfigError, SchemaError, EngineUnavailableError, InvalidArgumentError.
@@ -114,7 +116,7 @@ class Swarm:
             located.url,
             durability=durability,
             clock=clock,
-            busy_timeout_s=config.busy_timeout_s,
+            busy_timeout_s=min(busy_timeout_s or config.busy_timeout_s, config.busy_timeout_s),
             failpoint=environment.get("SWARM_MEMORY_FAILPOINT"),
         )
         if session is None and session_ttl_s is not None:

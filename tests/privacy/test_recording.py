@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from secret_kinds import ALNUM, some
 
 from swarm_memory.codec import check_value
-from swarm_memory.commands import command_of
+from swarm_memory.commands import command_of, names_of
 from swarm_memory.config import load_config
 from swarm_memory.errors import ConfigError, InvalidArgumentError
 from swarm_memory.failures import failure_of
@@ -145,6 +145,11 @@ def test_how_an_operation_ended(given, expected):
 )
 def test_a_command_has_a_name_and_a_class(line, name, kind):
     assert (name, kind) == command_of(line)
+
+
+def test_a_line_has_the_names_of_all_its_commands_and_of_nothing_that_is_quoted():
+    assert ["cd", "git add", "git commit"] == names_of("cd a && git add -A; git commit -m 'x'")
+    assert ["git log"] == names_of("git log --grep 'x; git commit'")
 
 
 # --- failures -----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ SERVICES |= {"search"}
 BASE |= {"stem", "text", "ranking"}  # of search
 FACADE = {"swarm", "manager", "aio", "exchange", "dispatch", "keeper"}
 FACADE |= {"repair", "integrity", "backup"}
+FACADE |= {"remembering"}
 FACADE |= {"memories", "callers"}
 ALLOWED = {
     "base": BASE,

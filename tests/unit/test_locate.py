@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from swarm_memory.locate import locate, prepare, project_folder
+from swarm_memory.locate import branch_of, locate, prepare, project_folder
 
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-c", "protocol.file.allow=always"]
 
@@ -127,3 +127,18 @@ def test_a_named_file_gets_no_folder_made_for_it(tmp_path):
     prepare(locate(f"sqlite:///{tmp_path}/none/x.db", str(tmp_path), {}))
 
     assert [] == list(tmp_path.iterdir())
+
+
+def test_the_branch_of_a_checkout_and_of_its_worktree_are_read(repository, tmp_path):
+    git(repository, "checkout", "-q", "-b", "feature/one")
+    git(repository, "worktree", "add", "-q", "-b", "two", str(tmp_path / "tree"))
+
+    assert "feature/one" == branch_of(str(repository))
+    assert "two" == branch_of(str(tmp_path / "tree"))
+
+
+def test_what_is_on_no_branch_has_none(repository, tmp_path):
+    git(repository, "checkout", "-q", "--detach")
+
+    assert branch_of(str(repository)) is None
+    assert branch_of(str(tmp_path)) is None

@@ -1,0 +1,22 @@
+"""What the command `swarm-memory` starts: the hooks, or the command line for everything else.
+
+A hook runs at every step of an agent, and the command line's own imports cost ten times what a
+hook does. So which of the two is meant is decided before either is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run what the command's arguments ask for, and exit the process."""
+    words = sys.argv[1:]
+    if words[:1] == ["hook"] and not any(word.startswith("-") for word in words):
+        from swarm_memory.doors import hooks
+
+        hooks.main(words[1:])
+    else:
+        from swarm_memory.doors import cli
+
+        cli.main()

@@ -1,0 +1,141 @@
+"""The events around one use of a tool."""
+
+from __future__ import annotations
+
+from swarm_memory.commands import names_of
+from swarm_memory.doors.hooks import render
+from swarm_memory.doors.hooks.actor import identify
+from swarm_memory.failures import exit_code_of
+from swarm_memory.remembering import digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.doors.hooks import Handler
+    from swarm_memory.doors.hooks.actor import Actor
+    from swarm_memory.doors.hooks.event import Event
+    from swarm_memory.doors.hooks.place import Place
+    from swarm_memory.model import Json
+    from swarm_memory.swarm import Swarm
+
+PATHS = ("file_path", "notebook_path")
+EDITING = ("write", "edit")
+OURS = "swarm-memory"  # what the tools of our own server have in their names
+FAILED = "<tool_use_error>"  # how a batch shows the answer of a call that failed
+CALLS_MAX = 100  # of one batch
+
+
+def before(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
+    """PreToolUse: say what the agent should know before it touches a file."""
+    actor = identify(swarm, event, place)
+    tool, call_id = event.text("tool_name") or "", event.text("tool_use_id")
+    if call_id is not None and tool.startswith("mcp__") and OURS in tool:
+        # A call to our server does not say which agent makes it: it asks by this id.
+        actor.swarm.callers.announce(call_id)
+    if not shows:
+        return ""
+    paths = _paths(event.get("tool_input"))
+    there = place.of(paths[0] if paths else None)
+    text = actor.swarm.briefing.tool(
+        actor.session_id,
+        actor.agent,
+        tool=tool,
+        paths=paths,
+        agent_id=actor.agent_id,
+        worktree=there.worktree,
+        branch=there.branch,
+    )
+    denies = swarm.config.warn_edits == "deny"
+    return render.denial(event.name, text) if denies else render.context(event.name, text)
+
+
+def after(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
+    """PostToolUse, PostToolUseFailure, PermissionDenied: keep what was done and how it ended."""
+    failed = event.name == "PostToolUseFailure"
+    _keep(
+        identify(swarm, event, place),
+        event.get("tool_name"),
+        event.get("tool_input"),
+        event.text("tool_use_id") or digest(event.raw),
+        output=event.get("tool_response"),
+        error=(event.get("error") or "failed") if failed else None,
+        interrupted=event.get("is_interrupt"),
+        denied=event.name == "PermissionDenied",
+        duration_ms=event.get("duration_ms"),
+    )
+    return ""
+
+
+def batch(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
+    """PostToolBatch: keep those calls of which no other event told."""
+    calls = event.get("tool_calls")
+    actor = identify(swarm, event, place)
+    for at, call in enumerate(calls[:CALLS_MAX] if isinstance(calls, list) else ()):
+        if not isinstance(call, dict):
+            continue
+        call_id, said = call.get("tool_use_id"), call.get("tool_response")
+        if not isinstance(call_id, str) or not call_id:
+            call_id = f"{digest(event.raw)}-{at}"
+        _keep(
+            actor,
+            call.get("tool_name"),
+            call.get("tool_input"),
+            call_id,
+            output=said,
+            error=said if _says_failure(said) else None,
+        )
+    return ""
+
+
+def _keep(
+    actor: Actor, tool: Json, tool_input: Json, call_id: str, *, output: Json, **ended: Json
+) -> None:
+    """Keep one use of a tool; note which files it changed, and what a commit lets go."""
+    paths = _paths(tool_input)
+    there = actor.place.of(paths[0] if paths else None)
+    policy = actor.remembering.policy(there.worktree, actor.place.folder)
+    done = policy.decide(tool, tool_input, output, **ended)
+    if done is None:
+        return
+    actor.remembering.operation(
+        done,
+        session=actor.session.short,
+        call_id=call_id,
+        event=actor.event.name,
+        about=actor.about(there),
+    )
+    if done.exit != "ok" or actor.event.name == "PostToolBatch":
+        return
+    if done.operation in EDITING:
+        changed = [path for path in paths if not policy.is_denied(path)]
+        if changed:
+            actor.swarm.edits.edited(
+                changed,
+                session_id=actor.session_id,
+                agent=actor.agent,
+                agent_id=actor.agent_id,
+                worktree=there.worktree,
+                branch=there.branch,
+            )
+    elif done.operation == "command" and "git commit" in names_of(tool_input["command"]):
+        actor.swarm.edits.committed(actor.session_id, there.worktree)
+
+
+def _paths(tool_input: Json) -> list[str]:
+    fields = tool_input if isinstance(tool_input, dict) else {}
+    return [fields[name] for name in PATHS if isinstance(fields.get(name), str) and fields[name]]
+
+
+def _says_failure(said: Json) -> bool:
+    """Tell whether the text of an answer, which is all that a batch has, is that of a failure."""
+    if not isinstance(said, str):
+        return False
+    return bool(exit_code_of(said)) or said.lstrip().startswith(FAILED)
+
+
+HANDLERS: dict[str, Handler] = {
+    "PreToolUse": before,
+    "PostToolUse": after,
+    "PostToolUseFailure": after,
+    "PermissionDenied": after,
+    "PostToolBatch": batch,
+}
