@@ -52,10 +52,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "backup_retention_s": (3600, 315_360_000),
     "backups_kept_min": (1, 10_000),
     "record_bytes_max": (0, 2**24),
+    "edit_idle_s": (1, 86_400),
 }
 _WHOLE = ("_max", "_min")
 # The settings that are no numbers: a word of a few, and a list of globs.
-_WORDS = {"record": ("off", "metadata", "full")}
+_WORDS = {"record": ("off", "metadata", "full"), "warn_edits": ("off", "context", "deny")}
 _GLOBS = ("record_denied",)
 _SETTINGS = (*_RANGES, *_WORDS, *_GLOBS)
 VERSIONS_MAX_DEFAULT = 10
@@ -110,6 +111,8 @@ class Config:
     record: str
     record_denied: tuple[str, ...]
     record_bytes_max: int
+    warn_edits: str
+    edit_idle_s: float
 
     def __init__(self, settings: Mapping[str, Json], categories: Iterable[Category]) -> None:
         for name, value in settings.items():

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from swarm_memory.backup import Backup
+    from swarm_memory.briefing import Briefing
     from swarm_memory.callers import Callers
     from swarm_memory.config import Config
     from swarm_memory.conflicts import Conflicts
     from swarm_memory.dispatch import Dispatcher
+    from swarm_memory.edits import Edits
     from swarm_memory.engine import Engine, Tx
     from swarm_memory.health import Health
     from swarm_memory.integrity import VerifyReport
@@ -220,6 +222,21 @@ class Swarm:
     def _free_session(self, tx: Tx, session: str) -> None:
         self.leases_within(tx).end_session(session)
         self.messages.within(tx).end_session(session)
+        self.edits.within(tx).end_session(session)
+
+    @property
+    def edits(self) -> Edits:
+        """Which agent is changing which file."""
+        from swarm_memory.edits import Edits
+
+        return Edits(self._engine, self.context, self._engine)
+
+    @property
+    def briefing(self) -> Briefing:
+        """What agents are shown, and the log of it."""
+        from swarm_memory.briefing import Briefing
+
+        return Briefing(self, self._engine)
 
     def dispatcher(self, topic: str | None = None) -> Dispatcher:
         """Return a worker that calls functions by the type of the messages it claims."""
@@ -372,6 +389,8 @@ class Swarm:
         self.sessions.prune()
         self.messages.prune()
         self.leases.prune()
+        self.edits.prune()
+        self.briefing.log.prune()
         self.retention.pack()
         self.finder.keep_up()
         return True

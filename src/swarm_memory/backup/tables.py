@@ -139,6 +139,9 @@ LEFT_OUT = {
     "seats": "who held a lease before a restore does not hold it after; tokens stay as a floor",
     "migrations": "belongs to the schema",
     "sqlite_sequence": "SQLite's own; no cursor of a queue may be past it",
+    "edits": "of the moment: who changes a file is not of the store",
+    "injections": "what stands in agents' contexts does not change by a restore",
+    "handles": "a number that an agent was shown never means anything else, also after a restore",
     **dict.fromkeys(SEARCH, "made anew from the records by who searches next"),
 }
 EMPTY = ("", "", "")  # before the first row of a table that is ordered by texts

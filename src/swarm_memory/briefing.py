@@ -1,0 +1,285 @@
+"""Briefing: what an agent is shown of the shared memory, and when it is shown nothing.
+
+A hook asks at each event; what comes back is put into the agent's context as it is. '' means that
+there is nothing to say, and then nothing is written either.
+
+- Nothing is shown twice in one context: an agent's own, until it was compacted, or in a newer
+  version. An agent is not told what it wrote itself, nor the session's own agent what its
+  subagents reported to it.
+- Texts are facts: each line says what somebody noted, with author, age and number, and quotes it
+  (see `wording`). Telemetry is never shown.
+- Each event has a budget in tokens, which the estimate of `wording.tokens` keeps.
+- Every line is in the log (see `injections`).
+
+Which memories an agent that begins is told of: see `noteworthy`. What answers a prompt is found
+by `search`, and shown from `ranking.MIN_SCORE` on.
+"""
+
+from __future__ import annotations
+
+from swarm_memory.injections import (
+    CONFLICT,
+    MAIN,
+    MARK,
+    MEMORY,
+    NUMBERED,
+    OUTCOME,
+    Audience,
+    Injections,
+    Shown,
+)
+from swarm_memory.wording import plain, tokens
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from swarm_memory.engine import Engine, Row, Tx
+    from swarm_memory.model import Json
+    from swarm_memory.sources import Item, Sources
+    from swarm_memory.swarm import Swarm
+
+# In tokens: what one event may show, what of it may be messages, and what one line may be.
+SESSION_TOKENS, SUBAGENT_TOKENS, PROMPT_TOKENS, TOOL_TOKENS = 500, 250, 200, 60
+MESSAGES_TOKENS, AGENTS_TOKENS, CONFLICTS_TOKENS, OUTCOMES_TOKENS = 100, 120, 60, 80
+LINE_TOKENS = 90
+START, PROMPT, SUBAGENT, TOOL = "SessionStart", "UserPromptSubmit", "SubagentStart", "PreToolUse"
+SOURCES = ("startup", "resume", "clear", "compact", "fork")
+COMPACT = f"{START}:compact"
+RENEWED = ("clear", "compact")  # sources of a context that holds nothing of before
+RENEWED_MS = 10_000  # so long after it was renewed, being told again that it was changes nothing
+TOPICS = 20  # memories that a session's agent was shown for its prompts
+TRUNKS = frozenset({"main", "master", "trunk", "develop", "development", "head"})
+PATHS_MAX = 20  # of one use of a tool
+HEADING = (
+    f"swarm-memory, noted by agents of this project, quoted (swarm-memory get {MARK}N: whole):"
+)
+
+
+class Briefing:
+    """What agents of one swarm are shown.
+
+    `agent` is the name that an agent acts by, `agent_id` which subagent of its session it is; None
+    for the session's own agent. Answers are texts to be put into its context, '' for nothing.
+    """
+
+    __slots__ = ("_engine", "_swarm", "log")
+
+    def __init__(self, swarm: Swarm, engine: Engine) -> None:
+        self._swarm = swarm
+        self._engine = engine
+        self.log = Injections(engine, swarm.context)
+
+    @property
+    def _sources(self) -> Sources:
+        from swarm_memory.sources import Sources
+
+        return Sources(self._swarm, self._engine)
+
+    # --- what is shown at which event ---
+
+    def session(
+        self,
+        session_id: str,
+        agent: str,
+        *,
+        source: str,
+        branch: str | None = None,
+        worktree: str | None = None,
+    ) -> str:
+        """Return what the agent of a session that begins is told, at most 500 tokens.
+
+        Unread messages, who else is active, open conflicts, then memories and recent outcomes.
+
+        Args:
+            source: Why it begins: startup, resume, clear, compact or fork. After clear and
+                compact its context holds nothing of before.
+            branch: What it works on; memories that answer its words come first.
+            worktree: Where it works; shown of others, not used yet for this one.
+        """
+        to = Audience(session_id, MAIN, agent)
+        event = f"{START}:{source if source in SOURCES else 'other'}"
+        renewed = source in RENEWED
+        if renewed:
+            self.log.compacted(to, event, self._engine.now_ms - RENEWED_MS)
+        answers = self._sources.answers(_words_of(branch))
+        sections = (
+            (MESSAGES_TOKENS, self._sources.messages(agent)),
+            (AGENTS_TOKENS, self._sources.others(session_id)),
+            (CONFLICTS_TOKENS, self._sources.conflicts()),
+            (SESSION_TOKENS - OUTCOMES_TOKENS, self._sources.memories(to, answers, renewed)),
+            (SESSION_TOKENS, self._sources.outcomes()),
+        )
+        return self._tell(to, event, SESSION_TOKENS, sections)
+
+    def subagent(self, session_id: str, agent: str, *, agent_id: str, agent_type: str) -> str:
+        """Return what a subagent that starts is told, at most 250 tokens.
+
+        First what its session's agent was shown for its prompts, and what answers its type.
+        """
+        to = Audience(session_id, agent_id, agent)
+        answers = self._sources.answers(_words_of(agent_type))
+        topics = self.log.topics(session_id, PROMPT, TOPICS)
+        for key, score in topics.items():
+            known = answers.get(key)
+            record = self._swarm.records.get(key) if known is None else known[0]
+            if record is not None:
+                answers[key] = (record, max(score, known[1] if known else 0.0))
+        sections = ((SUBAGENT_TOKENS, self._sources.memories(to, answers, False)),)
+        return self._tell(to, SUBAGENT, SUBAGENT_TOKENS, sections)
+
+    def prompt(
+        self, session_id: str, agent: str, prompt: str, *, agent_id: str | None = None
+    ) -> str:
+        """Return the memories that answer a prompt, and unread messages, at most 200 tokens."""
+        to = Audience(session_id, agent_id or MAIN, agent)
+        sections = (
+            (MESSAGES_TOKENS, self._sources.messages(agent)),
+            (PROMPT_TOKENS, self._sources.hits(to, prompt)),
+        )
+        return self._tell(to, PROMPT, PROMPT_TOKENS, sections)
+
+    def tool(
+        self,
+        session_id: str,
+        agent: str,
+        *,
+        tool: str,
+        paths: Sequence[str],
+        agent_id: str | None = None,
+        worktree: str,
+        branch: str | None = None,
+    ) -> str:
+        """Return who else is changing the files that a tool is about to write, at most 60 tokens.
+
+        Told once for each time that somebody begins to change a file; with the setting
+        `warn_edits` "deny" each time, with "off" never. Where nobody is, it is one read by an
+        index for each path.
+
+        Args:
+            tool: Its name, for the log.
+            paths: What it is about to write, absolute or as seen from `worktree`.
+            branch: Of this agent; a merge warning names the other's.
+        """
+        how = self._swarm.config.warn_edits
+        if not paths or how == "off":
+            return ""
+        others = self._swarm.edits.others
+        found = [
+            editor
+            for path in paths[:PATHS_MAX]
+            for editor in others(path, session_id=session_id, agent_id=agent_id, worktree=worktree)
+        ]
+        if not found:
+            return ""
+        to = Audience(session_id, agent_id or MAIN, agent)
+        items = [self._sources.edit(editor) for editor in found]
+        told = self._tell(to, f"{TOOL}:{plain(tool)}", TOOL_TOKENS, ((TOOL_TOKENS, items),), "")
+        if told or how != "deny":
+            return told
+        return items[0].line("", TOOL_TOKENS)
+
+    def compacted(self, session_id: str, agent_id: str | None = None) -> None:
+        """Count what an agent was shown as gone from its context, so that it may come again.
+
+        What a session shows because of the compaction itself stays, in whatever order the hooks
+        of one compaction come.
+        """
+        to = Audience(session_id, agent_id or MAIN, "")
+        self.log.compacted(to, COMPACT, self._engine.now_ms - RENEWED_MS)
+
+    def cited(self, session_id: str, text: str) -> None:
+        """Note in the log which of the items that a session was shown a message names."""
+        self.log.cited(session_id, text)
+
+    def named(self, text: str) -> dict[str, Json]:
+        """Return what a number such as `%12` stands for, as every door shows it.
+
+        Raises:
+            InvalidArgumentError: It is no number of an item.
+            NotFoundError: It stands for nothing, or what it stood for is gone.
+        """
+        from swarm_memory.errors import NotFoundError
+
+        kind, item = self.log.named(text)
+        where = {"swarm": self._swarm.context.swarm, "item": item}
+        if kind == CONFLICT:
+            return self._swarm.conflicts.get(item).to_dict()
+        if kind == MEMORY:
+            record = self._swarm.records.get(item)
+            if record is not None:
+                return record.to_dict()
+        else:
+            statement = "outcome_named" if kind == OUTCOME else "message_named"
+            row = self._engine.one(statement, **where)
+            if row is not None:
+                return {"id": text, "kind": kind} | _fields(kind, row)
+        raise NotFoundError(f"{text} was {kind} {item}, which is gone", hint="it is not kept")
+
+    # --- telling ---
+
+    def _tell(
+        self,
+        to: Audience,
+        event: str,
+        budget: int,
+        sections: Iterable[tuple[int, Sequence[Item]]],
+        heading: str = HEADING,
+    ) -> str:
+        """Return the lines of what the context does not hold, within the budget, and log them.
+
+        Each section has a part of the budget: that of a section begins where the lines before it
+        end.
+        """
+        known = self.log.present(to)
+        new = [
+            (part, [i for i in items if (i.kind, i.item, i.version) not in known])
+            for part, items in sections
+        ]
+        if not any(items for _, items in new):
+            return ""
+
+        def write(tx: Tx) -> list[str]:
+            log, lines = self.log.within(tx), []
+            left = budget - (tokens(heading) + 1 if heading else 0)
+            for part, items in new:
+                floor = max(0, left - part)
+                for item in items:
+                    number = log.number(item.kind, item.item) if item.kind in NUMBERED else None
+                    mark = "" if number is None else f"{MARK}{number} "
+                    line = item.line(mark, min(left - floor, LINE_TOKENS) - 1)
+                    cost = tokens(line) + 1
+                    if not line or cost > left - floor:
+                        continue
+                    shown = Shown(item.kind, item.item, item.version, event, item.score, cost)
+                    if log.add(tx, to, shown, number):
+                        lines.append(line)
+                        left -= cost
+            return lines
+
+        lines = self._engine.write(write, durability="relaxed")
+        return "\n".join([heading, *lines] if heading and lines else lines)
+
+
+def _words_of(name: str | None) -> str:
+    """Return the words of a branch or of a type of agent, '' for those that everybody has."""
+    if not name or name.lower() in TRUNKS:
+        return ""
+    return name.replace("\0", " ")
+
+
+def _fields(kind: str, row: Row) -> dict[str, Json]:
+    """Return an outcome or a message as it is shown by its number."""
+    from swarm_memory import codec
+
+    if kind == OUTCOME:
+        names = ["outcome_id", "task_type", "agents", "success", "duration_s", "strategy"]
+        names += ["context", "author", "at_ms"]
+        encoded = ["agents", "context"]
+    else:
+        names = ["message_id", "sender", "type", "body", "sent_ms"]
+        encoded = ["body"]
+    fields: dict[str, Json] = dict(zip(names, row, strict=True))
+    for name in encoded:
+        fields[name] = None if fields[name] is None else codec.loads(fields[name].encode())
+    return fields
