@@ -26,6 +26,7 @@ FACADE |= {"repair", "integrity", "backup"}
 FACADE |= {"briefing", "sources"}
 FACADE |= {"remembering"}
 FACADE |= {"memories", "callers"}
+FACADE |= {"forgetting", "flow"}
 ALLOWED = {
     "base": BASE,
     "learning": {"learning"},

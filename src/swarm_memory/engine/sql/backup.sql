@@ -56,7 +56,7 @@ ORDER BY version
 -- backup_changed --
 -- The keys that changed after an event, with the category each was in and its newest event there.
 SELECT swarm, key, category, max(seq) FROM events
-WHERE seq > :seq AND op <> 'restore'
+WHERE seq > :seq AND op NOT IN ('restore', 'forget')
 GROUP BY swarm, key, category
 ORDER BY swarm, key
 
