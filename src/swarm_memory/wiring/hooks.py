@@ -1,0 +1,154 @@
+"""The hooks of Claude Code and Codex: which events we answer, and how a settings file says so.
+
+One table makes the settings, the plugin and Codex's file. Why each line is as it is stands in
+docs/decisions/0011-wiring.md.
+
+Source:
+    https://code.claude.com/docs/en/hooks, as of v2.1.236.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+COMMAND = "swarm-memory"
+MODULE = "swarm_memory"
+# In a file that colleagues share: who lacks the command must not hear of it. A shell's complaint
+# on stderr with exit status 0 goes to the debug log only. This line means the same to sh, to Git
+# Bash and to PowerShell.
+QUIET = f"{COMMAND} hook; exit 0"
+TOOLS = "Edit|Write|MultiEdit|NotebookEdit|Bash|PowerShell|Agent"
+CODEX_TOOLS = "Bash|apply_patch"
+EVENTS = {
+    "SessionStart", "Setup", "InstructionsLoaded", "UserPromptSubmit", "UserPromptExpansion",
+    "MessageDisplay", "PreToolUse", "PermissionRequest", "PermissionDenied", "PostToolUse",
+    "PostToolUseFailure", "PostToolBatch", "Notification", "SubagentStart", "SubagentStop",
+    "TaskCreated", "TaskCompleted", "TeammateIdle", "Stop", "StopFailure", "PreCompact",
+    "PostCompact", "SessionEnd", "ConfigChange", "CwdChanged", "DirectoryAdded", "FileChanged",
+    "WorktreeCreate", "WorktreeRemove", "Elicitation", "ElicitationResult",
+}  # fmt: skip
+# Events that Claude Code never had: claude-flow of July 2025 wrote them.
+FLOW_KEYS = {"preEditHook", "postEditHook", "preCommandHook", "postCommandHook", "sessionEndHook"}
+FLOW_WORDS = ("claude-flow", "ruflo", "hook-handler.cjs")
+
+
+class Hook(namedtuple("Hook", "event matcher timeout_s background", defaults=(None, 5, False))):
+    """An event we answer: of which tools, in how many seconds, whether nobody waits for it."""
+
+    __slots__ = ()
+    event: str
+    matcher: str | None
+    timeout_s: int
+    background: bool
+
+
+# A time is what a slow machine under load needs to start an interpreter, not what we take.
+HOOKS = (
+    Hook("SessionStart", timeout_s=10),
+    Hook("SubagentStart"),
+    Hook("UserPromptSubmit"),
+    Hook("PreToolUse", TOOLS),
+    Hook("PostToolUse", TOOLS),
+    Hook("PostToolUseFailure", TOOLS),
+    Hook("SubagentStop", timeout_s=10),
+    Hook("TaskCreated"),
+    Hook("TaskCompleted"),
+    # The only one whose order and loss do not matter: the others stand in a row.
+    Hook("Notification", background=True),
+    Hook("PreCompact"),
+    Hook("PostCompact", timeout_s=10),
+    Hook("Stop", timeout_s=10),
+    # In a settings file this raises what all hooks of the event together may take, from 1.5 s.
+    Hook("SessionEnd"),
+)
+# Codex ends SessionEnd after 3 s at most, and has no failures, tasks and notifications as events.
+CODEX_HOOKS = (
+    Hook("SessionStart", timeout_s=10),
+    Hook("SubagentStart"),
+    Hook("UserPromptSubmit"),
+    Hook("PreToolUse", CODEX_TOOLS),
+    Hook("PostToolUse", CODEX_TOOLS),
+    Hook("SubagentStop", timeout_s=10),
+    Hook("PreCompact"),
+    Hook("PostCompact", timeout_s=10),
+    Hook("Stop", timeout_s=10),
+    Hook("SessionEnd", timeout_s=3),
+)
+
+
+def group(hook: Hook, *, quiet: bool = False) -> dict[str, Any]:
+    """Return the matcher group of a hook, as it stands in a settings file.
+
+    Args:
+        quiet: Silent where the command is missing: a shell is started for it.
+    """
+    handler: dict[str, Any] = {"type": "command", "command": QUIET if quiet else COMMAND}
+    if not quiet:
+        handler["args"] = ["hook"]
+    handler["timeout"] = hook.timeout_s
+    if hook.background:
+        handler["async"] = True
+    return {**({"matcher": hook.matcher} if hook.matcher else {}), "hooks": [handler]}
+
+
+def codex_group(hook: Hook) -> dict[str, Any]:
+    """Return the matcher group of a hook for Codex, whose commands are lines for a shell."""
+    handler = {"type": "command", "command": f"{COMMAND} hook", "timeout": hook.timeout_s}
+    return {**({"matcher": hook.matcher} if hook.matcher else {}), "hooks": [handler]}
+
+
+def is_written(handler: object) -> bool:
+    """Tell whether a handler is one that we write, whatever its timeout was changed to."""
+    if not isinstance(handler, dict) or handler.get("type") != "command":
+        return False
+    if "args" in handler:
+        return bool(handler.get("command") == COMMAND and handler["args"] == ["hook"])
+    return handler.get("command") in {QUIET, f"{COMMAND} hook"}
+
+
+def handlers(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (event, matcher, handler) of every command; odd shapes are not ours."""
+    events = document.get("hooks")
+    for event, groups in events.items() if isinstance(events, dict) else ():
+        for one in groups if isinstance(groups, list) else ():
+            inner = one.get("hooks") if isinstance(one, dict) else None
+            for handler in inner if isinstance(inner, list) else ():
+                if isinstance(handler, dict) and isinstance(handler.get("command"), str):
+                    yield event, str(one.get("matcher") or "*"), handler
+
+
+def words(handler: dict[str, Any]) -> list[str]:
+    """Return the words of a handler's command, without the variables that are set before it."""
+    if isinstance(handler.get("args"), list):  # run as it is, without a shell
+        return [handler["command"], *map(str, handler["args"])]
+    line = handler["command"]
+    try:
+        found = list(shlex.shlex(line, posix=True, punctuation_chars=";"))
+    except ValueError:
+        found = line.split()
+    while found and _assigns(found[0]):
+        found = found[1:]
+    return found
+
+
+def _assigns(word: str) -> bool:
+    name, equals, _ = word.partition("=")
+    return bool(equals) and name.isidentifier()
+
+
+def is_ours(command: list[str]) -> bool:
+    """Tell whether a command runs swarm-memory, under whatever path or runner."""
+    return any(os.path.basename(word) == COMMAND or word == MODULE for word in command)
+
+
+def is_flow(handler: dict[str, Any]) -> bool:
+    """Tell whether a handler runs hooks of claude-flow or ruflo."""
+    line = " ".join(words(handler))
+    return not is_ours(words(handler)) and any(word in line for word in FLOW_WORDS)
