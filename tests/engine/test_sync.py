@@ -1,14 +1,13 @@
 """The shared sync: what is acknowledged was synced, by whom, and what happens when nobody moves."""
 
 import os
-import time
 
 import pytest
 from syncing import WAIT_S, put, start, wait_until
 
 from swarm_memory.engine import mark as marks
 from swarm_memory.engine import open_engine, sync
-from swarm_memory.engine.mark import ASSIGNED, GATE, LEAD, PUBLISHED, SYNCED, TURN, Mark
+from swarm_memory.engine.mark import ASSIGNED, LEAD, PUBLISHED, SYNCED, Mark
 from swarm_memory.errors import AmbiguousCommitError, EngineUnavailableError, InvalidArgumentError
 
 
@@ -98,32 +97,6 @@ def test_who_waits_for_a_frozen_leader_syncs_for_itself_and_says_nothing(engine,
     after = engine._group.counters()
     assert 1 == len(syncs)
     assert before[SYNCED] == after[SYNCED] < after[PUBLISHED]
-
-
-@pytest.mark.parametrize("places", [(GATE,), (TURN,), (TURN, GATE)])
-def test_a_frozen_process_at_the_gate_holds_nobody_up_for_long(engine, hold, monkeypatch, places):
-    engine.write(put)
-    waits = []
-
-    def wait_for(mark, place, pause_s, deadline, pause_s_max=0.0):
-        waits.append(deadline > time.monotonic())
-        return mark.lock(place)
-
-    monkeypatch.setattr(sync, "_wait_for", wait_for)
-    frozen = hold(*places)
-    patience = []
-    for _ in range(3):
-        waits.clear()
-        engine._group._run_until = 0.0
-        engine.write(put)
-        patience.append(any(waits))
-    # Only the first one waited to see whether it moves.
-    assert [True, False, False] == patience
-    frozen.kill()
-    frozen.wait()
-    engine._group._run_until = 0.0
-    engine.write(put)
-    assert not engine._group._gate_stuck
 
 
 def test_a_mark_that_does_not_hold_is_made_anew_after_a_sync(engine, syncs):

@@ -1,4 +1,4 @@
-"""The mark file: how far commits have come, and three locks, shared by all processes of a store.
+"""The mark file: how far commits have come, and a few locks, shared by all processes of a store.
 
 One real block beside the database holds 8-byte words that are read and written whole, by pread
 and pwrite: a mapped page would kill the process when the disk is full or the file is cut. The
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 SUFFIX = "-mark"
 BLOCK_BYTES = 4096
-TURN, GATE, LEAD, USE = range(BLOCK_BYTES, BLOCK_BYTES + 4)  # where the locks lie
+GATE, LEAD, USE = range(BLOCK_BYTES, BLOCK_BYTES + 3)  # where the locks lie
+SEATS, SEATS_AT, SEATS_LOCKS = 64, 1024, BLOCK_BYTES + 16  # see `seats`
 
 _MAGIC = 0x314B52414D6D7753  # "SwmMARK1"
 _HEADER = struct.Struct("<6Q")  # magic, start, device, inode, epoch, check

@@ -275,7 +275,7 @@ class SqliteEngine:
                     committed = self._commit(group, connection, fn, durable)
                     self._checkpointer.committed(connection)
                 finally:
-                    group.leave()
+                    group.leave(last=durable)
             finally:
                 self._pool.give(connection)
         finally:

@@ -21,20 +21,20 @@ import time
 from contextlib import suppress
 
 from swarm_memory.engine import mark as marks
+from swarm_memory.engine.gate import Gate
 from swarm_memory.engine.mark import (
     ASSIGNED,
-    GATE,
     LEAD,
     NAMED,
     POISONED,
     PUBLISHED,
     SYNCED,
     TOUCHED,
-    TURN,
     Mark,
     datasync,
 )
 from swarm_memory.engine.mounts import between_machines
+from swarm_memory.engine.seats import FOR_SYNC, Seats, pause
 from swarm_memory.errors import (
     AmbiguousCommitError,
     EngineBusyError,
@@ -64,12 +64,9 @@ FAILPOINTS = (
     "synced",
     "before-acknowledge",
 )
-GATE_S = 0.5  # who does not get through the gate by then goes on without it
 LEAD_S = 0.05  # who is not covered by then, or by four times its own last sync, syncs for itself
-RUN_S = 0.001  # for so long a process may go through again before those in line
-GATE_PAUSE_S = 0.00005  # the first in line looks so often,
-TURN_PAUSE_S, TURN_PAUSE_S_MAX = 0.0004, 0.002  # the others less and less often
-LEAD_PAUSE_S = 0.0003
+LEAD_PAUSE_S = 0.0003  # who has no seat looks so often,
+LEAD_LOOK_S = 0.002  # who has one is woken, but a wake may be lost
 
 
 class CommitGroup:
@@ -86,18 +83,21 @@ class CommitGroup:
         self.place = place
         self.direct = mark is None  # every durable commit has to sync for itself
         self.users = 0
-        self._mark = mark
-        self._old_marks: list[Mark] = []
+        self._mark: Mark | None = None
+        self._seats: Seats | None = None
+        self._gate: Gate | None = None
+        self._old: list[Mark | Seats] = []
+        self._use(mark)
         # Reentrant ones know who has them, so that an interrupted thread can tell.
         self._turn: Any = threading.RLock()
         self._inside: int | None = None
         self._leading: Any = threading.RLock()
+        self._in_seat = threading.Lock()  # one thread of those that wait for a sync
         self._syncing = threading.Lock()
         self._log_descriptor: int | None = None
         self._log_place: tuple[int, int] | None = None
         self._failed = False
-        self._run_until = 0.0
-        self._gate_stuck = self._lead_stuck = False
+        self._lead_stuck = False
         self._sync_s = 0.0
 
     # --- one writer at a time ---
@@ -136,8 +136,13 @@ class CommitGroup:
         self._check_place()
         if numbered and self._mark is not None and not self._mark.exists():
             # Others use the new one: what is said in this one nobody hears.
-            self._old_marks.append(self._mark)
-            self._mark = self._mark.again()
+            self._use(self._mark.again())
+
+    def _use(self, mark: Mark | None) -> None:
+        self._old += [each for each in (self._seats, self._mark) if each is not None]
+        if mark is not None:
+            self._mark, self._seats = mark, Seats(mark, self.place)
+            self._gate = Gate(mark, self._seats)
 
     def end(self) -> None:
         """Give the process's turn back."""
@@ -153,31 +158,14 @@ class CommitGroup:
             raise _replaced(self.path, "was replaced by another file")
 
     def enter(self) -> None:
-        """Pass the gate, in turn, or without it if whoever has it does not move on.
+        """Pass the gate, in turn, or without it if whoever has it does not move on."""
+        if self._gate is not None:
+            self._gate.enter()
 
-        The first in line looks often and nobody else tries, so a waiter is soon through and
-        costs little. Within `RUN_S` of its last passage a process need not stand in line.
-        """
-        mark = self._mark
-        if mark is None:
-            return
-        now = time.monotonic()
-        if now < self._run_until and mark.lock(GATE):
-            return
-        # Where a process is frozen at the gate, only the first who came paid for finding out.
-        deadline = now if self._gate_stuck else now + GATE_S
-        try:
-            first = _wait_for(mark, TURN, TURN_PAUSE_S, deadline, TURN_PAUSE_S_MAX)
-            held = (first or self._gate_stuck) and _wait_for(mark, GATE, GATE_PAUSE_S, deadline)
-        finally:
-            mark.unlock(TURN)
-        self._gate_stuck = not (first and held)
-        self._run_until = time.monotonic() + RUN_S
-
-    def leave(self) -> None:
-        """Give the gate back."""
-        if self._mark is not None:
-            self._mark.unlock(GATE)
+    def leave(self, *, last: bool) -> None:
+        """Give the gate back; `last` says that this process will not soon be here again."""
+        if self._gate is not None:
+            self._gate.leave(last=last)
 
     # --- numbers ---
 
@@ -250,24 +238,37 @@ class CommitGroup:
         Raises:
             AmbiguousCommitError: The sync failed: it may or may not survive a power loss.
         """
-        mark = self._mark
-        if mark is None:
+        mark, seats = self._mark, self._seats
+        if mark is None or seats is None:
             return None  # SQLite synced it
         deadline = time.monotonic() + max(LEAD_S, 4 * self._sync_s)
-        while True:
-            counters = mark.read()
-            if counters is None:
-                return self._sync_alone()
-            self._refuse_if_poisoned(counters)
-            # Read twice: between header and counters another file's mark may have begun.
-            if counters[SYNCED] >= number and mark.read() is not None:
-                return None
-            if self._try_to_lead(mark, number):
-                return None
-            if self._lead_stuck or time.monotonic() >= deadline:
-                self._lead_stuck = True
-                return self._sync_alone()  # and say nothing of it: the leader may only be slow
-            time.sleep(LEAD_PAUSE_S)
+        seated = False
+        try:
+            while True:
+                if seated:  # before looking, else who leads might look for those who wait first
+                    seats.wait(FOR_SYNC, number)
+                counters = mark.read()
+                if counters is None:
+                    return self._sync_alone()
+                self._refuse_if_poisoned(counters)
+                # Read twice: between header and counters another file's mark may have begun.
+                if counters[SYNCED] >= number and mark.read() is not None:
+                    return None
+                if self._try_to_lead(mark, number):
+                    return None
+                if self._lead_stuck or time.monotonic() >= deadline:
+                    self._lead_stuck = True
+                    return self._sync_alone()  # and say nothing of it: who leads may only be slow
+                if seated:
+                    seats.sleep(FOR_SYNC, LEAD_LOOK_S)
+                elif seats.seated() and self._in_seat.acquire(blocking=False):
+                    seated = True
+                else:
+                    pause(LEAD_PAUSE_S)
+        finally:
+            if seated:
+                seats.wait(FOR_SYNC, 0)
+                self._in_seat.release()
 
     def flush(self) -> None:
         """Sync whatever has been committed until now, whoever committed it.
@@ -282,9 +283,11 @@ class CommitGroup:
 
     def _try_to_lead(self, mark: Mark, number: int) -> bool:
         """Sync for everybody, unless somebody does; tell whether `number` is durable now."""
+        led = False
         try:
             if not self._leading.acquire(blocking=False) or not mark.lock(LEAD):
                 return False
+            led = True
             self._lead_stuck = False
             self._lead(mark, number)
             return True
@@ -292,6 +295,19 @@ class CommitGroup:
             if self._leading._is_owned():
                 mark.unlock(LEAD)
                 self._leading.release()
+            if led:
+                self._wake_covered(mark)
+
+    def _wake_covered(self, mark: Mark) -> None:
+        """Wake whoever leads next, and all whose commits are durable."""
+        seats = self._seats
+        line = [] if seats is None else seats.waiting(FOR_SYNC)
+        counters = mark.read() if line else None
+        if seats is None or counters is None:
+            return
+        synced = counters[SYNCED]
+        seats.wake(FOR_SYNC, [seat for number, seat in line if number > synced], first=True)
+        seats.wake(FOR_SYNC, [seat for number, seat in line if number <= synced])
 
     def _lead(self, mark: Mark, number: int) -> None:
         reached("lead-held")
@@ -416,9 +432,9 @@ class CommitGroup:
 
     def close(self) -> None:
         """Close what is open; only when nobody uses it."""
-        for mark in [self._mark, *self._old_marks]:
-            if mark is not None:
-                mark.close()
+        for each in [self._seats, self._mark, *self._old]:
+            if each is not None:
+                each.close()
         if self._log_descriptor is not None:
             os.close(self._log_descriptor)
 
@@ -499,18 +515,6 @@ def _unwritten(path: str, error: OSError) -> SwarmMemoryError:
     if error.errno == errno.ENOSPC:
         return StorageFullError(what)
     return EngineUnavailableError(what, hint="check the disk, and how many files may be open")
-
-
-def _wait_for(
-    mark: Mark, place: int, pause_s: float, deadline: float, pause_s_max: float = 0.0
-) -> bool:
-    while not mark.lock(place):
-        if time.monotonic() >= deadline:
-            return False
-        # The clock's last digits are jitter enough, and cost no import.
-        time.sleep(pause_s * (0.5 + time.perf_counter_ns() % 1024 / 1024))
-        pause_s = max(pause_s, min(1.5 * pause_s, pause_s_max))
-    return True
 
 
 def protocol(path: str) -> str:

@@ -1,0 +1,81 @@
+"""The gate in front of the transaction: who writes next, in the order in which they came.
+
+SQLite's own lock is what keeps writers apart; it lets whoever comes by at the right moment in, so
+the unlucky wait for seconds. The gate is for speed and fairness, and nothing hangs on it: who does
+not get through goes on without it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from swarm_memory.engine.mark import GATE
+from swarm_memory.engine.seats import FOR_GATE, pause
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.engine.mark import Mark
+    from swarm_memory.engine.seats import Seats
+
+GATE_S = 0.5  # who does not get through the gate by then goes on without it
+# For so long a process that writes on and on goes through before those in line: each hand-over
+# makes the next one read anew what the last one wrote.
+RUN_S = 0.003
+ON_AND_ON_S = 0.0005  # that is one who comes back within this time
+PAUSE_S, PAUSE_S_MAX = 0.0002, 0.002  # who has no seat looks so often, and less and less,
+LOOK_S = 0.006  # who has one is woken, but a wake may be lost
+
+
+class Gate:
+    """The gate of one mark, for one thread of this process at a time."""
+
+    def __init__(self, mark: Mark, seats: Seats) -> None:
+        self._mark = mark
+        self._seats = seats
+        self._run_until = self._left = 0.0
+        self._on_and_on = False
+        self.stuck = False  # the last one who waited did so in vain
+
+    def enter(self) -> None:
+        """Pass in turn, or after `GATE_S` without having the gate."""
+        now = time.monotonic()
+        self._on_and_on = now - self._left < ON_AND_ON_S
+        if now < self._run_until and self._mark.lock(GATE):
+            return
+        held = not self._seats.waiting(FOR_GATE) and self._mark.lock(GATE)
+        # Where a process is frozen at the gate, only the first who came pays for finding out.
+        self.stuck = not (held or self._stand_in_line(0.0 if self.stuck else GATE_S))
+        self._run_until = time.monotonic() + RUN_S
+
+    def _stand_in_line(self, limit_s: float) -> bool:
+        seats = self._seats
+        since_ns = time.monotonic_ns()
+        deadline = time.monotonic() + limit_s
+        seated = seats.seated()
+        pause_s = PAUSE_S
+        try:
+            while True:
+                if seated:  # before trying, else who leaves might look for those in line first
+                    seats.wait(FOR_GATE, since_ns)
+                if self._mark.lock(GATE):
+                    return True
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    return False
+                if seated:
+                    seats.sleep(FOR_GATE, min(left_s, LOOK_S))
+                else:
+                    pause(min(left_s, pause_s))
+                    pause_s = min(1.5 * pause_s, PAUSE_S_MAX)
+        finally:
+            if seated:
+                seats.wait(FOR_GATE, 0)
+
+    def leave(self, *, last: bool) -> None:
+        """Give it back, and wake who waits longest unless this process is about to come back."""
+        self._mark.unlock(GATE)
+        self._left = time.monotonic()
+        if last or not self._on_and_on or self._left >= self._run_until:
+            self._run_until = 0.0
+            line = [seat for _, seat in self._seats.waiting(FOR_GATE)]
+            self._seats.wake(FOR_GATE, line, first=True)
