@@ -13,10 +13,11 @@ from collections import namedtuple
 from functools import partial
 
 from swarm_memory import codec
-from swarm_memory.backup.tables import EMPTY, EVENTS, OTHERS, RECORD_COLUMNS, VERSION_COLUMNS
+from swarm_memory.backup.tables import EMPTY, EVENTS, RECORD_COLUMNS, VERSION_COLUMNS
 from swarm_memory.backup.writing import load_dictionary
 from swarm_memory.codec import Compressor
 from swarm_memory.errors import CorruptValueError
+from swarm_memory.forgetting.tables import ERASE, RUN_COLUMNS, SEAT_COLUMNS, TABLES
 from swarm_memory.forgetting.target import FORGET, blank
 from swarm_memory.paging import Pager
 from swarm_memory.rows import meaning
@@ -36,22 +37,6 @@ BATCH = 200  # keys or rows that one transaction removes
 _ID = 10  # the column of a version's row that its id stands in
 PENDING = "forget/dictionaries"
 _BEFORE_ALL = -1
-# How a row of each table is removed; records, history, events, runs and seats have ways of their
-# own, and `arms` is counted anew.
-ERASE = {
-    "ops": "forget_op",
-    "choices": "forget_choice",
-    "outcomes": "forget_outcome",
-    "conflicts": "forget_conflict",
-    "messages": "message_drop",
-    "message_cursors": "forget_cursor",
-    "facts": "forget_fact",
-    "session_agents": "forget_session_agent",
-    "sessions": "forget_session",
-}
-_RUN_COLUMNS = ("swarm", "queue", "first", "receipt", "consumer", "session", "reason")
-_SEAT_COLUMNS = ("swarm", "name", "ticket", "owner", "session", "party", "reason", "pattern")
-OWN_WAY = {"records", "history", "events", "message_runs", "seats", "arms", "dictionaries"}
 
 
 class Found(namedtuple("Found", "keys orphans events rows runs seats damaged counts")):
@@ -118,16 +103,15 @@ def find(tx: Tx, target: Target, bytes_max: int) -> Found:
             not owned and target.concerns("events", event)
         ):
             found.events.append(event | {"whole": owned})
-    for table in OTHERS:
-        if table.name in ERASE:
-            for row in pages(tx, table.page, table.place, table.columns):
-                if target.concerns(table.name, row):
-                    found.rows.append((table.name, row))
-                    _count(found.counts, table.name)
-    for row in pages(tx, "forget_run_pages", 3, _RUN_COLUMNS):
+    for table in TABLES:
+        for row in pages(tx, table.page, table.place, table.columns):
+            if target.concerns(table.name, row):
+                found.rows.append((table.name, row))
+                _count(found.counts, table.name)
+    for row in pages(tx, "forget_run_pages", 3, RUN_COLUMNS):
         if target.concerns("message_runs", row):
             found.runs.append(row)
-    for row in pages(tx, "forget_seat_pages", 3, _SEAT_COLUMNS):
+    for row in pages(tx, "forget_seat_pages", 3, SEAT_COLUMNS):
         if target.concerns("seats", row):
             found.seats.append(row)
             _count(found.counts, "leases")
@@ -172,6 +156,9 @@ def pages(
     tx: Tx, statement: str, place: int, columns: tuple[str, ...] | list[str]
 ) -> Iterator[Named]:
     """Yield all rows of a table as dictionaries, read in pages."""
+    if place == 0:
+        yield from (dict(zip(columns, row, strict=True)) for row in tx.all(statement))
+        return
     pager = Pager()
     names = ("after_a", "after_b", "after_c")[:place]
     first: tuple[Json, ...] = EMPTY if place > 1 else (_BEFORE_ALL,)
@@ -239,6 +226,8 @@ def _erase_keys(
     tx.run("forget_conflicts_of_keys", keys=gone)
     tx.run("forget_events_of_versions", versions=emptied)
     tx.run("forget_conflicts_of_versions", versions=emptied)
+    tx.run("forget_injections_of_keys", keys=gone)
+    tx.run("forget_handles_of_keys", keys=gone)
     tx.run("forget_usage")
 
 

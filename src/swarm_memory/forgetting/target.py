@@ -29,7 +29,7 @@ FORGET = "forget"  # stands where a name was, and is the op and the key of an ev
 TEXT_BYTES_MIN, TEXT_BYTES_MAX = 4, 65_536
 SESSION_PREFIX = "session-"
 # What stands in these columns is the store's own words, and nobody's.
-_STRUCTURE = {"swarm", "op", "state", "kind", "category", "scope", "outcome", "log"}
+_STRUCTURE = {"swarm", "op", "state", "kind", "category", "scope", "outcome", "log", "event"}
 _CURSOR = "cursor/"
 _WHO = ("author", "agent", "sender", "consumer", "owner")
 _SESSIONS = ("session", "session_id")
@@ -136,7 +136,8 @@ class Target:
             whole = agent_name(short, agent_type=row["agent_type"], agent_id=row["agent_id"])
             # A teammate's name stands before the colon instead of the type, and is not kept.
             return self.name.partition(":")[2] == whole.partition(":")[2]
-        return "key" in row and self.owns_key(row["swarm"], row["key"])
+        key = row.get("key", row.get("item"))
+        return isinstance(key, str) and self.owns_key(row["swarm"], key)
 
     def _is_result(self, result: Json) -> bool:
         if not isinstance(result, dict):

@@ -95,6 +95,7 @@ class Door:
         environment = os.environ
         self.url = url
         self.swarm = swarm or environment.get("SWARM_MEMORY_SWARM") or DEFAULT_SWARM
+        self.named_agent = agent  # by an option, and not by the environment
         self.agent = agent or environment.get("SWARM_MEMORY_AGENT") or DEFAULT_AGENT
         self.session = environment.get("SWARM_MEMORY_SESSION") or None
         self.as_json = as_json

@@ -141,3 +141,45 @@ UPDATE history SET value = :value WHERE id = :id AND value = :before
 -- forget_dictionaries --
 -- Remove the dictionaries before the newest, which nothing is packed with any more.
 DELETE FROM dictionaries WHERE swarm = :swarm AND number < :number
+
+-- forget_edit_pages --
+-- Who changes files at this moment; they are few.
+SELECT swarm, path, worktree, session_id, agent_id, branch, agent, tool FROM edits
+
+-- forget_edit --
+-- Forget that somebody changes a file.
+DELETE FROM edits
+WHERE swarm = :swarm AND path = :path AND worktree = :worktree AND session_id = :session_id
+    AND agent_id = :agent_id
+
+-- forget_injection_pages --
+-- What agents were shown.
+SELECT id, swarm, session_id, agent_id, agent, kind, item, event FROM injections
+WHERE id > :after_a
+ORDER BY id
+LIMIT :limit
+
+-- forget_injection --
+-- Forget that an agent was shown something.
+DELETE FROM injections WHERE id = :id
+
+-- forget_injections_of_keys --
+-- Nobody was shown what is dropped.
+DELETE FROM injections
+WHERE (swarm, item) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:keys))
+
+-- forget_handle_pages --
+-- The numbers that items are shown by.
+SELECT swarm, number, kind, item FROM handles
+WHERE (swarm, number) > (:after_a, :after_b)
+ORDER BY swarm, number
+LIMIT :limit
+
+-- forget_handle --
+-- The number stays, so that it never means anything else; what it meant goes.
+UPDATE handles SET kind = 'forget', item = number WHERE swarm = :swarm AND number = :number
+
+-- forget_handles_of_keys --
+-- The same for the keys that are dropped.
+UPDATE handles SET kind = 'forget', item = number
+WHERE (swarm, item) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:keys))
