@@ -17,32 +17,22 @@ by `search`, and shown from `ranking.MIN_SCORE` on.
 
 from __future__ import annotations
 
-from swarm_memory.injections import (
-    CONFLICT,
-    MAIN,
-    MARK,
-    MEMORY,
-    NUMBERED,
-    OUTCOME,
-    Audience,
-    Injections,
-    Shown,
-)
-from swarm_memory.wording import plain, tokens
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from swarm_memory.engine import Engine, Row, Tx
+    from swarm_memory.injections import Audience, Injections
     from swarm_memory.model import Json
     from swarm_memory.sources import Item, Sources
     from swarm_memory.swarm import Swarm
 
+    Sections = Sequence[tuple[int, Sequence[Item]]]  # with what each may have of the budget
+
 # In tokens: what one event may show, what of it may be messages, and what one line may be.
 SESSION_TOKENS, SUBAGENT_TOKENS, PROMPT_TOKENS, TOOL_TOKENS = 500, 250, 200, 60
 MESSAGES_TOKENS, AGENTS_TOKENS, CONFLICTS_TOKENS, OUTCOMES_TOKENS = 100, 120, 60, 80
-LINE_TOKENS = 90
+LINE_TOKENS, LINE_TOKENS_MIN = 90, 20
 START, PROMPT, SUBAGENT, TOOL = "SessionStart", "UserPromptSubmit", "SubagentStart", "PreToolUse"
 SOURCES = ("startup", "resume", "clear", "compact", "fork")
 COMPACT = f"{START}:compact"
@@ -51,9 +41,7 @@ RENEWED_MS = 10_000  # so long after it was renewed, being told again that it wa
 TOPICS = 20  # memories that a session's agent was shown for its prompts
 TRUNKS = frozenset({"main", "master", "trunk", "develop", "development", "head"})
 PATHS_MAX = 20  # of one use of a tool
-HEADING = (
-    f"swarm-memory, noted by agents of this project, quoted (swarm-memory get {MARK}N: whole):"
-)
+HEADING = "swarm-memory, noted by agents of this project, quoted (swarm-memory get %N: whole):"
 
 
 class Briefing:
@@ -63,12 +51,20 @@ class Briefing:
     for the session's own agent. Answers are texts to be put into its context, '' for nothing.
     """
 
-    __slots__ = ("_engine", "_swarm", "log")
+    __slots__ = ("_engine", "_swarm")
 
     def __init__(self, swarm: Swarm, engine: Engine) -> None:
         self._swarm = swarm
         self._engine = engine
-        self.log = Injections(engine, swarm.context)
+
+    # What follows is imported by what has something to say: most hooks have not.
+
+    @property
+    def log(self) -> Injections:
+        """What agents were shown."""
+        from swarm_memory.injections import Injections
+
+        return Injections(self._engine, self._swarm.context)
 
     @property
     def _sources(self) -> Sources:
@@ -89,7 +85,7 @@ class Briefing:
     ) -> str:
         """Return what the agent of a session that begins is told, at most 500 tokens.
 
-        Unread messages, who else is active, open conflicts, then memories and recent outcomes.
+        Unread messages, who else is active, open conflicts, recent outcomes, then memories.
 
         Args:
             source: Why it begins: startup, resume, clear, compact or fork. After clear and
@@ -97,19 +93,12 @@ class Briefing:
             branch: What it works on; memories that answer its words come first.
             worktree: Where it works; shown of others, not used yet for this one.
         """
-        to = Audience(session_id, MAIN, agent)
+        to = _to(session_id, None, agent)
         event = f"{START}:{source if source in SOURCES else 'other'}"
         renewed = source in RENEWED
         if renewed:
             self.log.compacted(to, event, self._engine.now_ms - RENEWED_MS)
-        answers = self._sources.answers(_words_of(branch))
-        sections = (
-            (MESSAGES_TOKENS, self._sources.messages(agent)),
-            (AGENTS_TOKENS, self._sources.others(session_id)),
-            (CONFLICTS_TOKENS, self._sources.conflicts()),
-            (SESSION_TOKENS - OUTCOMES_TOKENS, self._sources.memories(to, answers, renewed)),
-            (SESSION_TOKENS, self._sources.outcomes()),
-        )
+        sections = self._beginning(to, branch, renewed=renewed)
         return self._tell(to, event, SESSION_TOKENS, sections)
 
     def subagent(self, session_id: str, agent: str, *, agent_id: str, agent_type: str) -> str:
@@ -117,7 +106,7 @@ class Briefing:
 
         First what its session's agent was shown for its prompts, and what answers its type.
         """
-        to = Audience(session_id, agent_id, agent)
+        to = _to(session_id, agent_id, agent)
         answers = self._sources.answers(_words_of(agent_type))
         topics = self.log.topics(session_id, PROMPT, TOPICS)
         for key, score in topics.items():
@@ -132,12 +121,8 @@ class Briefing:
         self, session_id: str, agent: str, prompt: str, *, agent_id: str | None = None
     ) -> str:
         """Return the memories that answer a prompt, and unread messages, at most 200 tokens."""
-        to = Audience(session_id, agent_id or MAIN, agent)
-        sections = (
-            (MESSAGES_TOKENS, self._sources.messages(agent)),
-            (PROMPT_TOKENS, self._sources.hits(to, prompt)),
-        )
-        return self._tell(to, PROMPT, PROMPT_TOKENS, sections)
+        to = _to(session_id, agent_id, agent)
+        return self._tell(to, PROMPT, PROMPT_TOKENS, self._answering(to, prompt))
 
     def tool(
         self,
@@ -172,12 +157,26 @@ class Briefing:
         ]
         if not found:
             return ""
-        to = Audience(session_id, agent_id or MAIN, agent)
+        from swarm_memory.wording import plain
+
+        to = _to(session_id, agent_id, agent)
         items = [self._sources.edit(editor) for editor in found]
         told = self._tell(to, f"{TOOL}:{plain(tool)}", TOOL_TOKENS, ((TOOL_TOKENS, items),), "")
         if told or how != "deny":
             return told
         return items[0].line("", TOOL_TOKENS)
+
+    def preview(self, agent: str, *, prompt: str | None = None, branch: str | None = None) -> str:
+        """Return what a new session would be told, or what would answer a prompt in it.
+
+        For people: nothing counts as shown by it, only numbers are given.
+        """
+        nobody = _to("", None, agent)
+        if prompt is None:
+            sections = self._beginning(nobody, branch, renewed=True)
+            return self._tell(nobody, START, SESSION_TOKENS, sections, logged=False)
+        sections = self._answering(nobody, prompt)
+        return self._tell(nobody, PROMPT, PROMPT_TOKENS, sections, logged=False)
 
     def compacted(self, session_id: str, agent_id: str | None = None) -> None:
         """Count what an agent was shown as gone from its context, so that it may come again.
@@ -185,12 +184,25 @@ class Briefing:
         What a session shows because of the compaction itself stays, in whatever order the hooks
         of one compaction come.
         """
-        to = Audience(session_id, agent_id or MAIN, "")
+        to = _to(session_id, agent_id, "")
         self.log.compacted(to, COMPACT, self._engine.now_ms - RENEWED_MS)
 
     def cited(self, session_id: str, text: str) -> None:
         """Note in the log which of the items that a session was shown a message names."""
         self.log.cited(session_id, text)
+
+    def key_of(self, text: str) -> str | None:
+        """Return the key that is meant: `text`, or what a number stands for; None for no memory.
+
+        Raises:
+            InvalidArgumentError, NotFoundError: As in `named`.
+        """
+        if not text.startswith("%"):
+            return text
+        from swarm_memory.injections import MEMORY
+
+        kind, item = self.log.named(text)
+        return item if kind == MEMORY else None
 
     def named(self, text: str) -> dict[str, Json]:
         """Return what a number such as `%12` stands for, as every door shows it.
@@ -200,6 +212,7 @@ class Briefing:
             NotFoundError: It stands for nothing, or what it stood for is gone.
         """
         from swarm_memory.errors import NotFoundError
+        from swarm_memory.injections import CONFLICT, MEMORY, OUTCOME
 
         kind, item = self.log.named(text)
         where = {"swarm": self._swarm.context.swarm, "item": item}
@@ -218,20 +231,40 @@ class Briefing:
 
     # --- telling ---
 
+    def _beginning(self, to: Audience, branch: str | None, *, renewed: bool) -> Sections:
+        answers = self._sources.answers(_words_of(branch))
+        return (
+            (MESSAGES_TOKENS, self._sources.messages(to.agent)),
+            (AGENTS_TOKENS, self._sources.others(to.session_id)),
+            (CONFLICTS_TOKENS, self._sources.conflicts()),
+            (OUTCOMES_TOKENS, self._sources.outcomes()),
+            (SESSION_TOKENS, self._sources.memories(to, answers, renewed)),
+        )
+
+    def _answering(self, to: Audience, prompt: str) -> Sections:
+        return (
+            (MESSAGES_TOKENS, self._sources.messages(to.agent)),
+            (PROMPT_TOKENS, self._sources.hits(to, prompt)),
+        )
+
     def _tell(
         self,
         to: Audience,
         event: str,
         budget: int,
-        sections: Iterable[tuple[int, Sequence[Item]]],
+        sections: Sections,
         heading: str = HEADING,
+        *,
+        logged: bool = True,
     ) -> str:
         """Return the lines of what the context does not hold, within the budget, and log them.
 
-        Each section has a part of the budget: that of a section begins where the lines before it
-        end.
+        Each section may have a part of the budget, and what the sections before it left of that.
         """
-        known = self.log.present(to)
+        from swarm_memory.injections import MARK, NUMBERED, Shown
+        from swarm_memory.wording import tokens
+
+        known = self.log.present(to) if logged else set()
         new = [
             (part, [i for i in items if (i.kind, i.item, i.version) not in known])
             for part, items in sections
@@ -245,6 +278,8 @@ class Briefing:
             for part, items in new:
                 floor = max(0, left - part)
                 for item in items:
+                    if left - floor < LINE_TOKENS_MIN:
+                        break
                     number = log.number(item.kind, item.item) if item.kind in NUMBERED else None
                     mark = "" if number is None else f"{MARK}{number} "
                     line = item.line(mark, min(left - floor, LINE_TOKENS) - 1)
@@ -252,13 +287,19 @@ class Briefing:
                     if not line or cost > left - floor:
                         continue
                     shown = Shown(item.kind, item.item, item.version, event, item.score, cost)
-                    if log.add(tx, to, shown, number):
+                    if not logged or log.add(tx, to, shown, number):
                         lines.append(line)
                         left -= cost
             return lines
 
         lines = self._engine.write(write, durability="relaxed")
         return "\n".join([heading, *lines] if heading and lines else lines)
+
+
+def _to(session_id: str, agent_id: str | None, agent: str) -> Audience:
+    from swarm_memory.injections import MAIN, Audience
+
+    return Audience(session_id, agent_id or MAIN, agent)
 
 
 def _words_of(name: str | None) -> str:
@@ -271,6 +312,7 @@ def _words_of(name: str | None) -> str:
 def _fields(kind: str, row: Row) -> dict[str, Json]:
     """Return an outcome or a message as it is shown by its number."""
     from swarm_memory import codec
+    from swarm_memory.injections import OUTCOME
 
     if kind == OUTCOME:
         names = ["outcome_id", "task_type", "agents", "success", "duration_s", "strategy"]

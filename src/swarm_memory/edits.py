@@ -5,8 +5,8 @@ ends, or nothing came for `edit_idle_s`. This is what happened and no lock: it r
 waits for nobody, and recording it is one statement. Leases on paths (`leases`) are rights that
 somebody asked for; who holds one on the path is told of beside the editors.
 
-A file is the same if its absolute path is. The same path below another worktree is another file
-that will meet this one in a merge. Links are not followed, and case counts.
+A file is its path below its worktree. The same path in another worktree is another file, which
+will meet this one in a merge. Links are not followed, and case counts.
 
 All writes are relaxed: power loss ends the agents, too.
 """
@@ -101,7 +101,7 @@ class Edits:
         Args:
             paths: Absolute, or as seen from `worktree`; any file, also one outside of it.
             agent_id: Which subagent of the session; None for its own agent.
-            worktree: The checkout that the agent works in, an absolute path.
+            worktree: The checkout that the files are in, an absolute path.
             tool: What it was changed with, to be shown to others.
         """
         said: dict[str, str | int | None] = {
@@ -132,14 +132,13 @@ class Edits:
         rows = self._db.all(
             "edit_others",
             **self._who(session_id, agent_id),
-            file=place["file"],
-            path=place["path"],
+            **place,
             now_ms=self._db.now_ms,
             **self._clock(),
         )
         if not rows:
             return []
-        found = [e for row in rows if (e := self._judged(row, place)) is not None]
+        found = [e for e in map(_editor, rows) if e.how != RESERVED or _covers(e, place["path"])]
         mine = [e for e in found if e.session_id == session_id and e.how != RESERVED]
         if mine:
             family = self._family(session_id, agent_id or MAIN, mine)
@@ -150,7 +149,7 @@ class Edits:
     def list(self, *, limit: int = LIST_LIMIT) -> builtins.list[Editor]:
         """Return who is changing what, the last change first."""
         rows = self._db.all("edit_list", swarm=self._context.swarm, limit=limit, **self._clock())
-        return [_editor(SAME, row) for row in rows]
+        return [_editor(row) for row in rows]
 
     # --- ending ---
 
@@ -183,16 +182,6 @@ class Edits:
 
     # --- judging ---
 
-    def _judged(self, row: Row, place: dict[str, str]) -> Editor | None:
-        """Return how a row is in the way of a file, None if it is not."""
-        file, pattern = row[0], row[1]
-        if file is not None:
-            return _editor(SAME if file == place["file"] else MERGE, row)
-        if not place["path"] or not _covers(pattern, place["path"]):
-            return None
-        owner = row[6].removesuffix(f"/{row[4]}") if row[4] else row[6]
-        return _editor(RESERVED, row)._replace(agent=owner)
-
     def _family(self, session_id: str, agent_id: str, others: builtins.list[Editor]) -> set[str]:
         """Return which of `others`, of one session, started an agent or were started by it."""
         if agent_id == MAIN:
@@ -220,46 +209,39 @@ class Edits:
         return self._db.write(fn, durability="relaxed")
 
 
-def _editor(how: str, row: Row) -> Editor:
-    _, path, worktree, branch, session_id, agent_id, agent, *rest = row
-    return Editor(how, agent, session_id, agent_id, path, worktree, branch, *rest)
+def _editor(row: Row) -> Editor:
+    editor = Editor._make(row)
+    if editor.how != RESERVED or not editor.session_id:
+        return editor
+    return editor._replace(agent=editor.agent.removesuffix(f"/{editor.session_id}"))
 
 
-def _covers(patterns: str, path: str) -> bool:
+def _covers(reserved: Editor, path: str) -> bool:
     """Tell whether a lease, on one pattern a line, is on a path."""
     try:
         mine = literal(path)
     except InvalidArgumentError:
         return False  # no pattern can name it, so nobody can have reserved it
-    return any(overlap(mine, pattern) for pattern in patterns.split("\n"))
+    return any(overlap(mine, pattern) for pattern in reserved.path.split("\n"))
 
 
 def _place(path: str, worktree: str) -> dict[str, str]:
-    """Return which file is meant: its absolute path, and the one below its worktree.
-
-    A file outside of the worktree has only the former, under which nobody else's merges with it.
-    """
-    folder, path = _folder(worktree), _text(path)
+    """Return which file is meant: its path below its worktree, or an absolute one below none."""
+    folder, path = _folder(worktree), _plain(path)
     try:
-        inside = below(path, root=folder, folder=folder)
+        return {"path": below(path, root=folder, folder=folder), "worktree": folder}
     except InvalidArgumentError:
-        file = path.replace("\\", "/") if "\\" in folder or path[1:2] == ":" else path
-        parts: builtins.list[str] = []
-        for part in file.split("/"):
-            if part == "..":
-                parts = parts[:-1]
-            elif part not in ("", "."):
-                parts.append(part)
-        file = "/" + "/".join(parts)
-        return {"file": file, "path": file, "worktree": folder}
-    return {"file": f"{folder.rstrip('/')}/{inside}", "path": inside, "worktree": folder}
+        return {"path": path, "worktree": ""}
 
 
 def _folder(worktree: str) -> str:
-    folder = _text(worktree)
-    if folder[1:2] == ":" and folder[:1].isalpha():
-        folder = folder.replace("\\", "/")
-    return folder.rstrip("/") or "/"
+    return _plain(worktree).rstrip("/") or "/"
+
+
+def _plain(path: str) -> str:
+    """Return a path with slashes only, also where a system writes it otherwise."""
+    path = _text(path)
+    return path.replace("\\", "/") if path[1:2] == ":" and path[:1].isalpha() else path
 
 
 def _text(text: str) -> str:

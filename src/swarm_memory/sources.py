@@ -32,9 +32,13 @@ if TYPE_CHECKING:
 QUOTE_TOKENS_MIN = 12  # of a quotation: less says nothing
 EVENTS_MAX = 20_000  # of the change log's end, where memories are looked for
 CANDIDATES, ANSWERS = 200, 20
+VALUE_BYTES_MAX = 65_536  # as it is stored: what is longer says nothing in a line
 CATCH_UP_ROWS, CATCH_UP_S = 1000, 0.25  # of the search index: an agent waits for its hook
 TERMS_MIN = 2  # of a prompt: one word, such as "continue", asks for nothing
 ACTIVE_MS, ACTIVE_MAX, FILES_MAX = 1_800_000, 4, 3
+# Our own MCP server beside a session that hooks tell of: not another agent.
+SHADOW = {"via": "mcp", "client": "claude-code"}
+SUBJECT = "swarm-memory: "
 OUTCOME_MS, OUTCOMES_MAX = 7 * 86_400_000, 3
 CONFLICTS_MAX, MESSAGES_MAX = 3, 20
 
@@ -111,7 +115,9 @@ class Sources:
 
         context = self._swarm.context
         where = {"swarm": context.swarm, "now_ms": self._engine.now_ms}
-        rows = self._engine.all("memory_changed", **where, events=EVENTS_MAX, limit=CANDIDATES)
+        rows = self._engine.all(
+            "memory_changed", **where, events=EVENTS_MAX, limit=CANDIDATES, bytes=VALUE_BYTES_MAX
+        )
         records = []
         for row in rows:
             try:
@@ -173,18 +179,18 @@ class Sources:
         for editor in self._swarm.edits.list():
             editing.setdefault(editor.session_id, []).append(editor.path)
         return [
-            self._active(life.shown(now), editing.get(life.session_id, []), now.wall_ms)
-            for life in active[:ACTIVE_MAX]
-        ]
+            self._active(other, editing.get(other.session_id, []), now.wall_ms)
+            for other in (life.shown(now) for life in active)
+            if not SHADOW.items() <= other.about.items()
+        ][:ACTIVE_MAX]
 
     def _active(self, other: Json, files: list[str], now_ms: int) -> Item:
-        branch, agent = other.about.get("branch"), plain(other.agent)
-        if f"@{other.short}" not in other.agent:
-            agent = f"{agent} (session {other.short})"
-        parts = [f"active: {agent}, seen {age(now_ms - other.touched_ms)} ago"]
+        branch = other.about.get("branch")
+        who = other.agent if "@" in other.agent else f"{other.agent}@{other.short}"
+        parts = [f"active: {plain(who)} for {age(now_ms - other.began_ms)}"]
         parts += [f"on branch {plain(branch)}"] if isinstance(branch, str) and branch else []
         if files:
-            named = ", ".join(plain(path, 40) for path in files[:FILES_MAX])
+            named = ", ".join(plain(path, 20) for path in files[:FILES_MAX])
             more = f" and {len(files) - FILES_MAX} more" if len(files) > FILES_MAX else ""
             parts.append(f"changing {named}{more}")
 
@@ -226,26 +232,26 @@ class Sources:
         return items
 
     def edit(self, editor: Editor) -> Item:
+        """Return that somebody changes a file, will meet it in a merge, or has reserved it."""
         now_ms = self._engine.now_ms
-        who, since = plain(editor.agent, 45), age(now_ms - editor.since_ms)
-        if editor.how == "reserved":
-            parts = [f"swarm-memory: {plain(editor.path, 40)} is reserved by {who}, for {since}"]
-            if editor.branch:
-                parts.append(f"reason {quoted(editor.branch, QUOTE_TOKENS_MIN)}")
+        often = f"{editor.edits} edit{'s' if editor.edits > 1 else ''}"
+        last = f"{often}, last {age(now_ms - editor.at_ms)} ago"
+        since = age(now_ms - editor.since_ms)
+        branch = [f"branch {plain(editor.branch, 12)}"] if editor.branch else []
+        with_ = [f"with {plain(editor.tool, 8)}"] if editor.tool else []
+        if editor.how == "merge":
+            file, who, where = (plain(n, 9) for n in (editor.path, editor.agent, editor.worktree))
+            parts = [f"{SUBJECT}{file} is being changed in worktree {where} by {who}"]
+            parts += [*branch, last, *with_]
         else:
-            parts = [
-                f"swarm-memory: {plain(editor.path, 40)} is being changed by {who}, for {since}"
-            ]
-            if editor.how == "merge":
-                file = plain(editor.path, 40)
-                parts = [
-                    f"swarm-memory: {file} is also being changed in worktree"
-                    f" {plain(editor.worktree, 30)} by {who}"
-                ]
-            parts += [f"branch {plain(editor.branch, 30)}"] if editor.branch else []
-            often = f"{editor.edits} edit{'s' if editor.edits > 1 else ''}"
-            parts.append(f"{often}, last {age(now_ms - editor.at_ms)} ago")
-            parts += [f"with {plain(editor.tool, 20)}"] if editor.tool else []
+            file, who = plain(editor.path, 15), plain(editor.agent, 15)
+            if editor.how == "same":
+                parts = [f"{SUBJECT}{file} is being changed by {who} for {since}"]
+                parts += [*branch, last, *with_]
+            else:
+                parts = [f"{SUBJECT}{file} is reserved by {who} for {since}"]
+                why = quoted(editor.branch or "", QUOTE_TOKENS_MIN)
+                parts += [f"reason {why}"] if why else []
 
         def line(mark: str, room: int) -> str:
             return _joined(parts, room)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from swarm_memory.model import Json
 
 QUOTE_CHARS_MAX = 2000  # of one value that are looked at
-NAME_CHARS_MAX = 60
+NAME_CHARS_MAX, NAME_TOKENS = 200, 24  # of a name
 CUT = "…"
+_MARK_TENTHS = 30  # what the mark costs
 _AGES = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _PIECE = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|\s+|[!-~]|[^\x00-\x7f]|.", re.DOTALL)
 # What looks random is cut into more tokens than a word is.
@@ -61,7 +62,7 @@ def tokens(text: str) -> int:
 def cut(text: str, tokens_max: int) -> str:
     """Return a text of at most so many tokens, with a mark where it was cut."""
     left = 10 * tokens_max
-    room = left - 30  # for the mark
+    room = left - _MARK_TENTHS
     end = 0
     for piece in _PIECE.finditer(text):
         left -= _cost(piece[0])
@@ -91,14 +92,22 @@ def _cost(piece: str) -> int:
     return next(tenths for start, tenths in _TENTHS if first >= chr(start))
 
 
-def plain(text: str, chars_max: int = NAME_CHARS_MAX) -> str:
-    """Return a name as it may stand in a sentence; in quotes unless it could be nothing else.
+def plain(text: str, tokens_max: int = NAME_TOKENS) -> str:
+    """Return a name of at most so many tokens as it may stand in a sentence.
 
-    Of a longer one the end is kept, which tells a path or an agent apart.
+    It is in quotes, for two tokens more, unless it could be nothing else.
+
+    Of a longer one the end is kept, which tells paths and agents apart.
     """
-    clean = _neutral(text[-4 * chars_max :])
-    if len(clean) > chars_max:
-        clean = CUT + clean[1 - chars_max :]
+    clean = _neutral(text[-NAME_CHARS_MAX:])
+    left, start = 10 * tokens_max - _MARK_TENTHS, len(clean)
+    if len(text) > NAME_CHARS_MAX or tokens(clean) > tokens_max:
+        for piece in reversed(_PIECE.findall(clean)):
+            left -= _cost(piece)
+            if left < 0:
+                break
+            start -= len(piece)
+        clean = CUT + clean[start:]
     return clean if _NAME.fullmatch(clean) else f'"{clean}"'
 
 
@@ -133,8 +142,16 @@ def said(value: Json) -> str:
             if isinstance(inner, str) and inner.strip():
                 return inner
             if inner and isinstance(inner, (dict, list)):
-                return "; ".join(_flat(inner, ""))
-    return "; ".join(_flat(value, ""))
+                value = inner
+                break
+    pieces: list[str] = []
+    left = QUOTE_CHARS_MAX
+    for piece in _flat(value, ""):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
+            break
+    return "; ".join(pieces)
 
 
 def _flat(value: Json, name: str) -> Iterator[str]:

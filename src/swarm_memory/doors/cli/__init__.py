@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from swarm_memory.doors.cli import (
     agents,
+    briefing,
     coordination,
     doctor,
     exchange,
@@ -36,6 +37,7 @@ __all__ = [
     "app",
     "main",
     "agents",
+    "briefing",
     "coordination",
     "doctor",
     "exchange",

@@ -90,14 +90,19 @@ def get(
 ) -> None:
     """Print the value of KEY: a string as it is, anything else as JSON.
 
-    With --json it is the whole record. A key that is not there exits 1.
+    With --json it is the whole record. A key that is not there exits 1. Instead of a key, the
+    number will do by which an agent was shown something, such as %12.
 
     Example: swarm-memory get notes/1
     """
     with door.open(create=False) as swarm:
-        record = swarm.records.get(key) if version is None else _older(swarm, key, version)
+        meant = swarm.briefing.key_of(key)
+        if meant is None:
+            door.show.json(swarm.briefing.named(key))
+            return
+        record = swarm.records.get(meant) if version is None else _older(swarm, meant, version)
     if record is None:
-        raise NotFoundError(f"{key} is not in the swarm '{door.swarm}'", hint="")
+        raise NotFoundError(f"{meant} is not in the swarm '{door.swarm}'", hint="")
     if door.as_json:
         door.show.json(record.to_dict())
     elif isinstance(record.value, str):

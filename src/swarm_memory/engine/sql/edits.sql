@@ -1,14 +1,13 @@
 -- edit_put --
 -- Note that an agent changes a file. If its last change of it is long ago it has begun anew. One
 -- statement, so that of two hooks that run at once neither is lost.
-INSERT INTO edits (swarm, file, session_id, agent_id, path, worktree, branch, agent, tool, edits,
+INSERT INTO edits (swarm, path, worktree, session_id, agent_id, branch, agent, tool, edits,
     since_ms, at_ms, boot_id, expires_ms)
-VALUES (:swarm, :file, :session_id, :agent_id, :path, :worktree, :branch, :agent, :tool, 1,
+VALUES (:swarm, :path, :worktree, :session_id, :agent_id, :branch, :agent, :tool, 1,
     :now_ms, :now_ms, :boot_id, :uptime_ms + :idle_ms)
-ON CONFLICT (swarm, file, session_id, agent_id) DO UPDATE SET path = excluded.path,
-    worktree = excluded.worktree, branch = excluded.branch, agent = excluded.agent,
-    tool = excluded.tool, at_ms = excluded.at_ms, boot_id = excluded.boot_id,
-    expires_ms = excluded.expires_ms,
+ON CONFLICT (swarm, path, worktree, session_id, agent_id) DO UPDATE SET branch = excluded.branch,
+    agent = excluded.agent, tool = excluded.tool, at_ms = excluded.at_ms,
+    boot_id = excluded.boot_id, expires_ms = excluded.expires_ms,
     edits = CASE WHEN boot_id = :boot_id AND expires_ms > :uptime_ms THEN edits + 1 ELSE 1 END,
     since_ms = CASE WHEN boot_id = :boot_id AND expires_ms > :uptime_ms THEN since_ms
         ELSE :now_ms END
@@ -17,13 +16,14 @@ ON CONFLICT (swarm, file, session_id, agent_id) DO UPDATE SET path = excluded.pa
 -- Who else changes a file, or the same one in another worktree, and which paths are reserved by
 -- leases. One statement, because it is asked before every edit and mostly finds nothing. Leases of
 -- an earlier start of the machine are void, also if nobody has cleared them yet.
-SELECT file, path, worktree, branch, session_id, agent_id, agent, tool, edits, since_ms, at_ms
+SELECT CASE worktree WHEN :worktree THEN 'same' ELSE 'merge' END, agent, session_id, agent_id, path,
+    worktree, branch, tool, edits, since_ms, at_ms
 FROM edits
-WHERE swarm = :swarm AND (file = :file OR path = :path)
+WHERE swarm = :swarm AND path = :path
     AND (session_id <> :session_id OR agent_id <> :agent_id)
     AND boot_id = :boot_id AND expires_ms > :uptime_ms
 UNION ALL
-SELECT NULL, pattern, '', reason, coalesce(session, ''), '', owner, mode, 0,
+SELECT 'reserved', owner, coalesce(session, ''), '', pattern, '', reason, mode, 0,
     since_ms + :now_ms - :uptime_ms, since_ms + :now_ms - :uptime_ms
 FROM seats
 WHERE swarm = :swarm AND name = 'file:' AND state = 'held' AND expires_ms > :uptime_ms
@@ -43,10 +43,10 @@ SELECT agent_id FROM above WHERE agent_id IS NOT NULL
 
 -- edit_list --
 -- Who changes what now, the last change first.
-SELECT file, path, worktree, branch, session_id, agent_id, agent, tool, edits, since_ms, at_ms
+SELECT 'same', agent, session_id, agent_id, path, worktree, branch, tool, edits, since_ms, at_ms
 FROM edits
 WHERE swarm = :swarm AND boot_id = :boot_id AND expires_ms > :uptime_ms
-ORDER BY at_ms DESC, file
+ORDER BY at_ms DESC, path
 LIMIT :limit
 
 -- edit_any --

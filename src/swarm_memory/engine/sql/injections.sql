@@ -86,7 +86,7 @@ FROM (SELECT key, max(seq) AS seq
     WHERE swarm = :swarm AND telemetry = 0
     GROUP BY key) AS e CROSS JOIN records AS r
 WHERE r.swarm = :swarm AND r.key = e.key AND r.value IS NOT NULL AND r.telemetry = 0
-    AND (r.expires_ms IS NULL OR r.expires_ms > :now_ms)
+    AND (r.expires_ms IS NULL OR r.expires_ms > :now_ms) AND length(r.value) <= :bytes
 ORDER BY e.seq DESC
 LIMIT :limit
 

@@ -4,11 +4,10 @@
 -- is counted as for sessions. This is what happened and no lock: nobody waits for it.
 CREATE TABLE edits (
     swarm TEXT NOT NULL,
-    file TEXT NOT NULL, -- its absolute path
+    path TEXT NOT NULL, -- below the worktree: the same file has it in each of them
+    worktree TEXT NOT NULL, -- '' for a file outside of one, whose path is absolute
     session_id TEXT NOT NULL,
     agent_id TEXT NOT NULL, -- '' for the session's own agent
-    path TEXT NOT NULL, -- below the worktree: the same file has it in each of them
-    worktree TEXT NOT NULL,
     branch TEXT,
     agent TEXT NOT NULL,
     tool TEXT, -- of the last edit
@@ -17,10 +16,9 @@ CREATE TABLE edits (
     at_ms INTEGER NOT NULL, -- of the last edit
     boot_id INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,
-    PRIMARY KEY (swarm, file, session_id, agent_id)
+    PRIMARY KEY (swarm, path, worktree, session_id, agent_id)
 ) WITHOUT ROWID;
 
-CREATE INDEX edits_by_path ON edits (swarm, path);
 CREATE INDEX edits_by_session ON edits (swarm, session_id, agent_id);
 
 -- What was put before an agent, one row for each item. It is `present` as long as the agent's
