@@ -6,8 +6,9 @@ header says for which file on which start of the machine the counters hold. Noth
 on them: a lost, doubled or foreign mark costs syncs, never a commit. What readers keep does hang
 on it, so whoever writes or reads by a mark that was deleted looks for the new one first.
 
-Counters: the numbers assigned, published and synced (see `sync`), whether a sync failed, the
-last commit that touched what readers keep, and the inode of the log whose name is durable.
+Counters: the numbers assigned, published and synced (see `sync`), the last one given to a commit
+that touches what readers keep, whether a sync failed, and the inode of the log whose name is
+durable.
 
 The locks are byte ranges behind the block: they end with their process, and a forked child does
 not have them.
@@ -38,7 +39,7 @@ _HEADER = struct.Struct("<6Q")  # magic, start, device, inode, epoch, check
 _COUNTERS = struct.Struct("<6Q")
 _WORD = struct.Struct("<Q")
 _BYTES = _HEADER.size + _COUNTERS.size
-ASSIGNED, PUBLISHED, SYNCED, POISONED, TOUCHED, NAMED = range(6)
+ASSIGNED, TOUCHED, PUBLISHED, SYNCED, POISONED, NAMED = range(6)
 _NUMBERS = 1 << 62
 _SALT = 0x9E3779B97F4A7C15
 
@@ -88,9 +89,9 @@ class Mark:
             return None
         return counters
 
-    def write(self, counter: int, value: int) -> None:
-        """Write one counter."""
-        os.pwrite(self.descriptor, _WORD.pack(value), _HEADER.size + counter * _WORD.size)
+    def write(self, counter: int, value: int, *, words: int = 1) -> None:
+        """Write one counter, or the same into as many as follow each other."""
+        os.pwrite(self.descriptor, _WORD.pack(value) * words, _HEADER.size + counter * _WORD.size)
 
     def reset(self, *, poisoned: bool = False, named: int = 0) -> None:
         """Begin anew at a random number.
@@ -102,7 +103,7 @@ class Mark:
         base = _NUMBERS // 4 + int.from_bytes(os.urandom(7), "little")
         identity = (*self._identity, base)
         header = _HEADER.pack(*identity, _check(identity))
-        counters = _COUNTERS.pack(base, base, base, poisoned, base, named)
+        counters = _COUNTERS.pack(base, base, base, base, poisoned, named)
         # Not one write: a reader must never find a valid header before counters of another age.
         os.pwrite(self.descriptor, b"\0" * _HEADER.size, 0)
         rest = counters.ljust(BLOCK_BYTES - _HEADER.size, b"\0")

@@ -189,9 +189,7 @@ class CommitGroup:
             if durable and (counters[POISONED] or self._failed):
                 raise _poisoned(self.path)
             number = max(counters[ASSIGNED], counters[PUBLISHED], counters[SYNCED]) + 1
-            mark.write(ASSIGNED, number)
-            if touched:
-                mark.write(TOUCHED, number)
+            mark.write(ASSIGNED, number, words=1 + touched)  # TOUCHED follows it
         except OSError as error:
             raise _unwritten(self.path, error) from error
         return number
@@ -240,25 +238,21 @@ class CommitGroup:
         """
         mark, seats = self._mark, self._seats
         if mark is None or seats is None:
-            return None  # SQLite synced it
+            return  # SQLite synced it
         deadline = time.monotonic() + max(LEAD_S, 4 * self._sync_s)
         seated = False
         try:
             while True:
                 if seated:  # before looking, else who leads might look for those who wait first
                     seats.wait(FOR_SYNC, number)
-                counters = mark.read()
-                if counters is None:
-                    return self._sync_alone()
-                self._refuse_if_poisoned(counters)
-                # Read twice: between header and counters another file's mark may have begun.
-                if counters[SYNCED] >= number and mark.read() is not None:
-                    return None
                 if self._try_to_lead(mark, number):
-                    return None
+                    return
+                if self._covers(mark, mark.read(), number):
+                    return
                 if self._lead_stuck or time.monotonic() >= deadline:
                     self._lead_stuck = True
-                    return self._sync_alone()  # and say nothing of it: who leads may only be slow
+                    self._sync_alone()  # and say nothing of it: who leads may only be slow
+                    return
                 if seated:
                     seats.sleep(FOR_SYNC, LEAD_LOOK_S)
                 elif seats.seated() and self._in_seat.acquire(blocking=False):
@@ -313,19 +307,31 @@ class CommitGroup:
         reached("lead-held")
         counters = mark.read()
         if counters is None:
-            return self._sync_alone()
-        if counters[SYNCED] >= number and not counters[POISONED]:
-            return None
+            self._sync_alone()
+            return
+        if self._covers(mark, counters, number):
+            return
         target = max(number, counters[PUBLISHED])  # read before the sync begins
-        self._sync_alone()
+        counters = self._sync_alone()
         reached("synced")
-        counters = mark.read()
         if counters is not None and counters[SYNCED] < target <= counters[ASSIGNED]:
             with suppress(OSError):  # unsaid it costs others a sync
                 mark.write(SYNCED, target)
-        return None
 
-    def _sync_alone(self) -> None:
+    def _covers(self, mark: Mark, counters: Sequence[int] | None, number: int) -> bool:
+        """Tell whether somebody's sync covers the commit with this number.
+
+        Raises:
+            AmbiguousCommitError: A sync failed.
+        """
+        if counters is None:
+            return False
+        self._refuse_if_poisoned(counters)
+        # Read twice: between header and counters another file's mark may have begun.
+        return counters[SYNCED] >= number and mark.read() is not None
+
+    def _sync_alone(self) -> Sequence[int] | None:
+        """Sync; return the counters of after it."""
         # One at a time: a descriptor tells of a failure once, and whoever else asks meanwhile
         # would be told that all is well.
         with self._syncing:
@@ -342,7 +348,9 @@ class CommitGroup:
                 self.poison()
                 raise AmbiguousCommitError(f"syncing {self.path}-wal failed: {error}") from error
             self._sync_s = time.monotonic() - began
-            self._refuse_if_poisoned()  # another process may have been told of a failure
+            counters = self.counters()
+            self._refuse_if_poisoned(counters)  # another process may have been told of a failure
+            return counters
 
     def prepare(self) -> None:
         """Open what a sync needs while failing is still harmless.
@@ -404,7 +412,6 @@ class CommitGroup:
         return self._failed or (counters is not None and bool(counters[POISONED]))
 
     def _refuse_if_poisoned(self, counters: Sequence[int] | None = None) -> None:
-        counters = counters or self.counters()
         if self._failed or (counters is not None and counters[POISONED]):
             raise AmbiguousCommitError(f"a sync of {self.path}-wal failed")
 
