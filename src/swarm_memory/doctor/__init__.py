@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections import namedtuple
 
-from swarm_memory.doctor import content, locks, neighbours, place, settings, software
+from swarm_memory.doctor import claude, content, locks, neighbours, place, settings, software
 from swarm_memory.doctor.case import Case
 from swarm_memory.doctor.finding import (
     DAMAGE,
@@ -69,6 +69,19 @@ CHECKS = (
     Check("foreign-stores", neighbours.foreign_stores),
     Check("left-files", neighbours.left_files),
 )
+
+# How Claude Code is wired: asked for by itself, because it starts our command several times.
+CLAUDE_CHECKS = (
+    Check("command", claude.command),
+    Check("hooks", settings.hooks),
+    Check("wired", claude.wired),
+    Check("switches", claude.live),
+    Check("claude-flow", claude.flow),
+    Check("mcp-server", claude.server),
+    Check("store", content.opens),
+    Check("trial", claude.answers),
+)
+CLAUDE_CHECK_S_MAX = 90.0  # the trial starts four processes, each of which may take 20 s
 
 
 def examine(
@@ -135,6 +148,8 @@ def _run(case: Case, check: Check) -> Iterator[Finding]:
 
 __all__ = [
     "CHECKS",
+    "CLAUDE_CHECKS",
+    "CLAUDE_CHECK_S_MAX",
     "Case",
     "Check",
     "Finding",

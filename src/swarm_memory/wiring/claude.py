@@ -28,6 +28,8 @@ from swarm_memory.wiring.plan import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from swarm_memory.wiring.ledger import Ledger
     from swarm_memory.wiring.places import Place
     from swarm_memory.wiring.plan import Change
@@ -47,6 +49,12 @@ def settings(*, quiet: bool = False) -> list[Entry]:
         Entry(("hooks", hook.event), None, hooks.group(hook, quiet=quiet)) for hook in hooks.HOOKS
     ]
     return wired + [Entry(("permissions", "allow"), None, name) for name in PERMISSIONS]
+
+
+def handler(*, quiet: bool = False) -> dict[str, Any]:
+    """Return the handler that each event starts, as it stands in a settings file."""
+    handlers: list[dict[str, Any]] = hooks.group(hooks.HOOKS[0], quiet=quiet)["hooks"]
+    return handlers[0]
 
 
 def server(*above: str) -> list[Entry]:

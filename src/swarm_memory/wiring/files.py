@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 
 from swarm_memory.errors import ConfigError, EngineUnavailableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BYTES_MAX = 64 * 2**20
 
@@ -30,6 +35,25 @@ def read(path: str) -> str | None:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no UTF-8: {error}", hint="save it as UTF-8") from error
+
+
+def settings_of(path: str) -> dict[str, Any]:
+    """Return the settings of a file; one that is missing or blank holds none.
+
+    Raises:
+        ConfigError: It holds no JSON object.
+        EngineUnavailableError: It cannot be read.
+    """
+    text = read(path)
+    if text is None or not text.strip():
+        return {}
+    try:
+        document = json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as problem:
+        raise ConfigError(f"{path}: {problem}", hint="correct the file") from problem
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: it holds no JSON object", hint="correct the file")
+    return document
 
 
 def write(path: str, text: str, *, private: bool = False) -> list[str]:

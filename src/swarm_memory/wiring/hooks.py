@@ -129,8 +129,10 @@ def words(handler: dict[str, Any]) -> list[str]:
     if isinstance(handler.get("args"), list):  # run as it is, without a shell
         return [handler["command"], *map(str, handler["args"])]
     line = handler["command"]
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";")
+    lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        found = list(shlex.shlex(line, posix=True, punctuation_chars=";"))
+        found = list(lexer)
     except ValueError:
         found = line.split()
     while found and _assigns(found[0]):

@@ -163,6 +163,11 @@ def leave_file(ledger: Ledger, path: str, content: str) -> Change:
     return Change(path, old, None if old in ours else old, note)
 
 
+def once(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes with each file once: of two plans for one, which agree, the first."""
+    return list({change.path: change for change in reversed(changes)}.values())[::-1]
+
+
 def apply(ledger: Ledger, changes: Sequence[Change]) -> None:
     """Write what was planned to be entered.
 

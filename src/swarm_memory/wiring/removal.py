@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from swarm_memory.wiring import claude, codex
-from swarm_memory.wiring.plan import leave, leave_block, leave_file
+import os
+
+from swarm_memory.locate import FOLDER
+from swarm_memory.wiring import claude, codex, files
+from swarm_memory.wiring.plan import leave, leave_block, leave_file, once
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ def plan(ledger: Ledger, place: Place) -> list[Change]:
         ConfigError: A file cannot be understood; nothing is planned.
     """
     found = [*claude.removal(ledger, place), *codex.removal(ledger, place)]
-    changes = {change.path: change for change in reversed(found)}
+    changes = {change.path: change for change in once(found)}
     for note in ledger.all():
         path = note["path"]
         if path in changes:
@@ -31,3 +34,31 @@ def plan(ledger: Ledger, place: Place) -> list[Change]:
         elif "content" in note:
             changes[path] = leave_file(ledger, path, note["content"])
     return list(changes.values())
+
+
+def store_files(path: str) -> list[str]:
+    """Return the files of the store at `path`: the database and all that lies beside it for it.
+
+    Backups are none of them: whoever made them decides.
+    """
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        return []
+    beside = [one for one in sorted(os.listdir(folder)) if one.startswith(f"{name}-")]
+    found = [os.path.join(folder, one) for one in (name, *beside)]
+    if os.path.basename(folder) == FOLDER:
+        found.append(os.path.join(folder, ".gitignore"))
+    return [one for one in found if os.path.isfile(one)]
+
+
+def delete(paths: list[str]) -> None:
+    """Delete files, and the folder they were in if nothing else is there.
+
+    Raises:
+        EngineUnavailableError: One cannot be deleted.
+    """
+    for path in paths:
+        files.delete(path)
+    for folder in {os.path.dirname(path) for path in paths}:
+        if os.path.basename(folder) == FOLDER and not os.listdir(folder):
+            os.rmdir(folder)

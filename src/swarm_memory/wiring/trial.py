@@ -52,7 +52,8 @@ def fire(handler: dict[str, Any], environment: Mapping[str, str], directory: str
                 slowest = max(slowest, _one(handler, event, known, directory))
             _recorded(url, known, directory)
         except _Failed as problem:
-            return Trial(False, command, str(problem), round(slowest * 1000))
+            shown = f"{problem}{_logged(folder)}"
+            return Trial(False, command, shown, round(slowest * 1000))
     return Trial(True, command, "three events were answered and recorded", round(slowest * 1000))
 
 
@@ -95,6 +96,15 @@ def _recorded(url: str, environment: dict[str, str], directory: str) -> None:
         raise _Failed(f"what was recorded cannot be read: {_first_line(err)}")
     if not json.loads(out):
         raise _Failed("the events were answered, but the tool call was not recorded")
+
+
+def _logged(folder: str) -> str:
+    """Return what the hook wrote into its log beside the store, which nobody else will see."""
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".log"):
+            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+                return f"; its log says: {_first_line(file.read())}"
+    return ""
 
 
 def _command(handler: dict[str, Any], environment: dict[str, str]) -> list[str] | str:

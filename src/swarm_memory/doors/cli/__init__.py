@@ -12,17 +12,22 @@ from swarm_memory.doors.cli import (
     coordination,
     doctor,
     exchange,
+    forgetting,
     hook,
+    mcp,
+    memories,
     records,
     search,
     sessions,
     store,
     upkeep,
+    wiring,
 )
 from swarm_memory.doors.cli.frame import app, main
 
 PANELS = [
     store.PANEL,
+    wiring.PANEL,
     records.PANEL,
     agents.AGENTS,
     agents.LEARNING,
@@ -30,8 +35,11 @@ PANELS = [
     exchange.PANEL,
     upkeep.PANEL,
 ]
-# Help lists the verbs in this order, and within a panel as they stand in their module.
-app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_help_panel)))
+# Help lists the verbs in this order, what begins all first, and within a panel as they stand in
+# their module.
+app.registered_commands.sort(
+    key=lambda command: (PANELS.index(str(command.rich_help_panel)), command.name != "init")
+)
 
 __all__ = [
     "app",
@@ -41,10 +49,14 @@ __all__ = [
     "coordination",
     "doctor",
     "exchange",
+    "forgetting",
     "hook",
+    "mcp",
+    "memories",
     "records",
     "search",
     "sessions",
     "store",
     "upkeep",
+    "wiring",
 ]

@@ -31,6 +31,9 @@ def doctor(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Leave out what is in order.")
     ] = False,
+    claude: Annotated[
+        bool, typer.Option("--claude", help="How Claude Code is wired, with a trial of its hooks.")
+    ] = False,
 ) -> int:
     """Examine the store and all around it: what is wrong, what it means, what to do.
 
@@ -51,8 +54,13 @@ def doctor(
         agent=door.agent,
         swarm=door.swarm,
     )
-    with door.show.progress("examining the store"):
-        findings = examination.examine(case)
+    with door.show.progress("trying the hooks" if claude else "examining the store"):
+        if claude:
+            findings = examination.examine(
+                case, examination.CLAUDE_CHECKS, check_s_max=examination.CLAUDE_CHECK_S_MAX
+            )
+        else:
+            findings = examination.examine(case)
     status = examination.exit_status(findings)
     shown = [f for f in findings if not quiet or f.severity != examination.OK]
     door.show.result(

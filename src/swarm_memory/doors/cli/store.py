@@ -1,4 +1,4 @@
-"""The verbs of the whole store: init where health snapshot optimize demo."""
+"""The verbs of the whole store: where health snapshot optimize demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from swarm_memory.doors.cli.frame import Door, file_of, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, safe, table
-from swarm_memory.locate import FILE, project_folder
 from swarm_memory.swarm import Swarm
 
 if TYPE_CHECKING:
@@ -26,40 +25,6 @@ SYNC = {
     None: "nothing to sync, it ends with the process",
 }
 _LEVELS = {"healthy": "bold green", "warning": "bold yellow", "critical": "bold red"}
-
-
-@verb("init", PANEL)
-def init(door: Door) -> None:
-    """Make the project's store, and say where it is.
-
-    The project is the git repository around this directory (its worktrees share the store), else
-    the nearest directory above with a .swarm-memory, else this directory. With --url or
-    SWARM_MEMORY_URL it is that store. A second call changes nothing.
-
-    Example: swarm-memory init
-    """
-    url = door.url or os.environ.get("SWARM_MEMORY_URL")
-    url = url or f"sqlite:///{os.path.join(project_folder(os.getcwd()), FILE)}"
-    path = file_of(url)
-    there = path is not None and os.path.exists(path)
-    with door.open(url=url) as swarm:
-        made = swarm.url
-
-    def pretty(console: Console) -> None:
-        console.print(cell(f"{'it is there already' if there else 'made'}: {path or made}", "bold"))
-        console.print("next:")
-        for line in (
-            "swarm-memory put notes/1 'what to remember'",
-            "swarm-memory ls",
-            "swarm-memory import PATH   to bring in the memory of claude-flow or ruflo",
-        ):
-            console.print(cell(f"  {line}"))
-
-    door.show.result(
-        {"url": made, "path": path, "created": not there},
-        [[made, "exists" if there else "created"]],
-        pretty,
-    )
 
 
 @verb("where", PANEL)
