@@ -38,7 +38,12 @@ def lock(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Any text, or file:PATH or file:GLOB.")
     ],
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="What to run.")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- COMMAND", help="What to run.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep it until unlock or its end, and run nothing.")
+    ] = False,
     mode: Annotated[str, typer.Option(metavar="MODE", help="read, write or exclusive.")] = (
         "exclusive"
     ),
@@ -59,8 +64,19 @@ def lock(
     command's own; 4 if the lease was not to be had, or was lost while the command ran, which then
     is stopped.
 
+    With --keep nothing is run: the token is printed, and unlock gives the lease back.
+
     Example: swarm-memory lock 'file:src/**/*.py' --wait-s 60 -- ruff format src
     """
+    if keep == bool(command):
+        raise typer.BadParameter("give -- COMMAND to run, or --keep")
+    if command is None or keep:
+        with door.open() as swarm:
+            lease = swarm.leases.acquire(
+                _named(name), mode, ttl_s=ttl_s, wait_s=wait_s, reason=reason
+            )
+        door.show.result(lease.to_dict(), [[lease.name, lease.token]])
+        return 0
     with (
         door.open() as swarm,
         swarm.leases.hold(_named(name), mode, ttl_s=ttl_s, wait_s=wait_s, reason=reason) as lease,
@@ -72,6 +88,26 @@ def lock(
             door.show.note(f"swarm-memory: cannot run {command[0]}: {error.strerror}")
             return EXIT_NOT_RUNNABLE
         return _guard(process, lease)
+
+
+@verb("unlock", PANEL)
+def unlock(
+    door: Door,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As it was locked.")],
+    token: Annotated[int, typer.Argument(metavar="TOKEN", help="As lock --keep printed it.")],
+) -> None:
+    """Give back a lease that this agent took with lock --keep.
+
+    Example: swarm-memory unlock deploy 7
+    """
+    with door.open() as swarm:
+        lease = swarm.leases.held(_named(name), token)
+        released = lease.release()
+    door.show.result(
+        {"name": lease.name, "released": released},
+        [[lease.name, "released"]],
+        lambda console: console.print(cell(f"{lease.name} is free")),
+    )
 
 
 def _guard(process: subprocess.Popen[bytes], lease: Lease) -> int:
