@@ -120,7 +120,8 @@ class Remembering:
             return True
 
         # A power loss may take the last moments of telemetry; no agent waits for a disk for it.
-        return self._swarm.transact(write, durability="relaxed")
+        kept: bool = self._swarm.transact(write, durability="relaxed")
+        return kept
 
 
 def notes_of(prompt: str) -> list[str]:
@@ -164,7 +165,7 @@ def digest(text: str | bytes) -> str:
 
 
 def _tells_more(about: dict[str, Json], known: dict[str, Json] | None) -> bool:
-    return (known or {}).get("event") == BATCH != about["event"]
+    return about["event"] != BATCH and known is not None and bool(known.get("event") == BATCH)
 
 
 def _is_ageing(record: Record, now_ms: int) -> bool:

@@ -69,12 +69,11 @@ def batch(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     """PostToolBatch: keep those calls of which no other event told."""
     calls = event.get("tool_calls")
     actor = identify(swarm, event, place)
-    for at, call in enumerate(calls[:CALLS_MAX] if isinstance(calls, list) else ()):
-        if not isinstance(call, dict):
-            continue
-        call_id, said = call.get("tool_use_id"), call.get("tool_response")
+    for call in calls[:CALLS_MAX] if isinstance(calls, list) else ():
+        call_id = call.get("tool_use_id") if isinstance(call, dict) else None
         if not isinstance(call_id, str) or not call_id:
-            call_id = f"{digest(event.raw)}-{at}"
+            continue  # nothing would tell it from a call that another event told of
+        said = call.get("tool_response")
         _keep(
             actor,
             call.get("tool_name"),
@@ -115,9 +114,16 @@ def _keep(
                 agent_id=actor.agent_id,
                 worktree=there.worktree,
                 branch=there.branch,
+                tool=done.tool,
             )
-    elif done.operation == "command" and "git commit" in names_of(tool_input["command"]):
+    elif done.operation == "command" and _commits(tool_input):
         actor.swarm.edits.committed(actor.session_id, there.worktree)
+
+
+def _commits(tool_input: Json) -> bool:
+    command = tool_input.get("command") if isinstance(tool_input, dict) else None
+    # Most commands do not have the word: to take one apart costs more than a look at it.
+    return isinstance(command, str) and "commit" in command and "git commit" in names_of(command)
 
 
 def _paths(tool_input: Json) -> list[str]:
