@@ -17,6 +17,7 @@ TOOL_EVENTS = {"PreToolUse", "PostToolUse", "PostToolUseFailure"}
 WANTED = {
     "SessionStart", "SubagentStart", "UserPromptSubmit", "SubagentStop", "TaskCreated",
     "TaskCompleted", "Notification", "PreCompact", "PostCompact", "Stop", "SessionEnd",
+    "WorktreeRemove",
 } | TOOL_EVENTS  # fmt: skip
 TOOLS = {"Edit", "Write", "MultiEdit", "NotebookEdit", "Bash", "PowerShell", "Agent"}
 FIELDS = {"type", "command", "args", "timeout", "async"}
@@ -35,7 +36,11 @@ def wired_by(form):
     if form == "plugin":
         return read("hooks/hooks.json")["hooks"]
     entries = claude.settings(quiet=form == "quiet")
-    return {entry.path[1]: [entry.value] for entry in entries if entry.path[0] == "hooks"}
+    wired = {entry.path[1]: [] for entry in entries if entry.path[0] == "hooks"}
+    for entry in entries:
+        if entry.path[0] == "hooks":
+            wired[entry.path[1]].append(entry.value)
+    return wired
 
 
 @pytest.mark.parametrize("form", ["plugin", "exec", "quiet"])
@@ -45,11 +50,14 @@ def test_the_hooks_have_the_form_of_the_contract(form):
     assert set(wired) == WANTED
     assert set(wired) <= hooks.EVENTS
     for event, groups in wired.items():
+        first, *more = (group.get("matcher") for group in groups)
+        assert (TOOLS if event in TOOL_EVENTS else None) == (
+            set(first.split("|")) if first else None
+        )
+        # No character that would make the list of names a pattern.
+        assert re.fullmatch(r"[A-Za-z0-9_\-, |]*", first or "")
+        assert ([hooks.SERVER_TOOLS] if event == "PreToolUse" else []) == more
         for group in groups:
-            tools = set(group["matcher"].split("|")) if "matcher" in group else None
-            assert (TOOLS if event in TOOL_EVENTS else None) == tools
-            # No character that would make the list of names a pattern.
-            assert re.fullmatch(r"[A-Za-z0-9_\-, |]*", group.get("matcher", ""))
             assert {"matcher", "hooks"} >= set(group)
             for handler in group["hooks"]:
                 assert set(handler) <= FIELDS
@@ -59,6 +67,20 @@ def test_the_hooks_have_the_form_of_the_contract(form):
 
 def test_the_plugin_wires_what_the_settings_wire():
     assert wired_by("exec") == wired_by("plugin")
+
+
+@pytest.mark.parametrize(
+    ("tool", "expected"),
+    [
+        *((f"mcp__swarm-memory__{tool}", True) for tool in claude.READ_TOOLS),
+        ("mcp__plugin_swarm-memory_swarm-memory__store", True),
+        ("mcp__memory__store", False),
+        ("mcp__other-swarm-memory__store", False),
+        ("Bash", False),
+    ],
+)
+def test_calls_of_our_own_server_are_seen_before_they_are_made(tool, expected):
+    assert expected == bool(re.search(hooks.SERVER_TOOLS, tool))
 
 
 @pytest.mark.parametrize("form", ["plugin", "exec"])

@@ -25,6 +25,8 @@ MODULE = "swarm_memory"
 # Bash and to PowerShell.
 QUIET = f"{COMMAND} hook; exit 0"
 TOOLS = "Edit|Write|MultiEdit|NotebookEdit|Bash|PowerShell|Agent"
+# Our own server's, of the settings and of the plugin: so the server learns which agent calls.
+SERVER_TOOLS = "^mcp__(plugin_swarm-memory_)?swarm-memory__"
 CODEX_TOOLS = "Bash|apply_patch"
 EVENTS = {
     "SessionStart", "Setup", "InstructionsLoaded", "UserPromptSubmit", "UserPromptExpansion",
@@ -55,6 +57,7 @@ HOOKS = (
     Hook("SubagentStart"),
     Hook("UserPromptSubmit"),
     Hook("PreToolUse", TOOLS),
+    Hook("PreToolUse", SERVER_TOOLS),
     Hook("PostToolUse", TOOLS),
     Hook("PostToolUseFailure", TOOLS),
     Hook("SubagentStop", timeout_s=10),
@@ -65,6 +68,8 @@ HOOKS = (
     Hook("PreCompact"),
     Hook("PostCompact", timeout_s=10),
     Hook("Stop", timeout_s=10),
+    # Not WorktreeCreate: whoever registers for that has to make the worktree.
+    Hook("WorktreeRemove"),
     # In a settings file this raises what all hooks of the event together may take, from 1.5 s.
     Hook("SessionEnd"),
 )
