@@ -1,4 +1,4 @@
-"""What the command `swarm-memory` starts: the hooks, or the command line for everything else.
+"""What the command `swarm-memory` starts: the hooks of agents, or the command line for all else.
 
 A hook runs at every step of an agent, and the command line's own imports cost ten times what a
 hook does. So which of the two is meant is decided before either is imported.
@@ -16,6 +16,10 @@ def main() -> None:
         from swarm_memory.doors import hooks
 
         hooks.main(words[1:])
+    elif words[:1] == ["flow-hook"]:
+        from swarm_memory.doors import flow_hook
+
+        flow_hook.main(words[1:])
     else:
         from swarm_memory.doors import cli
 
