@@ -36,6 +36,22 @@ class ShiftedClock(SystemClock):
         return super().boot_id() if self.boot is None else self.boot
 
 
+SYNC_FAILS = """
+import sys
+from swarm_memory import Swarm
+from swarm_memory.engine import sync
+from swarm_memory.errors import AmbiguousCommitError
+def fail(descriptor):
+    raise OSError(5, "Input/output error")
+with Swarm.open(sys.argv[1], agent="writer") as swarm:
+    sync.datasync = fail
+    try:
+        swarm.records.put("notes/1", "is it durable?")
+    except AmbiguousCommitError:
+        print("ambiguous")
+"""
+
+
 def severities(findings):
     return [finding.severity for finding in findings]
 
@@ -58,6 +74,18 @@ def closed_for_good(path):
     for side in ("-wal", "-shm", "-mark"):
         if os.path.exists(path + side):
             os.unlink(path + side)
+
+
+def test_a_failed_sync_is_an_error_until_somebody_has_opened_the_store_anew(store, look):
+    assert ["ok"] == severities(look("syncs"))
+    told = subprocess.run([sys.executable, "-c", SYNC_FAILS, store], capture_output=True, text=True)
+    assert ("ambiguous\n", "") == (told.stdout, told.stderr)
+
+    (found,) = look("syncs")
+
+    assert "error" == found.severity
+    Swarm.open(store).close()
+    assert ["ok"] == severities(look("syncs"))
 
 
 def test_a_store_with_a_log_is_read_and_nothing_changes(store, look):

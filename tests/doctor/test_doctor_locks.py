@@ -108,6 +108,12 @@ def test_a_writer_that_is_frozen_at_the_gate_is_named(store, look):
     assert f"pid {writer.pid} " in found.evidence
 
 
+def test_who_is_frozen_with_the_store_open_and_nothing_else_orders_nobody(store, look, start, stop):
+    stop(start(IN_A_READ, store))
+
+    assert ["ok"] == severities(look("lock-files"))
+
+
 def test_a_read_that_holds_the_log_back_is_named(store, look, start):
     reader = start(IN_A_READ, store)
     assert ["ok"] == severities(look("readers"))
@@ -155,6 +161,7 @@ def test_lines_of_the_kernel_are_read_as_proc_says(tmp_path):
     ]
 
     assert [71, 73] == machine.parse_locks(lines, status)
+    assert [73] == machine.parse_locks(lines, status, range(4097, 4098))
 
 
 def test_a_process_is_read_whatever_its_name_is(tmp_path):

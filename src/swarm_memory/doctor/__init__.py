@@ -58,6 +58,7 @@ CHECKS = (
     Check("configuration", settings.configuration),
     Check("hooks", settings.hooks),
     Check("log", locks.log_files),
+    Check("syncs", content.syncs),
     Check("store", content.opens),
     Check(DAMAGE, content.bytes_intact, inside=True),
     Check("limits", content.limits, inside=True),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from swarm_memory.config import load_config
 from swarm_memory.context import Context
 from swarm_memory.doctor.finding import damage, error, note, ok, warning
+from swarm_memory.engine import sync
+from swarm_memory.engine.mark import SUFFIX
 from swarm_memory.errors import ConfigError, SchemaError, SwarmMemoryError
 from swarm_memory.health import CRITICAL, HEALTHY, Health
 from swarm_memory.lives import Life, Now
@@ -26,6 +28,28 @@ NAMES_MAX = 5  # that are named
 EVENTS_MAX = 10_000  # of the newest, in which steps of the clock are looked for
 STEP_MS_MAX = 1000  # what a clock may be set back by before it is worth a word
 RESTORE = "swarm-memory verify says what is damaged; swarm-memory restore brings a backup back"
+
+
+def syncs(case: Case) -> Iterator[Finding]:
+    """Whether a sync has failed since the store was last opened by somebody alone."""
+    path = os.path.realpath(case.path)
+    if not case.exists or not os.path.exists(path + SUFFIX):
+        return
+    group = sync.join(path, case.clock.boot_id())
+    try:
+        failed = group.poisoned
+    finally:
+        sync.leave(group)
+    if failed:
+        yield error(
+            "a sync of the log has failed: what was acknowledged before is safe or was called "
+            "ambiguous, and durable writes are refused",
+            f"{path}{SUFFIX} says so",
+            "check the disk, then close the store everywhere; whoever opens it next checks it "
+            "and begins anew",
+        )
+    else:
+        yield ok("no sync of the log has failed")
 
 
 def opens(case: Case) -> Iterator[Finding]:

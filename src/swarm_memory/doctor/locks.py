@@ -13,6 +13,7 @@ from swarm_memory.doctor import machine
 from swarm_memory.doctor.case import ASK_S_MAX, SIDES
 from swarm_memory.doctor.finding import error, note, ok, warning
 from swarm_memory.engine.holder import wal_locks
+from swarm_memory.engine.mark import GATE, LEAD, SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def lock_files(case: Case) -> Iterator[Finding]:
     for path in case.beside():
         if path == case.path or path.endswith(SIDES):
             continue
-        for pid in machine.lock_holders(path):
+        # Of the mark everybody who has the store open has a byte.
+        within = range(GATE, LEAD + 1) if path.endswith(SUFFIX) else None
+        for pid in machine.lock_holders(path, within):
             if case.locks is not None and pid == case.locks.writer:
                 continue  # inside a write, which is the greater trouble and another finding
             process = machine.process(pid)

@@ -77,17 +77,19 @@ def mount_of(path: str, mounted: list[Mount]) -> Mount | None:
     return best
 
 
-def lock_holders(path: str) -> list[int]:
-    """Return the pids that hold a lock of any kind on a file, which is not opened for it."""
+def lock_holders(path: str, within: range | None = None) -> list[int]:
+    """Return the pids that hold a lock on a file, or on bytes of it; it is not opened for that."""
     try:
         status = os.stat(path)
         with open(_LOCKS, encoding="ascii") as file:
-            return parse_locks(file, status)
+            return parse_locks(file, status, within)
     except OSError:
         return []
 
 
-def parse_locks(lines: Iterable[str], status: os.stat_result) -> list[int]:
+def parse_locks(
+    lines: Iterable[str], status: os.stat_result, within: range | None = None
+) -> list[int]:
     """Return who holds a lock on one file by the lines of /proc/locks; waiters are left out."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
     wanted = f"{device}:{status.st_ino}"
@@ -95,7 +97,10 @@ def parse_locks(lines: Iterable[str], status: os.stat_result) -> list[int]:
     for line in lines:
         fields = line.split()
         # number: KIND ADVISORY READ|WRITE pid device:inode from to; "->" marks who waits
-        if len(fields) == 8 and fields[5] == wanted and int(fields[4]) > 0:
+        if len(fields) != 8 or fields[5] != wanted or int(fields[4]) <= 0:
+            continue
+        first, last = int(fields[6]), float("inf" if fields[7] == "EOF" else fields[7])
+        if within is None or (first < within.stop and last >= within.start):
             found.append(int(fields[4]))
     return sorted(set(found))
 
