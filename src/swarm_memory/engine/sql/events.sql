@@ -14,8 +14,8 @@ ORDER BY seq
 LIMIT :limit
 
 -- event_span --
--- The oldest and the newest seq of the log.
-SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events
+-- The oldest and the newest seq of the log; asked for together both ends would cost all of it.
+SELECT coalesce((SELECT min(seq) FROM events), 0), coalesce((SELECT max(seq) FROM events), 0)
 
 -- event_prune --
 -- Drop old events, but never the newest: seq must keep rising. Nor one that counters still need.
