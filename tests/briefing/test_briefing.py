@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import apsw
 import pytest
 from samples import ORDERS, TEXTS
 
@@ -156,8 +157,6 @@ def test_who_could_not_be_verified_is_marked(swarm, briefing):
 
 
 def test_a_damaged_memory_keeps_no_other_from_being_shown(swarm, briefing, note):
-    import apsw
-
     bad = note("a damaged one")
     note(CACHE)
     db = apsw.Connection(swarm.url.removeprefix("sqlite:///"))
@@ -591,6 +590,34 @@ def test_a_number_of_nothing_is_refused(swarm, briefing, note):
     for text in ("%", "%x", "%-1", "%²", "%1234567890123", "1"):
         with pytest.raises(InvalidArgumentError):
             briefing.named(text)
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM handles", "UPDATE handles SET item = 'notes/x'"])
+def test_a_number_that_means_something_else_is_found_by_verify(swarm, briefing, note, sql):
+    note(CACHE)
+    ask(briefing)
+    assert swarm.verify().ok
+    db = apsw.Connection(swarm.url.removeprefix("sqlite:///"))
+    db.execute(sql)
+    db.close()
+
+    assert [("handles", "s", "%1")] == [
+        finding[:1] + finding[2:4] for finding in swarm.verify().findings
+    ]
+
+
+def test_a_restore_changes_nothing_that_agents_were_shown(swarm, briefing, note, tmp_path):
+    from swarm_memory.backup import restore_backup, write_backup
+
+    key = note(CACHE)
+    backup = write_backup(swarm, str(tmp_path / "backups"))
+    ask(briefing)
+    restore_backup(swarm, backup.path, replace=True)
+
+    assert key == briefing.key_of("%1")
+    assert [1] == [one.version for one in briefing.log.list()]
+    note("Payments go through one queue.")
+    assert "%2 decision" in begin(briefing)
 
 
 def test_looking_ahead_counts_as_shown_to_nobody(briefing, note):

@@ -226,6 +226,12 @@ def cursors(tx: Tx, log: Log) -> None:
         log.damage(swarm, name, f"points to {seq}, which does not exist yet", RECOUNT)
 
 
+def handles(tx: Tx, log: Log) -> None:
+    """Numbers that agents were shown and that mean something else now."""
+    for swarm, number, kind, item in tx.all("verify_handles", limit=ROWS_MAX):
+        log.damage(swarm, f"%{number}", f"was shown for {kind} {item}, which it is not", RECOUNT)
+
+
 ALL = (
     structure,
     schema,
@@ -240,4 +246,5 @@ ALL = (
     sessions,
     messages,
     cursors,
+    handles,
 )

@@ -166,6 +166,13 @@ WHERE min(own_seq, all_seq, odd_seq) < 0 OR max(own_seq, all_seq, odd_seq) > (
     SELECT seq FROM sqlite_sequence WHERE name = 'messages')
 LIMIT :limit
 
+-- verify_handles --
+-- What was shown by a number that stands for nothing, or for something else.
+SELECT i.swarm, i.number, i.kind, i.item FROM injections AS i LEFT JOIN handles AS h
+    ON h.swarm = i.swarm AND h.number = i.number
+WHERE i.number IS NOT NULL AND (h.item IS NULL OR h.kind <> i.kind OR h.item <> i.item)
+LIMIT :limit
+
 -- verify_dictionaries --
 -- Every dictionary: one changed byte of it would change values unnoticed.
 SELECT swarm, number, bytes FROM dictionaries ORDER BY swarm, number
