@@ -1,9 +1,5 @@
 """The server over streamable HTTP, on a real socket."""
 
-import socket
-import subprocess
-import sys
-
 import httpx2
 import pytest
 from mcp import Client
@@ -11,33 +7,8 @@ from mcp_calls import call
 
 from swarm_memory import Swarm
 
-SERVE = """
-import os, sys, uvicorn
-from swarm_memory.doors.mcp.acting import named_in
-from swarm_memory.doors.mcp.http import HOST, http_app
-app = http_app(named_in(os.environ))
-uvicorn.run(app, fd=int(sys.argv[1]), log_level="error")
-"""
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
-
-
-@pytest.fixture
-def served(place):
-    """Serve the place on a port that the system chose; return the URL and the process."""
-    with socket.socket() as listening:
-        # Bound and listening before the server is there, so that nobody comes too early.
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        descriptor = listening.fileno()
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(descriptor)],
-            pass_fds=[descriptor],
-            env=place.environment(),
-        )
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", process
-    process.kill()
-    process.wait()
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

@@ -67,6 +67,8 @@ class Feed:
     ) -> SubscriptionsListenResult:
         """Serve one stream of changes, from the protocol of 2026 on."""
         uris = list(params.notifications.resource_subscriptions or ())
+        if not (uris or params.notifications.resources_list_changed):
+            return await self._listen(context, params)  # tools and prompts do not change
         self._check(uris)
         await self._begin()
         self._streams.update(uris)
