@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swarm_memory import pausing
-from swarm_memory.doors.cli.frame import Door, file_of, verb
+from swarm_memory.doors.cli.frame import IN_MEMORY, Door, file_of, verb
 from swarm_memory.doors.cli.show import cell, safe
 from swarm_memory.doors.cli.store import PANEL as STORE
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.locate import FILE, project_folder
 from swarm_memory.wiring import claude as claude_code
+from swarm_memory.wiring import claude_flow as flow
 from swarm_memory.wiring import codex as codex_cli
 from swarm_memory.wiring import removal, trial
 from swarm_memory.wiring.ledger import Ledger
@@ -50,6 +51,10 @@ def init(
     codex: Annotated[
         bool, typer.Option("--codex", help="Enter hooks, MCP server and skill in Codex.")
     ] = False,
+    claude_flow: Annotated[
+        bool,
+        typer.Option("--claude-flow", help="Call us where claude-flow is; import its memory."),
+    ] = False,
     block: Annotated[
         bool, typer.Option("--block", help="A few lines in CLAUDE.md or AGENTS.md, too.")
     ] = False,
@@ -68,6 +73,9 @@ def init(
     session is tried through the real command. A second call changes nothing; uninstall takes all
     of it out.
 
+    --claude-flow replaces `npx claude-flow hooks` by `swarm-memory flow-hook` in the project's
+    settings, CLAUDE.md, agents, commands and scripts, and imports the old stores.
+
     Example: swarm-memory init --claude --dry-run
     """
     chosen = [name for name, on in (("project", project), ("team", team), ("local", local)) if on]
@@ -78,6 +86,10 @@ def init(
     scope = chosen[0] if chosen else "user"
     place = place_of(os.getcwd(), os.environ)
     ledger = Ledger(place.records)
+    flowed = flow.enter(flow.ledger_of(place), place.root) if claude_flow else []
+    _show_diffs(door, flowed)
+    if not dry_run:
+        apply(flow.ledger_of(place), flowed)  # first: what follows is planned on what is there
     changes = once(
         [
             *(claude_code.plan(ledger, place, scope, block=block) if claude else ()),
@@ -96,7 +108,9 @@ def init(
                 os.environ,
                 os.getcwd(),
             )
-    _show_init(door, url, made, changes, tried, dry_run)
+    if claude_flow:
+        _bring_over(door, url, place.root, dry_run)
+    _show_init(door, url, made, [*flowed, *changes], tried, dry_run)
     return 1 if tried is not None and not tried.works else None
 
 
@@ -113,6 +127,20 @@ def _store(door: Door, *, wiring: bool, dry_run: bool) -> tuple[str, str]:
         return url, "exists" if there else "missing"
     with door.open(url=url) as swarm:
         return swarm.url, "exists" if there else "created"
+
+
+def _bring_over(door: Door, url: str, root: str, dry_run: bool) -> None:
+    """Import claude-flow's memory of the project, and say how much it is."""
+    from swarm_memory.exchange import import_stores
+
+    with door.open(url=IN_MEMORY if dry_run else url) as swarm:
+        report = import_stores(swarm, flow.stores(root), dry_run=dry_run)
+    done = "would be imported" if dry_run else "imported"
+    read = f"{report.memories} memories, {report.telemetry} telemetry"
+    door.show.note(f"claude-flow: {read}; {report.imported} {done}")
+    for file in report.files:
+        if file.error is not None:
+            door.show.note(f"claude-flow: {file.error}")
 
 
 def _show_diffs(door: Door, changes: list[Change]) -> None:
@@ -209,6 +237,10 @@ def uninstall(
         raise typer.BadParameter("--keep-store and --delete-store exclude each other")
     place = place_of(os.getcwd(), os.environ)
     ledger = Ledger(place.records)
+    flowed = flow.restore(flow.ledger_of(place), place.root)
+    _show_diffs(door, flowed)
+    if not dry_run:
+        take_out(flow.ledger_of(place), flowed)
     changes = removal.plan(ledger, place)
     shown = [change for change in changes if change.verb != "kept"]
     _show_diffs(door, shown)
@@ -221,6 +253,8 @@ def uninstall(
     deleted = removal.store_files(path) if delete_store and path is not None else []
     if not dry_run:
         removal.delete(deleted)
+
+    shown = [*(change for change in flowed if change.verb != "kept"), *shown]
 
     def pretty(console: Console) -> None:
         for change in shown:
