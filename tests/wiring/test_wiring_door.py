@@ -100,6 +100,15 @@ def test_settings_that_are_broken_are_refused_and_nothing_is_written(call, place
     assert before == (files_below(place.home), files_below(place.root))
 
 
+def test_nothing_of_claude_flow_is_replaced_if_other_settings_are_refused(call, place):
+    write(place.user_settings, '{"theme": ')
+    write(os.path.join(place.root, "CLAUDE.md"), "npx claude-flow hooks pre-task\n")
+    before = files_below(place.home), files_below(place.root)
+
+    assert 2 == call("init", "--claude", "--claude-flow").status
+    assert before == (files_below(place.home), files_below(place.root))
+
+
 def test_init_says_so_if_the_hook_does_not_work(call, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
 

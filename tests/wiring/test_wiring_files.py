@@ -285,13 +285,13 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_nothing_is_left(place, 
 
 def test_a_diff_shows_no_neighbours_of_a_private_file_and_no_secrets_of_others(place, ledger):
     token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
-    put(place.claude_state, json.dumps({"a": {"password": "hunter2"}}, indent=1))
+    put(place.claude_state, json.dumps({"said": "only to me"}, indent=1))
     put(place.user_settings, json.dumps({"env": {"GITHUB_TOKEN": token}}, indent=1))
 
     shown = "\n".join(line for change in claude.plan(ledger, place) for line in change.diff())
 
     assert '"Stop": [' in shown
-    assert "hunter2" not in shown
+    assert "only to me" not in shown
     assert token not in shown
 
 

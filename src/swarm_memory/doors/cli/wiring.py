@@ -86,16 +86,21 @@ def init(
     scope = chosen[0] if chosen else "user"
     place = place_of(os.getcwd(), os.environ)
     ledger = Ledger(place.records)
+
+    def planned() -> list[Change]:
+        return once(
+            [
+                *(claude_code.plan(ledger, place, scope, block=block) if claude else ()),
+                *(codex_cli.plan(ledger, place, block=block) if codex else ()),
+            ]
+        )
+
+    changes = planned()  # what cannot be understood is refused before anything is written
     flowed = flow.enter(flow.ledger_of(place), place.root) if claude_flow else []
     _show_diffs(door, flowed)
-    if not dry_run:
-        apply(flow.ledger_of(place), flowed)  # first: what follows is planned on what is there
-    changes = once(
-        [
-            *(claude_code.plan(ledger, place, scope, block=block) if claude else ()),
-            *(codex_cli.plan(ledger, place, block=block) if codex else ()),
-        ]
-    )
+    if flowed and not dry_run:
+        apply(flow.ledger_of(place), flowed)
+        changes = planned()  # anew, on what is there now
     _show_diffs(door, changes)
     url, made = _store(door, wiring=(claude or codex) and scope == "user", dry_run=dry_run)
     if not dry_run:
@@ -237,11 +242,12 @@ def uninstall(
         raise typer.BadParameter("--keep-store and --delete-store exclude each other")
     place = place_of(os.getcwd(), os.environ)
     ledger = Ledger(place.records)
+    changes = removal.plan(ledger, place)  # refuses what it must before anything is written
     flowed = flow.restore(flow.ledger_of(place), place.root)
     _show_diffs(door, flowed)
-    if not dry_run:
+    if flowed and not dry_run:
         take_out(flow.ledger_of(place), flowed)
-    changes = removal.plan(ledger, place)
+        changes = removal.plan(ledger, place)
     shown = [change for change in changes if change.verb != "kept"]
     _show_diffs(door, shown)
     path = file_of(door.located().url)
