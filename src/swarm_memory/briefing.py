@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # In tokens: what one event may show, what of it may be messages, and what one line may be.
 SESSION_TOKENS, SUBAGENT_TOKENS, PROMPT_TOKENS, TOOL_TOKENS = 500, 250, 200, 60
-MESSAGES_TOKENS, AGENTS_TOKENS, CONFLICTS_TOKENS, OUTCOMES_TOKENS = 100, 120, 60, 80
+MESSAGES_TOKENS, AGENTS_TOKENS, CONFLICTS_TOKENS, OUTCOMES_TOKENS = 100, 120, 120, 80
 LINE_TOKENS, LINE_TOKENS_MIN = 90, 20
 START, PROMPT, SUBAGENT, TOOL = "SessionStart", "UserPromptSubmit", "SubagentStart", "PreToolUse"
 SOURCES = ("startup", "resume", "clear", "compact", "fork")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 QUOTE_TOKENS_MIN = 12  # of a quotation: less says nothing
 EVENTS_MAX = 20_000  # of the change log's end, where memories are looked for
 CANDIDATES, ANSWERS = 200, 20
+MEMORIES_MAX = 10  # that a beginning may be told of: the best, whether or not they are known
 VALUE_BYTES_MAX = 65_536  # as it is stored: what is longer says nothing in a line
 CATCH_UP_ROWS, CATCH_UP_S = 1000, 0.25  # of the search index: an agent waits for its hook
 TERMS_MIN = 2  # of a prompt: one word, such as "continue", asks for nothing
@@ -74,10 +75,10 @@ class Sources:
         records |= {key: record for key, (record, _) in answers.items()}
         relevance = {key: score for key, (_, score) in answers.items()}
         ranked = rank(records.values(), relevance, self._engine.now_ms, MIN_SCORE)
+        told = [n for n in ranked if renewed or not _is_known(to, n.record, n.kind in HEARD)]
         return [
             self._memory(n.record, n.kind, n.score, said(n.record.value))
-            for n in ranked
-            if renewed or not _is_known(to, n.record, n.kind in HEARD)
+            for n in told[:MEMORIES_MAX]
         ]
 
     def hits(self, to: Audience, prompt: str) -> list[Item]:
@@ -109,15 +110,17 @@ class Sources:
         return Item(MEMORY, record.key, record.version, score, line)
 
     def _changed(self) -> list[Record]:
-        """Return the memories that changed last; damaged ones are left to `verify`."""
+        """Return the memories that changed last, some twice; damaged ones are left to `verify`."""
         from swarm_memory.errors import CorruptValueError
         from swarm_memory.rows import records_of
 
-        context = self._swarm.context
-        where = {"swarm": context.swarm, "now_ms": self._engine.now_ms}
-        rows = self._engine.all(
-            "memory_changed", **where, events=EVENTS_MAX, limit=CANDIDATES, bytes=VALUE_BYTES_MAX
-        )
+        context, engine = self._swarm.context, self._engine
+        where = {"swarm": context.swarm, "now_ms": engine.now_ms, "bytes": VALUE_BYTES_MAX}
+        rows = engine.all("memory_changed", **where, events=EVENTS_MAX, limit=CANDIDATES)
+        state = self._swarm.finder.index.state(engine)
+        if len(rows) < CANDIDATES and state is not None:
+            span = {"first": state.first, "last": state.last}
+            rows += engine.all("memory_entered", **where, **span, limit=CANDIDATES - len(rows))
         records = []
         for row in rows:
             try:
@@ -203,7 +206,8 @@ class Sources:
         items = []
         for conflict in self._swarm.conflicts.list("parked", limit=CONFLICTS_MAX):
             ago = age(self._engine.now_ms - conflict.at_ms)
-            text = f"open conflict, {ago} ago, by {plain(conflict.author)} at {plain(conflict.key)}"
+            who, key = plain(conflict.author, 20), plain(conflict.key, 20)
+            text = f"open conflict, {ago} ago, by {who} at {key}"
 
             def line(mark: str, room: int, text: str = text) -> str:
                 return f"{mark}{text}"

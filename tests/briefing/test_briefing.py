@@ -142,6 +142,16 @@ def test_telemetry_is_never_shown(swarm, briefing):
     assert "" == begin(briefing) + ask(briefing) + start(briefing)
 
 
+def test_operations_push_no_memory_out(swarm, briefing, note, monkeypatch):
+    monkeypatch.setattr("swarm_memory.sources.EVENTS_MAX", 10)
+    note(CACHE)
+    ask(briefing, session="s2")
+    for n in range(12):
+        swarm.records.put(f"memory/operations/s9/{n}", n)
+
+    assert CACHE in begin(briefing)
+
+
 def test_states_and_snapshots_are_not_shown(swarm, briefing):
     swarm.records.put("swarm-s/agent-a/state", {"text": CACHE})
     swarm.records.put("swarm-s/snapshots/1", {"text": CACHE})
@@ -344,7 +354,8 @@ def test_what_did_not_fit_comes_the_next_time(briefing, note):
     first, second = begin(briefing), begin(briefing, source="resume")
 
     assert not set(re.findall("number [0-9]+", first)) & set(re.findall("number [0-9]+", second))
-    assert second
+    assert 10 == len(lines(first)) + len(lines(second))
+    assert "" == begin(briefing, source="resume")
 
 
 # --- worded as facts ---
@@ -434,6 +445,15 @@ def test_open_conflicts_and_recent_outcomes_are_told(swarm, briefing, store):
     assert "outcome by a, 0 s ago: task deploy failed after 30 s, strategy blue" in shown
     store.clock.advance(8 * 86_400)
     assert "outcome" not in begin(briefing, session="s2")
+
+
+def test_a_conflict_at_a_long_key_is_told_too(swarm, briefing):
+    key = "xyz/" + "Q7z-" * 60
+    swarm.records.put(key, "a")
+    swarm.records.put(key, "b", expect=1)
+    swarm.records.put(key, "c", expect=1, on_conflict="keep_both")
+
+    assert "open conflict, 0 s ago, by a at …" in begin(briefing)
 
 
 # --- files ---

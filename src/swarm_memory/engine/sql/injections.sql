@@ -90,6 +90,18 @@ WHERE r.swarm = :swarm AND r.key = e.key AND r.value IS NOT NULL AND r.telemetry
 ORDER BY e.seq DESC
 LIMIT :limit
 
+-- memory_entered --
+-- The memories that entered the search index last: where many operations have pushed the changes
+-- of memories out of the end of the change log.
+SELECT r.key, r.version, r.author, r.session, r.created_ms, r.updated_ms, r.expires_ms,
+    r.provenance, r.value
+FROM search_docs AS d CROSS JOIN records AS r
+WHERE d.id BETWEEN :first AND :last
+    AND r.swarm = :swarm AND r.key = d.key AND r.value IS NOT NULL AND r.telemetry = 0
+    AND (r.expires_ms IS NULL OR r.expires_ms > :now_ms) AND length(r.value) <= :bytes
+ORDER BY d.id DESC
+LIMIT :limit
+
 -- outcome_latest --
 -- The outcomes that were recorded last, by the order of their rows: no index has their times.
 SELECT outcome_id, task_type, success, duration_s, strategy, author, at_ms FROM outcomes
