@@ -15,7 +15,7 @@ from swarm_memory.context import new_id
 from swarm_memory.errors import ConflictError, InvalidArgumentError, NotFoundError
 from swarm_memory.key import check_key
 from swarm_memory.layout import Layout
-from swarm_memory.text import question_of, text_of
+from swarm_memory.text import question_of, snippet, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SIMILAR_MAX = 3
 # Of the terms of two texts that one of them has, so many both have. On pairs that say the same in
 # other words it is 0.5 and more, on pairs about one subject that say something else below 0.4.
 SIMILAR_MIN = 0.5
-CANDIDATES = 10  # that search proposes, to be compared
+CANDIDATES = 5  # that share the rarest words, to be compared
 
 
 class Similar(namedtuple("Similar", "key version author updated_ms resemblance text")):
@@ -190,13 +190,12 @@ class Memories:
         if not terms:
             return []
         found = []
-        for hit in self._swarm.search(text, limit=CANDIDATES):
-            record, said = hit.record, text_of(hit.record.value)
-            theirs = _terms(said)
+        for record in self._swarm.finder.nearest(text, limit=CANDIDATES):
+            theirs = _terms(said := text_of(record.value))
             alike = len(terms & theirs) / len(terms | theirs)
             if alike >= SIMILAR_MIN and record.key not in but:
                 fields = (record.key, record.version, record.author, record.updated_ms)
-                found.append(Similar(*fields, round(alike, 2), hit.snippet))
+                found.append(Similar(*fields, round(alike, 2), snippet(said, terms)))
         found.sort(key=lambda one: -one.resemblance)
         return found[:SIMILAR_MAX]
 
