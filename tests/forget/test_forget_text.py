@@ -141,3 +141,47 @@ def test_a_key_that_holds_the_text_goes(swarm, tmp_path):
 def test_what_would_be_everywhere_is_refused(swarm, text):
     with pytest.raises(InvalidArgumentError):
         forget(swarm, "text", text)
+
+
+def test_the_words_of_a_text_leave_the_index(swarm, tmp_path):
+    swarm.records.put("plans/x", "the quokkaword is secret")
+    swarm.records.put("plans/y", "something else")
+    swarm.search("secret")
+    swarm.records.delete("plans/x")
+    swarm.search("secret")
+    swarm.records.put("plans/z", "the quokkaword is secret")
+
+    forget(swarm, "text", "the quokkaword is secret")
+
+    assert [] == places_of(tmp_path, "quokkaword")
+    assert ["plans/y"] == [hit.record.key for hit in swarm.search("something")]
+
+
+def test_a_run_of_messages_in_somebodys_hands_loses_only_what_is_forgotten(swarm):
+    for text in ("one", SECRET, "two", SECRET, "three", SECRET):
+        swarm.messages.send({"text": text}, to="b")
+    in_hand = swarm.as_agent("b").messages.claim(limit=6, visible_after_s=600)
+    assert 6 == len(in_hand)
+
+    forget(swarm, "text", SECRET)
+
+    assert [] == verify_store(swarm).findings
+    assert 3 == swarm.as_agent("b").messages.counts().claimed
+
+
+def test_a_moment_before_what_was_dropped_can_be_restored(swarm, folder, tmp_path):
+    swarm.records.put("notes/1", "then")
+    swarm.records.put("forget", "a key of this name is a key like any other")
+    seq = swarm.events.newest()
+    swarm.records.put("plans/late", SECRET)
+    swarm.records.put("plans/late", SECRET)
+    swarm.records.put("plans/late", SECRET)
+    swarm.records.put("notes/1", "now")
+    last = write_backup(swarm, folder)
+    forget(swarm, "text", SECRET, folders=[str(folder)])
+
+    with Swarm.open(f"sqlite:///{tmp_path}/then.db", agent="a", swarm="s") as other:
+        restore_backup(other, last.path, at=seq)
+
+        assert "then" == other.records.get("notes/1").value
+        assert ["forget", "notes/1"] == [r.key for r in other.records.each()]
