@@ -31,7 +31,7 @@ NAMES = [
     "messages",
     "upkeep",
     "search",
-    "mcp",
+    "mcp_door",
 ]
 
 
