@@ -12,7 +12,6 @@ All writes are relaxed: what power loss undoes is a line of the log, and the con
 
 from __future__ import annotations
 
-import re
 from collections import namedtuple
 
 from swarm_memory.checks import check_whole
@@ -34,7 +33,7 @@ MARK = "%"  # what a number is written with
 MAIN = ""  # the agent_id of a session's own agent, as it is stored
 LIST_LIMIT = 100
 DIGITS_MAX = 12
-_CITED = re.compile(rf"(?<![\w%]){MARK}(\d{{1,{DIGITS_MAX}}})(?!\w)")
+_CITED = rf"(?<![\w%]){MARK}(\d{{1,{DIGITS_MAX}}})(?!\w)"
 
 
 class Audience(namedtuple("Audience", "session_id agent_id agent")):
@@ -135,7 +134,7 @@ class Injections:
         if MARK not in text and "/" not in text and "-" not in text:
             return 0
         at = {"swarm": self._context.swarm, "session_id": session_id}
-        numbers = {int(digits) for digits in _CITED.findall(text)}
+        numbers = _numbers(text) if MARK in text else set()
         rows = [
             row[0]
             for row in self._db.all("injection_uncited", **at)
@@ -195,6 +194,12 @@ class Injections:
     def _at(self, audience: Audience) -> dict[str, Any]:
         where = {"session_id": audience.session_id, "agent_id": audience.agent_id}
         return {"swarm": self._context.swarm, **where}
+
+
+def _numbers(text: str) -> set[int]:
+    import re  # most messages name none, and a hook waits for each import
+
+    return {int(digits) for digits in re.findall(_CITED, text)}
 
 
 def _cite(tx: Tx, rows: builtins.list[int]) -> None:
