@@ -6,16 +6,16 @@ another key or version. Formats: plain JSON, zstd, zstd with one of the store's 
 body then begins with the dictionary's number, 2 bytes), gzip.
 
 A process that only passes by (a hook) must not pay for imports it does not need, so the first
-values go through the json module uncompressed; a process that stays switches to orjson and zstd.
+values go through `lean_json` uncompressed; a process that stays switches to orjson and zstd.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from zlib import crc32
 
+from swarm_memory import lean_json
 from swarm_memory.errors import InvalidValueError, LimitExceededError
 
 TYPE_CHECKING = False
@@ -89,12 +89,12 @@ def _check_subclass(value: Json, depth_max: int) -> None:
 
 def _dumps_cold(value: Json) -> bytes:
     _warm_up()
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return lean_json.dumps(value).encode()
 
 
 def _loads_cold(text: bytes) -> Json:
     _warm_up()
-    return json.loads(text)
+    return lean_json.loads(text)
 
 
 # The codec in use, without any checks. Both give the same JSON but for how they write some numbers
@@ -149,6 +149,8 @@ def parse(text: str | bytes) -> Json:
     Raises:
         InvalidValueError: It is no JSON, has a duplicate key, NaN, or nests too deeply.
     """
+    import json
+
     try:
         value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -170,6 +172,8 @@ def _refuse(constant: str) -> None:
 
 def canonical(value: Json) -> bytes:
     """Return one byte form for equal values, whatever their key order; for digests."""
+    import json
+
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 

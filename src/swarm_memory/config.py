@@ -6,11 +6,11 @@ categories, and a variable `SWARM_MEMORY_NAME` overrides the setting `name`.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import namedtuple
 from functools import lru_cache
 
+from swarm_memory import lean_json
 from swarm_memory.errors import ConfigError, InvalidArgumentError
 
 TYPE_CHECKING = False
@@ -173,7 +173,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 def _read(path: str) -> Json:
     try:
         with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+            document = lean_json.loads(file.read())
     except OSError as error:
         raise ConfigError(
             f"cannot read {path}: {error.strerror}",
@@ -215,7 +215,7 @@ def _override_from_variable(document: Json, variable: str, text: str) -> None:
     name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
     if name in _RANGES:
         try:
-            document["settings"][name] = json.loads(text)
+            document["settings"][name] = lean_json.loads(text)
         except ValueError:
             raise ConfigError(f"{variable}={text!r} is no number", hint="give a number") from None
     elif name in _WORDS:

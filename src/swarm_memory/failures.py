@@ -8,9 +8,6 @@ replaced.
 
 from __future__ import annotations
 
-from swarm_memory.redact import redact
-from swarm_memory.redact.named import compiled
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -61,7 +58,11 @@ def exit_code_of(error: Json, output: Json = None) -> int | None:
         for name in ("exit_code", "exitCode", "returncode", "code"):
             if type(output.get(name)) is int and abs(output[name]) < 2**31:
                 return int(output[name])
-    found = isinstance(error, str) and compiled(r"\s*Exit code (-?\d{1,9})\b").match(error)
+    if not isinstance(error, str) or not error.lstrip().startswith("Exit code "):
+        return None  # that is all of most calls, and costs no regular expression
+    from swarm_memory.redact.named import compiled
+
+    found = compiled(r"\s*Exit code (-?\d{1,9})\b").match(error)
     return int(found[1]) if found else None
 
 
@@ -72,6 +73,8 @@ def failure_of(error: Json) -> str | None:
     """
     if error is None:
         return None
+    from swarm_memory.redact.named import compiled
+
     text = error if isinstance(error, str) else ""
     text = compiled(_COLOUR).sub("", text[:CHARS_READ_MAX])
     lines = [line.strip() for line in text.splitlines()[-LINES_MAX:]]
@@ -87,6 +90,9 @@ def failure_of(error: Json) -> str | None:
 
 def normalised(line: str) -> str:
     """Return a line without secrets, paths, numbers and quoted texts."""
+    from swarm_memory.redact import redact
+    from swarm_memory.redact.named import compiled
+
     line = redact(line[: 16 * FAILURE_CHARS_MAX]).text
     module = compiled(_MODULE).search(line)
     for pattern, stand_in in _REPLACED:

@@ -16,22 +16,26 @@ from __future__ import annotations
 from collections import namedtuple
 from functools import lru_cache
 
-from swarm_memory.commands import command_of, words_of
 from swarm_memory.errors import InvalidArgumentError, InvalidValueError
 from swarm_memory.failures import exit_code_of, failure_of
 from swarm_memory.patterns import below, literal, normal, overlap
-from swarm_memory.redact import redact, redact_json
 
+# What looks for secrets and takes commands apart is imported where it is needed: its regular
+# expressions cost more than all else that a hook does for an edit.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
+
+    from swarm_memory.commands import Command
 
     Json = Any
 
 OFF, METADATA, FULL = "off", "metadata", "full"
 DENIED_PATH, OUTSIDE = "[denied path]", "[outside]"
 TEXT_CHARS_MAX = 200  # of a tool's name, a path's segment, an error
+# A text that is no longer, and has no more of these, is no secret that has a form; see `_is_word`.
+WORD_CHARS_MAX, WORD_RUN_MAX, WORD_CAPITALS_MAX, WORD_DIGITS_MAX = 24, 16, 8, 4
 TIMEOUT_EXIT_CODES = (124,)  # of timeout(1)
 INTERRUPT_EXIT_CODES = (130, 143)  # SIGINT, SIGTERM
 # Files that hold secrets by their purpose. `!pattern` after them allows again.
@@ -146,7 +150,7 @@ class Policy:
         path = self._path(fields)
         secret = path is not None and path.startswith(DENIED_PATH)
         command = fields.get("command") if operation == "command" else None
-        line = command_of(command) if isinstance(command, str) else None
+        line = _command_of(command) if isinstance(command, str) else None
         code = exit_code_of(error, output)
         known = Operation(
             tool=name,
@@ -201,11 +205,15 @@ class Policy:
 
     def _names_denied(self, texts: Iterable[str]) -> bool:
         """Tell whether a command, or a list of files, names one that is on the deny-list."""
+        from swarm_memory.commands import words_of
+
         return any(self.is_denied(word) for text in texts for word in words_of(text))
 
     def _with_texts(
         self, known: Operation, tool_input: Json, output: Json, error: Json
     ) -> Operation:
+        from swarm_memory.redact import redact_json
+
         if known.path == DENIED_PATH:
             return known._replace(input=DENIED_PATH, output=output and DENIED_PATH)
         given, secrets = redact_json(tool_input)
@@ -264,6 +272,8 @@ def _hash(fields: dict[str, Json], operation: str) -> str | None:
         return None
     whole = "\0".join(texts)
     if operation not in ("write", "edit"):
+        from swarm_memory.redact import redact
+
         # A command is short: whoever knows the rest of it could try passwords against its hash.
         whole = redact(whole).text
     from _blake2 import blake2b  # hashlib would load OpenSSL, 15 ms, in every hook
@@ -308,6 +318,30 @@ def _whole(value: Json) -> int | None:
     return int(value) if number and 0 <= value < 2**53 else None
 
 
+def _command_of(line: str) -> Command:
+    from swarm_memory.commands import command_of
+
+    return command_of(line)
+
+
 def _short(text: str) -> str:
+    if _is_word(text):
+        return text
+    from swarm_memory.redact import redact
+
     clean = redact(text[: 4 * TEXT_CHARS_MAX]).text[:TEXT_CHARS_MAX]
     return "".join(c if c.isprintable() else "?" for c in clean)
+
+
+def _is_word(text: str) -> bool:
+    """Tell whether a text is so short and plain that no secret can be found in it."""
+    if len(text) > WORD_CHARS_MAX or not text.isascii():
+        return False
+    run = digits = 0
+    for character in text:
+        run = run + 1 if character.isalpha() else 0
+        digits += character.isdigit()
+        if run > WORD_RUN_MAX or not (character.isalnum() or character in "._-"):
+            return False
+    capitals = sum(character.isupper() for character in text)
+    return digits <= WORD_DIGITS_MAX and capitals <= WORD_CAPITALS_MAX

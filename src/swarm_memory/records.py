@@ -6,10 +6,9 @@ the result under its op_id if the caller gave one.
 
 from __future__ import annotations
 
-import json
 from collections import namedtuple
 
-from swarm_memory import codec, settle
+from swarm_memory import codec, lean_json, settle
 from swarm_memory.checks import check_whole
 from swarm_memory.errors import (
     ConflictError,
@@ -530,7 +529,7 @@ class Records:
         value = settle.settle(on_conflict, mine, theirs, base, conflict)
         settle.note(tx, context, on_conflict, mine, theirs, base, conflict, value)
         ttl_s = None if prepared.ttl_ms is None else prepared.ttl_ms / 1000
-        about = None if prepared.about is None else json.loads(prepared.about)
+        about = None if prepared.about is None else lean_json.loads(prepared.about)
         again = self._prepare(prepared.key, value, ttl_s, about)
         head = tx.one("record_head", swarm=context.swarm, key=prepared.key)
         return self._write(tx, again, head, "put", live)
@@ -550,10 +549,10 @@ class Records:
             result = record.to_dict()
             if record.value is value:
                 del result["value"]
-            return json.dumps(result, ensure_ascii=False)
+            return lean_json.dumps(result)
 
         def load(text: str) -> Record:
-            return Record(**{"value": value, **json.loads(text)})
+            return Record(**{"value": value, **lean_json.loads(text)})
 
         return once(tx, self._context, op_id, digest, write, dump, load)
 

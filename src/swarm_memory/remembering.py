@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from swarm_memory.key import escape
 from swarm_memory.recording import OFF, Policy
-from swarm_memory.redact import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ class Remembering:
         """
         if kind != NOTE and self._swarm.config.record == OFF:
             return None
+        from swarm_memory.redact import redact
+
         # Redacted before it is cut: half a secret is not found any more.
         kept = trimmed(redact(text.strip()).text, CHARS_MAX[kind])
         if words(kept) < WORDS_MIN[kind]:

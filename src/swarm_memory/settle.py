@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from swarm_memory import lean_json
 from swarm_memory.context import new_id
 from swarm_memory.errors import ConflictError, InvalidArgumentError
 
@@ -94,4 +93,4 @@ def note(
 
 
 def _text(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return lean_json.dumps(value)

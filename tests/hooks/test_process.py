@@ -81,7 +81,14 @@ def test_a_tool_hook_imports_of_us_only_what_it_uses(stage):
 
     unused = {"briefing", "search", "indexing", "ranking", "text", "messages", "leases", "outcomes"}
     unused |= {"retention", "conflicts", "exchange", "importers", "manager", "health"}
+    unused |= {"redact", "commands"}  # an edit of a file with a plain name needs neither
     assert set() == {name.split(".")[1] for name in loaded} & unused
+
+
+def test_an_edit_costs_no_regular_expressions(stage):
+    stage.here(START)
+
+    assert set() == imported(stage, EDIT) & {"re", "json", "enum", "weakref", "signal"}
 
 
 # --- it never stands in an agent's way -----------------------------------------------------------

@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from secret_kinds import ALNUM, some
 
@@ -309,6 +309,7 @@ FIELDS = st.sampled_from(["file_path", "path", "command", "content", "edits", "p
 TOOLS = st.sampled_from(["Bash", "Read", "Edit", "MultiEdit", "Grep", "Task", "mcp__a__b"]) | JSON
 
 
+@settings(deadline=None)  # the first example pays for the patterns
 @given(TOOLS, JSON | st.dictionaries(FIELDS, JSON), JSON, JSON, JSON, JSON)
 def test_any_input_is_decided_and_what_is_kept_can_be_stored(tool, given_, output, error, flag, ms):
     for record in ("metadata", "full"):

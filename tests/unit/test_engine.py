@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -49,6 +50,22 @@ def test_statements_without_a_name_a_text_or_twice_are_refused(text):
         statements.parse(text, "test")
 
 
+def test_a_statement_is_found_in_whichever_file_it_stands():
+    for name, sql in statements.load().items():
+        assert sql == statements.Statements()[name]
+    with pytest.raises(KeyError):
+        statements.Statements()["no_such_statement"]
+
+
+def test_threads_that_ask_for_their_first_statements_at_once_find_them():
+    names = list(statements.load())
+    for _ in range(20):
+        read = statements.Statements()
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(read.__getitem__, names))
+        assert found == [read[name] for name in names]
+
+
 def test_every_statement_compiles_against_the_schema_and_is_used(url):
     engine = open_engine(url)
     sources = "".join(p.read_text() for p in SOURCE.parent.rglob("*.py"))
@@ -75,7 +92,7 @@ def test_readers_are_told_of_every_statement_that_writes_what_they_may_keep(url)
             writing.add(name)
 
     assert writing
-    assert writing == sqlite._TOUCHING
+    assert writing == {name for name in statements.load() if sqlite._TOUCHING[name]}
 
 
 def _parameters(sql):

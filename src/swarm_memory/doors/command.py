@@ -13,6 +13,9 @@ def main() -> None:
     """Run what the command's arguments ask for, and exit the process."""
     words = sys.argv[1:]
     if words[:1] == ["hook"] and not any(word.startswith("-") for word in words):
+        import gc
+
+        gc.disable()  # the process ends before there is any garbage worth looking for
         from swarm_memory.doors import hooks
 
         hooks.main(words[1:])

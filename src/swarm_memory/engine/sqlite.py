@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
+from _weakrefset import WeakSet  # weakref would import 1 ms of other things
 from contextlib import suppress
 
 import apsw
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 SETTLE_S = 0.0005
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
-_SQL = statements.load()
+_SQL = statements.Statements()
 KEPT_TABLE = "records"  # readers may keep its rows until `touched` changes
-_TOUCHING = statements.writing(_SQL, KEPT_TABLE)
+_TOUCHING = statements.Writing(_SQL, KEPT_TABLE)
 
 
 class SqliteTx:
@@ -79,13 +79,13 @@ class SqliteTx:
             raise damaged("a row", error) from error
 
     def run(self, statement: str, /, **parameters: Any) -> int:
-        if statement in _TOUCHING:
+        if _TOUCHING[statement]:
             self.touched = True
         self._execute(_SQL[statement], parameters)
         return self._changes()
 
     def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
-        if statement in _TOUCHING:
+        if _TOUCHING[statement]:
             self.touched = True
         self._executemany(_SQL[statement], rows)
 
@@ -132,7 +132,7 @@ class SqliteEngine:
 
     def _make_locks(self) -> None:
         self._local = threading.local()
-        self._wakes: weakref.WeakSet[Wake] = weakref.WeakSet()
+        self._wakes: WeakSet[Wake] = WeakSet()
         self._guard = threading.Lock()
         self._watch_lock = threading.Lock()
         self._checkpointer = Checkpointer(self._pool, self.durability, self._note)
@@ -465,7 +465,7 @@ class SqliteEngine:
         return self._pool.begin_in_child()
 
 
-_engines: weakref.WeakSet[SqliteEngine] = weakref.WeakSet()
+_engines: WeakSet[SqliteEngine] = WeakSet()
 _creating = threading.Lock()
 
 

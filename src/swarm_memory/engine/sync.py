@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import threading
 import time
@@ -589,6 +588,8 @@ _failpoint, _failure, _passes_left = "", 0, 0
 
 def arm(failpoint: str) -> None:
     """Let this process die or stop at a failpoint, for tests; see `FAILPOINTS`."""
+    import signal  # only here: no hook pays for it
+
     global _failpoint, _failure, _passes_left
     name, _, rest = failpoint.partition(":")
     kind, _, times = rest.partition(":")

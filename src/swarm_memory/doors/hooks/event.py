@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from swarm_memory import lean_json
 from swarm_memory.errors import InvalidArgumentError
 
 TYPE_CHECKING = False
@@ -38,7 +37,7 @@ def parse(raw: bytes, name: str | None) -> Event:
         InvalidArgumentError: It is no JSON object, or nobody says which event it is.
     """
     try:
-        fields = json.loads(raw)
+        fields = lean_json.loads(raw)
     except ValueError as error:
         raise InvalidArgumentError(
             f"stdin is no JSON: {error}", hint="give the event as one JSON object"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 CHARS_MAX = 10_000  # of one context; Claude Code puts more into a file
 
 
@@ -22,5 +20,7 @@ def denial(event: str, text: str) -> str:
 
 
 def _answer(event: str, fields: dict[str, str]) -> str:
+    import json  # few hooks have anything to say
+
     # ASCII, so that it arrives whatever the console's encoding is.
     return json.dumps({"hookSpecificOutput": {"hookEventName": event, **fields}})

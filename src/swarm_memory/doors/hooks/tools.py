@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from swarm_memory.commands import names_of
 from swarm_memory.doors.hooks import render
 from swarm_memory.doors.hooks.actor import identify
-from swarm_memory.failures import exit_code_of
 from swarm_memory.remembering import digest
 
 TYPE_CHECKING = False
@@ -122,8 +120,11 @@ def _keep(
 
 def _commits(tool_input: Json) -> bool:
     command = tool_input.get("command") if isinstance(tool_input, dict) else None
-    # Most commands do not have the word: to take one apart costs more than a look at it.
-    return isinstance(command, str) and "commit" in command and "git commit" in names_of(command)
+    if not isinstance(command, str) or "commit" not in command:
+        return False
+    from swarm_memory.commands import names_of
+
+    return "git commit" in names_of(command)
 
 
 def _paths(tool_input: Json) -> list[str]:
@@ -135,6 +136,8 @@ def _says_failure(said: Json) -> bool:
     """Tell whether the text of an answer, which is all that a batch has, is that of a failure."""
     if not isinstance(said, str):
         return False
+    from swarm_memory.failures import exit_code_of
+
     return bool(exit_code_of(said)) or said.lstrip().startswith(FAILED)
 
 

@@ -1,0 +1,152 @@
+"""A hook of Claude Code, one process for each event: alone, and sixteen at once
+
+Each is the installed command with an event on stdin, as Claude Code starts it; `python -c ''` is a
+bare start of the same interpreter. The store is there and holds a session, as it does at every
+event but the first. A writing hook is PostToolUse of an edit: it renews the session, records the
+operation and notes who changes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from subjects import at_most, ratio, timed, told
+from swarm_memory import Swarm
+
+COMMAND = str(Path(sys.executable).with_name("swarm-memory"))
+ROUNDS = 41
+CROWD = 16
+CROWDS = 8
+
+
+class Hooks:
+    """Events of one session in a project of its own."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.count = 0
+        os.makedirs(f"{folder}/.git")
+        with open(f"{folder}/.git/HEAD", "w", encoding="ascii") as file:
+            file.write("ref: refs/heads/main\n")
+        self.environment = os.environ | {"CLAUDE_PROJECT_DIR": folder}
+        # Code is compiled once, and not at each start.
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.run("SessionStart", source="startup")
+        self.run("Stop")
+
+    def raw(self, name: str, **fields: object) -> bytes:
+        self.count += 1
+        event = {"session_id": "3f2a9c1b-5d2e-4a61", "cwd": self.folder, "hook_event_name": name}
+        return json.dumps(event | fields).encode()
+
+    def edit(self, name: str = "PostToolUse") -> bytes:
+        path = f"{self.folder}/src/app{self.count}.py"
+        return self.raw(
+            name,
+            tool_name="Edit",
+            tool_use_id=f"toolu_{self.count}",
+            tool_input={"file_path": path, "old_string": "a", "new_string": "b"},
+            tool_response={"filePath": path, "success": True},
+            duration_ms=7,
+        )
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [COMMAND, "hook"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment
+        )
+
+    def run(self, name: str, **fields: object) -> None:
+        self.answer(self.raw(name, **fields))
+
+    def answer(self, raw: bytes) -> None:
+        process = self.start()
+        process.communicate(raw)
+        assert process.returncode == 0
+
+    def bare(self) -> None:
+        subprocess.run(
+            [sys.executable, "-c", ""],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=self.environment,
+        )
+
+    def operations(self) -> int:
+        url = f"sqlite:///{self.folder}/.swarm-memory/memory.db"
+        with Swarm.open(url) as swarm:
+            return len(list(swarm.records.each("memory/operations")))
+
+
+def run() -> list[dict[str, object]]:
+    folder = tempfile.mkdtemp(prefix="bench-hooks-")
+    try:
+        hooks = Hooks(folder)
+        return [*_alone(hooks), _crowd(hooks)]
+    finally:
+        shutil.rmtree(folder)
+
+
+def _alone(hooks: Hooks) -> list[dict[str, object]]:
+    before = hooks.operations()
+    rows = [
+        {
+            "bare": timed(hooks.bare),
+            "writes": timed(lambda: hooks.answer(hooks.edit())),
+            "reads": timed(lambda: hooks.answer(hooks.edit("PreToolUse"))),
+        }
+        for _ in range(ROUNDS)
+    ]
+    assert hooks.operations() == before + ROUNDS
+    bare, writes = (1000 * statistics.median(row[n] for row in rows) for n in ("bare", "writes"))
+    return [
+        at_most(
+            "hook that writes, against python -c ''",
+            ratio(rows, "writes", "bare"),
+            2.5,
+            f"{writes:.0f} against {bare:.0f} ms",
+        ),
+        told(
+            "hook that has nothing to say, against python -c ''",
+            f"{ratio(rows, 'reads', 'bare'):.2f} ×",
+        ),
+    ]
+
+
+def _crowd(hooks: Hooks) -> dict[str, object]:
+    before = hooks.operations()
+    alone, spent = [], []
+    for _ in range(CROWDS):
+        alone.append(timed(lambda: hooks.answer(hooks.edit())))
+        events = [hooks.edit() for _ in range(CROWD)]
+        began = time.perf_counter()
+        processes = [hooks.start() for _ in events]
+        for process, raw in zip(processes, events, strict=True):
+            process.stdin.write(raw)
+            process.stdin.close()
+        waiting = set(range(CROWD))
+        while waiting:
+            for each in list(waiting):
+                if processes[each].poll() is not None:
+                    waiting.remove(each)
+                    spent.append(time.perf_counter() - began)
+            time.sleep(0.0005)
+        for process in processes:
+            process.stdout.close()
+            assert process.returncode == 0
+    assert hooks.operations() == before + CROWDS * (CROWD + 1)
+    p99 = statistics.quantiles(spent, n=100)[98]
+    return at_most(
+        "16 hooks at once: p99, against one alone",
+        p99 / statistics.median(alone),
+        8,
+        f"{os.cpu_count()} cores; from the first's start to each one's end; every write there",
+    )

@@ -1,0 +1,44 @@
+"""What is taken for a plain word, so that nothing looks for secrets in it, holds none."""
+
+from corpus import samples
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarm_memory.recording import _is_word
+from swarm_memory.redact import redact
+
+PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.text(PLAIN, max_size=26) | st.from_regex(r"[A-Za-z]{1,17}([._-][A-Za-z0-9]{1,9}){0,3}"))
+def test_nothing_would_be_redacted_in_a_word(text):
+    if _is_word(text):
+        assert text == redact(text).text
+
+
+def test_no_secret_is_a_word_that_would_be_redacted_alone():
+    texts = {text for part in (False, True) for one in samples(part) for text in one.text.split()}
+    words = [text for text in texts if _is_word(text)]
+
+    assert len(words) > 300
+    assert [] == [text for text in words if redact(text).text != text]
+
+
+def test_what_is_long_or_not_plain_is_no_word():
+    for text in (
+        "a" * 17,
+        "a b",
+        "a=b",
+        "a:b",
+        "é",
+        "12345",
+        "ABCDEFGHI",
+        "a\x00",
+        "abc." * 7,
+        "a/b",
+        "a@b",
+    ):
+        assert not _is_word(text)
+    for text in ("", "app.py", "NotebookEdit", "test_checkout.py", "v2.0-rc.1"):
+        assert _is_word(text)
