@@ -185,3 +185,12 @@ def test_a_moment_before_what_was_dropped_can_be_restored(swarm, folder, tmp_pat
 
         assert "then" == other.records.get("notes/1").value
         assert ["forget", "notes/1"] == [r.key for r in other.records.each()]
+
+
+def test_lines_of_the_hooks_log_go_too(swarm, tmp_path):
+    log = tmp_path / "memory.db-hooks.log"
+    log.write_text(f"one\nfailed: {SECRET}\nthree\n")
+
+    done = forget(swarm, "text", SECRET)
+
+    assert ("one\nthree\n", 1) == (log.read_text(), done.removed["lines of logs"])

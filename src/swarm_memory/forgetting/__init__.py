@@ -18,6 +18,7 @@ from swarm_memory.backup.schedule import backup_folder
 from swarm_memory.engine import scrubbing
 from swarm_memory.forgetting import dictionaries
 from swarm_memory.forgetting.backups import Rewritten, forget_in_backups, sessions_in
+from swarm_memory.forgetting.logs import forget_in_logs
 from swarm_memory.forgetting.store import erase, find
 from swarm_memory.forgetting.target import AGENT, FORGET, KINDS, SESSION, TEXT, Target
 
@@ -85,6 +86,8 @@ def forget(
     left = _in_store(swarm, target, found, removed)
     swarm.finder.rebuild()
     left += _dictionaries(swarm, target)
+    if places and (lines := forget_in_logs(_file(swarm), target)):
+        removed["lines of logs"] = lines
     _note(swarm, target)
     if places and not scrubbing.scrub(_file(swarm), swarm.config.busy_timeout_s):
         left.append("the log still holds it, because somebody is reading: run it again")

@@ -110,6 +110,14 @@ class Target:
         """Tell whether a text holds the one to be forgotten."""
         return any(form in text for form in self._forms)
 
+    def is_named_in(self, line: str) -> bool:
+        """Tell whether a line of a log names what is to be forgotten."""
+        if self.kind == TEXT:
+            return self.is_in(line)
+        if self.kind == AGENT:
+            return self.name in line
+        return any(name in line for name in (*self.ids, *(f"@{s}" for s in self.shorts)))
+
     def is_in_bytes(self, octets: bytes) -> bool:
         """Tell whether bytes that are no JSON hold it."""
         return any(form in octets for form in self._octets)
