@@ -31,6 +31,7 @@ NAMES = [
     "messages",
     "upkeep",
     "search",
+    "hooks",
     "mcp_door",
 ]
 
