@@ -84,7 +84,7 @@ def forget(
     if dry_run:
         return Forgotten(kind, True, removed, files.paths, _left(files, damaged), [*BEYOND])
     left = _in_store(swarm, target, found, removed)
-    swarm.finder.rebuild()
+    swarm.finder.index.wipe()  # who searches next makes it anew
     left += _dictionaries(swarm, target)
     if places and (lines := forget_in_logs(_file(swarm), target)):
         removed["lines of logs"] = lines
