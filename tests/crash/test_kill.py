@@ -57,7 +57,7 @@ url, agent, first, calls = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.a
 with Swarm.open(url, agent=agent) as swarm:
     for number in range(first, calls):
         op = f"{agent}.{number}"
-        key = f"x/shared/{number % 3}" if number % 2 else f"x/own/{op}"
+        key = f"x/shared/{number % 5}" if number % 2 else f"x/own/{op}"
         record = swarm.records.put(key, op, op_id=op)
         os.write(1, b"%s %d\\n" % (record.key.encode(), record.version))
 """

@@ -62,7 +62,7 @@ def record(
             process.communicate()
     histories = {}
     for path in notes:
-        for key, operation in _operations(path):
+        for key, operation in operations_of(path):
             histories.setdefault(key, []).append(operation)
     return histories
 
@@ -91,7 +91,7 @@ def _until(condition):
         time.sleep(0.001)
 
 
-def _operations(path):
+def operations_of(path):
     """Yield (key, operation) of one process; the last may have no return."""
     with open(path, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
@@ -99,6 +99,10 @@ def _operations(path):
         key, name, arguments, called = lines[number]
         returned, result = lines[number + 1] if number + 1 < len(lines) else (math.inf, None)
         yield key, Operation(called, returned, name, _as_tuple(arguments), _as_tuple(result))
+        if name == "lock" and arguments[-1] < returned - called < math.inf:
+            # Longer than the time to live: the call may have been given a lease that lapsed
+            # before it could go on, and then have asked again.
+            yield key, Operation(called, returned, "lapse", _as_tuple(arguments), None)
 
 
 def _as_tuple(value):

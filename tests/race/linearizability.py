@@ -135,6 +135,13 @@ class StoreModel:
                 yield given, cls._held(state._replace(token=given), operation, given)
 
     @classmethod
+    def lapse(cls, state, operation):
+        """Part of a `lock` that stood still: a lease was given that nobody came to know, or none."""
+        yield None, state
+        if state.holder == 0 or operation.returned > state.holds_until:
+            yield None, cls._held(state, operation, cls.UNKNOWN)
+
+    @classmethod
     def write(cls, state, operation):
         """A put under the fence of a lease."""
         token, value = operation.arguments
