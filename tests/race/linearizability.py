@@ -136,7 +136,7 @@ class StoreModel:
 
     @classmethod
     def lapse(cls, state, operation):
-        """Part of a `lock` that stood still: a lease was given that nobody came to know, or none."""
+        """Part of a `lock` that stood still: a lease was given that nobody saw, or none was."""
         yield None, state
         if state.holder == 0 or operation.returned > state.holds_until:
             yield None, cls._held(state, operation, cls.UNKNOWN)
