@@ -6,7 +6,7 @@ import time
 
 from swarm_memory.errors import CursorExpiredError, InvalidArgumentError
 from swarm_memory.key import check_prefix
-from swarm_memory.model import Changes, Event
+from swarm_memory.model import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from swarm_memory.context import Context
     from swarm_memory.engine import Engine, Reader, Row, Tx
+    from swarm_memory.reports import Changes
 
 PAGE_ROWS = 1000
 CHANGES_MAX = 10_000
@@ -80,6 +81,8 @@ class Events:
         between were pruned already: then the records have to be read anew.
         """
         where = {"swarm": self._context.swarm, "name": f"cursor/{self._context.agent}/{name}"}
+
+        from swarm_memory.reports import Changes
 
         def read(tx: Tx) -> Changes:
             row = tx.one("fact_get", **where)

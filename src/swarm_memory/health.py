@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarm_memory.model import HealthReport
+from swarm_memory.reports import HealthReport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

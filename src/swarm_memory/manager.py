@@ -5,7 +5,7 @@ from __future__ import annotations
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.layout import Layout, agent_of_scope
-from swarm_memory.model import CoordinationState, Optimization
+from swarm_memory.reports import CoordinationState, Optimization
 from swarm_memory.swarm import Swarm
 
 TYPE_CHECKING = False
@@ -14,15 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from swarm_memory.model import (
-        Changes,
-        HealthReport,
-        Insight,
-        Json,
-        Outcome,
-        Recommendation,
-        Record,
-    )
+    from swarm_memory.model import Json, Record
+    from swarm_memory.reports import Changes, HealthReport, Insight, Outcome, Recommendation
 
 LIST_LIMIT = 100
 SYNC_CURSOR = "sync"

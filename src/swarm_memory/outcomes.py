@@ -14,7 +14,7 @@ from swarm_memory.checks import check_name, check_number
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
 from swarm_memory.learning import policy
-from swarm_memory.model import Insight, Outcome, Recommendation
+from swarm_memory.reports import Insight, Outcome, Recommendation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

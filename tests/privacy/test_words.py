@@ -4,7 +4,7 @@ from corpus import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm_memory.recording import _is_word
+from swarm_memory.recording import DENIED, Policy, _is_word, _rule
 from swarm_memory.redact import redact
 
 PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -42,3 +42,7 @@ def test_what_is_long_or_not_plain_is_no_word():
         assert not _is_word(text)
     for text in ("", "app.py", "NotebookEdit", "test_checkout.py", "v2.0-rc.1"):
         assert _is_word(text)
+
+
+def test_the_rules_that_we_ship_are_those_that_people_would_write():
+    assert [_rule(pattern) for pattern in DENIED] == Policy()._denied

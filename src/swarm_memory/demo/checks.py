@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.demo.coordinator import Run
     from swarm_memory.demo.survey import Task
-    from swarm_memory.model import HealthReport, Insight, Json, Outcome, Record
+    from swarm_memory.model import Json, Record
+    from swarm_memory.reports import HealthReport, Insight, Outcome
 
 CLAIM = 100  # messages a claim
 

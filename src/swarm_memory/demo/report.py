@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.demo import DemoReport
-    from swarm_memory.model import Insight
+    from swarm_memory.reports import Insight
 
 SHOWN = 5
 SHOWN_LARGEST = 3

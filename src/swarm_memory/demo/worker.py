@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from swarm_memory.model import Recommendation
+    from swarm_memory.reports import Recommendation
     from swarm_memory.seats import Lease
     from swarm_memory.swarm import Transaction
 

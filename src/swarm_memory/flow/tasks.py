@@ -12,7 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from swarm_memory.model import Json, Recommendation
+    from swarm_memory.model import Json
+    from swarm_memory.reports import Recommendation
     from swarm_memory.swarm import Swarm, Transaction
 
     Task = dict[str, Json]

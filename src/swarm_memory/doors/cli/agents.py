@@ -20,7 +20,8 @@ from swarm_memory.doors.cli.values import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swarm_memory.model import CoordinationState, Recommendation, Record
+    from swarm_memory.model import Record
+    from swarm_memory.reports import CoordinationState, Recommendation
 
 AGENTS, LEARNING = "Agents", "Learning"
 Limit = Annotated[int, typer.Option(metavar="N", min=1, help="Rows at most.")]

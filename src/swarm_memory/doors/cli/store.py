@@ -14,7 +14,7 @@ from swarm_memory.swarm import Swarm
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swarm_memory.model import HealthReport, Optimization
+    from swarm_memory.reports import HealthReport, Optimization
 
 PANEL = "Store"
 BAR_WIDTH = 24
