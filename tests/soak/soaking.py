@@ -203,7 +203,8 @@ class Agent:
         except LeaseHeldError:
             return
         place = self.process * SLOTS + COUNTED
-        with lease:
+        # Giving it back says so, too, if it was lost.
+        with suppress(LeaseLostError), lease:
             record = records.get(f"soak/{name}")
             number, version = (record.value, record.version) if record else (0, 0)
             self.ledger.tried[place] += 1
