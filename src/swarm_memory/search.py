@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 HITS_MAX = 1000
 CANDIDATES = 100  # the best by words, which are ranked; among 200 no more answers are found
+AHEAD_EVENTS = 32  # that `nearest` reads itself instead of having them indexed
 RAREST = 8  # words of a text by which what is like it is looked for
 EXPANDED = 20  # the best of them, whose neighbours are looked at
 COUNTED_DIGITS = 3  # or more, with which names begin that tell an order
@@ -135,29 +136,36 @@ class Search:
         return hits
 
     def nearest(self, text: str, *, limit: int = 10) -> list[Record]:
-        """Return up to `limit` records that share the rarest words of a text, in no firm order.
+        """Return `limit` records or more that share rare words with a text, in no firm order.
 
-        For those who compare further: it costs a tenth of `search`, since nothing is ranked. What
-        is not indexed yet, and what is damaged, is missing.
+        For those who compare further: it costs a tenth of `search`, since nothing is ranked, and
+        a few newest records come whether or not they share anything, so that the index need not
+        be written each time. What is damaged is missing.
         """
         check_whole("limit", limit, 1, HITS_MAX)
         where = self._where(text, "", None, None)
         terms = question_of(text)
-        self._follow(CATCH_UP_ROWS, CATCH_UP_S)
 
-        def read(tx: Tx) -> list[Record]:
+        def read(tx: Tx) -> list[Record] | None:
             state = self.index.state(tx)
+            rows = self.index.ahead(tx, AHEAD_EVENTS)
+            if rows is None:
+                return None
             chosen = [] if state is None else _affordable(terms, self._corpus(tx, state, terms))
-            if state is None or not chosen:
-                return []
-            rows = self._matching(tx, state, chosen[:RAREST], where | {"now_ms": tx.now_ms}, limit)
-            found: list[Record] = []
+            if state is not None and chosen:
+                at = where | {"now_ms": tx.now_ms}
+                rows += self._matching(tx, state, chosen[:RAREST], at, limit)
+            found: dict[str, Record] = {}
             for row in rows:
                 with suppress(CorruptValueError):  # whoever reads it is told
-                    found += records_of(self._context, (row,))
-            return found
+                    found[row[0]] = records_of(self._context, (row,))[0]
+            return [r for r in found.values() if r.expires_ms is None or r.expires_ms > tx.now_ms]
 
-        return self._db.read(read)
+        near = self._db.read(read)
+        if near is None:
+            self._follow(CATCH_UP_ROWS, CATCH_UP_S)
+            near = self._db.read(read)
+        return near or []
 
     def _follow(self, rows_max: int, within_s: float) -> bool:
         """Bring the index up to date within bounds; tell whether it is."""

@@ -52,6 +52,26 @@ def test_what_says_nearly_the_same_is_told_and_what_does_not_is_not(swarm):
     assert 0.5 <= stored.similar[0].resemblance <= 1
 
 
+def test_what_is_alike_is_found_in_the_index_and_ahead_of_it(swarm):
+    first = swarm.memories.store("Sessions are cached in Redis for thirty minutes").record
+    for number in range(100):
+        swarm.memories.store(f"Module {number} has its own tests beside it")
+    last = swarm.memories.store("the deploy waits for the green build of the main branch").record
+
+    for old in (first, last):
+        assert [old.key] == [one.key for one in swarm.memories.similar(old.value)]
+
+
+def test_what_was_deleted_or_has_expired_is_not_called_alike(swarm):
+    swarm.memories.store("retry the deploy twice", key="a")
+    swarm.memories.store("retry the deploy twice", key="b", ttl_s=0.001)
+    swarm.records.delete("a")
+    while swarm.records.get("b") is not None:
+        pass
+
+    assert [] == swarm.memories.similar("retry the deploy twice")
+
+
 def test_another_version_of_the_same_key_is_not_called_alike(swarm):
     swarm.memories.store("retry the deploy twice", key="deploy/rule")
 
