@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from contextlib import suppress
 from statistics import mean
 
 from swarm_memory import Swarm
