@@ -13,6 +13,7 @@ All writes are relaxed: power loss ends the agents, too.
 
 from __future__ import annotations
 
+import os
 from collections import namedtuple
 
 from swarm_memory.errors import InvalidArgumentError
@@ -151,6 +152,27 @@ class Edits:
         rows = self._db.all("edit_list", swarm=self._context.swarm, limit=limit, **self._clock())
         return [_editor(row) for row in rows]
 
+    def overwritten(
+        self, worktree: str, *, session_id: str, agent_id: str | None = None, since_ms: int
+    ) -> builtins.list[str]:
+        """Return what others are changing in a worktree and was written since then.
+
+        For an agent that ran a command: no event tells what a command writes. Who wrote it the
+        file system does not tell either: an edit that has not been noted yet looks the same.
+
+        Args:
+            since_ms: Epoch milliseconds by the clock of this machine.
+        """
+        folder, me = _folder(worktree), (session_id, agent_id or MAIN)
+        found = [
+            editor.path
+            for editor in self.list()
+            if editor.worktree == folder
+            and (editor.session_id, editor.agent_id) != me
+            and _written_ms(f"{folder}/{editor.path}") > max(since_ms, editor.at_ms)
+        ]
+        return [*dict.fromkeys(found)]
+
     # --- ending ---
 
     def released(self, session_id: str, agent_id: str | None = None) -> int:
@@ -207,6 +229,13 @@ class Edits:
         if self._db is not self._engine:
             return self._db.write(fn)
         return self._db.write(fn, durability="relaxed")
+
+
+def _written_ms(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns // 1_000_000
+    except (OSError, ValueError):  # it is gone, or is no path of this system
+        return 0
 
 
 def _editor(row: Row) -> Editor:

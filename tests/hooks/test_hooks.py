@@ -1,6 +1,8 @@
 """What each event does: who acts, what is kept, what is said."""
 
 import json
+import os
+import time
 
 import pytest
 from hook_replay import memory
@@ -243,6 +245,30 @@ def test_an_agent_is_warned_of_a_file_that_another_session_changes(stage, swarm)
     assert "a.py" in text_of(said)
     assert "" == stage.here(used("Edit", "t2", B, name="PreToolUse", file_path="$PROJECT/b.py"))
     assert "" == stage.here(used("Edit", "t3", name="PreToolUse", file_path="$PROJECT/a.py"))
+
+
+def ran(stage, session, path, *, ago_s, **more):
+    """A command of 50 ms ended just now; `path` was written so long ago."""
+    written = time.time() - ago_s
+    os.utime(stage.project / path, (written, written))
+    more = {"duration_ms": 50} | more
+    return stage.here(used("Bash", f"{path}{ago_s}", session, more=more, command="make"))
+
+
+def test_what_a_command_wrote_that_another_is_changing_is_told_to_both(stage, swarm):
+    for name in ("mine", "theirs"):
+        (stage.project / name).write_text("x")
+        stage.here(used("Edit", name, B if name == "theirs" else A, file_path=f"$PROJECT/{name}"))
+
+    assert "" == ran(stage, A, "mine", ago_s=-1)
+    assert "" == ran(stage, A, "theirs", ago_s=60)
+    assert "" == ran(stage, A, "theirs", ago_s=-2, duration_ms=None)
+    assert "theirs is being changed by main@b81d04e7" in text_of(ran(stage, A, "theirs", ago_s=-3))
+    warned = text_of(
+        stage.here(used("Edit", "t9", B, name="PreToolUse", file_path="$PROJECT/theirs"))
+    )
+    assert "theirs is being changed by main@3f2a9c1b" in warned
+    assert "with Bash" in warned
 
 
 def test_a_warning_denies_only_where_that_was_chosen(stage, monkeypatch):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from swarm_memory.doors.hooks import render
 from swarm_memory.doors.hooks.actor import identify
+from swarm_memory.recording import OFF
 from swarm_memory.remembering import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from swarm_memory.doors.hooks import Handler
     from swarm_memory.doors.hooks.actor import Actor
     from swarm_memory.doors.hooks.event import Event
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
 
 PATHS = ("file_path", "notebook_path")
 EDITING = ("write", "edit")
+SHELLS = ("Bash", "PowerShell")
+HOOK_STARTS_MS = 1000  # about how long after a command its hook may look at the clock
 OURS = "swarm-memory"  # what the tools of our own server have in their names
 FAILED = "<tool_use_error>"  # how a batch shows the answer of a call that failed
 CALLS_MAX = 100  # of one batch
@@ -49,8 +56,9 @@ def before(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
 def after(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     """PostToolUse, PostToolUseFailure, PermissionDenied: keep what was done and how it ended."""
     failed = event.name == "PostToolUseFailure"
+    actor = identify(swarm, event, place)
     _keep(
-        identify(swarm, event, place),
+        actor,
         event.get("tool_name"),
         event.get("tool_input"),
         event.text("tool_use_id") or digest(event.raw),
@@ -60,7 +68,34 @@ def after(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         denied=event.name == "PermissionDenied",
         duration_ms=event.get("duration_ms"),
     )
-    return ""
+    return _overwritten(actor, shows) if event.text("tool_name") in SHELLS else ""
+
+
+def _overwritten(actor: Actor, shows: bool) -> str:
+    """Note which files of others a command has written, and say so."""
+    duration_ms = actor.event.get("duration_ms")
+    if type(duration_ms) is not int or actor.swarm.config.record == OFF:
+        return ""
+    place = actor.place
+    who: dict[str, Any] = {
+        "session_id": actor.session_id,
+        "agent_id": actor.agent_id,
+        "worktree": place.worktree,
+    }
+    since_ms = time.time_ns() // 1_000_000 - duration_ms - HOOK_STARTS_MS
+    paths = actor.swarm.edits.overwritten(**who, since_ms=since_ms)
+    if not paths:
+        return ""
+    tool = actor.event.text("tool_name") or ""
+    more: dict[str, Any] = {
+        "agent": actor.agent,
+        "branch": place.branch,
+        "tool": tool,
+        "paths": paths,
+    }
+    actor.swarm.edits.edited(**who, **more)
+    text = actor.swarm.briefing.tool(**who, **more) if shows else ""
+    return render.context(actor.event.name, text)
 
 
 def batch(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
