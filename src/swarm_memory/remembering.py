@@ -126,13 +126,17 @@ class Remembering:
 
 
 def notes_of(prompt: str) -> list[str]:
-    """Return what a prompt asks to remember: `remember: …` to the end of its paragraph."""
+    """Return what a prompt asks to remember: `remember: …` to the end of its paragraph.
+
+    It counts at the beginning of a line or of a sentence.
+    """
     notes: list[list[str]] = []
     inside = False
     for line in prompt.splitlines():
         plain = line.strip().lstrip("-*> ").strip()
-        if plain[: len(ASKING)].lower() == ASKING:
-            notes.append([plain[len(ASKING) :].strip()])
+        asked = _asked(plain)
+        if asked is not None:
+            notes.append([asked])
             inside = True
         elif not plain:
             inside = False
@@ -140,6 +144,15 @@ def notes_of(prompt: str) -> list[str]:
             notes[-1].append(line.strip())
     texts = ["\n".join(lines).strip() for lines in notes]
     return [text for text in texts if text][:NOTES_MAX]
+
+
+def _asked(line: str) -> str | None:
+    """Return what a line asks to remember, at its beginning or at that of a sentence."""
+    at = line.lower().find(ASKING)
+    before = line[:at].rstrip()
+    if at < 0 or (before and (before[-1] not in ".!?;" or len(before) == at)):
+        return None
+    return line[at + len(ASKING) :].strip()
 
 
 def trimmed(text: str, chars_max: int) -> str:

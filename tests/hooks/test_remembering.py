@@ -107,6 +107,8 @@ def test_a_summary_may_be_longer_than_a_report(swarm, remembering):
         ("- remember: a\n- remember: b", ["a", "b"]),
         ("> remember: quoted", ["quoted"]),
         ("Do you remember: no?", []),
+        ("Fix it. Remember: a b", ["a b"]),
+        ("node.remember: a b", []),
         ("remember:", []),
         ("remember:\nthe next line", ["the next line"]),
         ("remember this", []),
