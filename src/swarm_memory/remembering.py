@@ -148,7 +148,8 @@ def notes_of(prompt: str) -> list[str]:
 
 def _asked(line: str) -> str | None:
     """Return what a line asks to remember, at its beginning or at that of a sentence."""
-    at = line.lower().find(ASKING)
+    places = (line.find(word) for word in (ASKING, ASKING.capitalize(), ASKING.upper()))
+    at = min((place for place in places if place >= 0), default=-1)
     before = line[:at].rstrip()
     if at < 0 or (before and (before[-1] not in ".!?;" or len(before) == at)):
         return None
