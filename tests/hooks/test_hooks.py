@@ -90,6 +90,12 @@ def test_a_subagent_that_starts_twice_counts_once_and_ends(stage, swarm):
     assert agent.ended_ms is not None
 
 
+def test_the_stop_of_a_subagent_never_starts_it(stage, swarm):
+    stage.here(event("SubagentStop", agent_id="a1", agent_type="Plan"))
+
+    assert [] == swarm.sessions.agents(A)
+
+
 def test_a_subagent_without_a_type_has_a_name(stage, swarm):
     stage.here(used("Bash", "t1", more={"agent_id": "a1"}, command="make"))
 
