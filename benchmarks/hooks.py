@@ -3,7 +3,8 @@
 Each is the installed command with an event on stdin, as Claude Code starts it; `python -c ''` is a
 bare start of the same interpreter. The store is there and holds a session, as it does at every
 event but the first. A writing hook is PostToolUse of an edit: it renews the session, records the
-operation and notes who changes the file.
+operation and notes who changes the file. claude-flow's hook after an edit does the like: from npm,
+or where CLAUDE_FLOW says.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import claude_flow
 from subjects import at_most, ratio, timed, told
 from swarm_memory import Swarm
 
 COMMAND = str(Path(sys.executable).with_name("swarm-memory"))
 ROUNDS = 41
 CROWD = 16
+FLOW_ROUNDS = 9
 CROWDS = 8
 
 
@@ -90,7 +93,7 @@ def run() -> list[dict[str, object]]:
     folder = tempfile.mkdtemp(prefix="bench-hooks-")
     try:
         hooks = Hooks(folder)
-        return [*_alone(hooks), _crowd(hooks)]
+        return [*_alone(hooks), _crowd(hooks), *_theirs(hooks)]
     finally:
         shutil.rmtree(folder)
 
@@ -119,6 +122,26 @@ def _alone(hooks: Hooks) -> list[dict[str, object]]:
             f"{ratio(rows, 'reads', 'bare'):.2f} ×",
         ),
     ]
+
+
+def _theirs(hooks: Hooks) -> list[dict[str, object]]:
+    what = "hook that writes, against claude-flow's hooks post-edit"
+    with tempfile.TemporaryDirectory(prefix="bench-flow-", ignore_cleanup_errors=True) as folder:
+        command = claude_flow.command(folder)
+        if command is None:
+            return [told(what, "not measured", f"no npm for {claude_flow.PACKAGE}, or no registry")]
+        arguments = [command, "hooks", "post-edit", "--file", "src/app.py", "--success", "true"]
+
+        def flow() -> None:
+            subprocess.run(arguments, check=True, cwd=folder, capture_output=True)
+
+        flow()  # makes its store
+        rows = [
+            {"ours": timed(lambda: hooks.answer(hooks.edit())), "flow": timed(flow)}
+            for _ in range(FLOW_ROUNDS)
+        ]
+    theirs = 1000 * statistics.median(row["flow"] for row in rows)
+    return [at_most(what, ratio(rows, "ours", "flow"), 1 / 20, f"{theirs:.0f} ms")]
 
 
 def _crowd(hooks: Hooks) -> dict[str, object]:

@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,14 +22,13 @@ import anyio
 from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
+import claude_flow
 from subjects import WORD, at_least, ratio, told, value
 
 ROUNDS, CALLS = 7, 20
 STORE, RETRIEVE, LARGE = "store", "retrieve", "store of 0.4 to 2 KB"
 WORDS = 25
 TIMES = 5
-INSTALL_S = 600
-PACKAGE = "claude-flow@3.43.0"
 OURS = str(Path(sys.executable).with_name("swarm-memory"))
 
 
@@ -75,25 +73,9 @@ class ClaudeFlow:
 def run() -> list[dict[str, object]]:
     folder = tempfile.mkdtemp(prefix="bench-mcp-")
     try:
-        return anyio.run(_measured, folder, _claude_flow(folder))
+        return anyio.run(_measured, folder, claude_flow.command(folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _claude_flow(folder: str) -> str | None:
-    """Return the command of claude-flow; None where it cannot be had."""
-    named = os.environ.get("CLAUDE_FLOW")
-    if named:
-        return named
-    npm = shutil.which("npm")
-    if npm is None:
-        return None
-    options = ["--no-audit", "--no-fund", "--silent", "--prefix", folder]
-    try:
-        subprocess.run([npm, "install", *options, PACKAGE], check=True, timeout=INSTALL_S)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return None
-    return f"{folder}/node_modules/.bin/claude-flow"
 
 
 async def _measured(folder: str, command: str | None) -> list[dict[str, object]]:
