@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMAND = "swarm-memory"
 MODULE = "swarm_memory"
+HTTP_HOST, HTTP_PORT = "127.0.0.1", 8377  # of `swarm-memory serve`
 # In a file that colleagues share: who lacks the command must not hear of it. A shell's complaint
 # on stderr with exit status 0 goes to the debug log only. This line means the same to sh, to Git
 # Bash and to PowerShell.

@@ -14,12 +14,14 @@ from contextlib import suppress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from swarm_memory.doors.hooks.event import Event
     from swarm_memory.doors.hooks.place import Place
     from swarm_memory.swarm import Swarm
 
     Handler = Callable[[Swarm, Event, Place, bool], str]
+    Lend = Callable[[Event, Place, Mapping[str, str]], AbstractContextManager[Swarm]]
 
 DURATION_S_MAX = 5.0  # that a hook waits for other writers
 END_S_MAX = 1.0  # the same at a session's end: Claude Code gives all hooks together 1.5 s
@@ -60,12 +62,15 @@ def main(arguments: list[str]) -> None:
     os._exit(0)
 
 
-def answer(raw: bytes, name: str | None, environment: Mapping[str, str]) -> str:
+def answer(
+    raw: bytes, name: str | None, environment: Mapping[str, str], lend: Lend | None = None
+) -> str:
     """Return what is said to an event: nothing, or one JSON object. It never raises.
 
     Args:
         raw: The event, one JSON object.
         name: What it is called if it does not say so itself.
+        lend: Gives the store for as long as the answer takes; None opens it for this one event.
     """
     from swarm_memory.doors.hooks.event import parse
     from swarm_memory.doors.hooks.place import place_of
@@ -76,7 +81,7 @@ def answer(raw: bytes, name: str | None, environment: Mapping[str, str]) -> str:
         what = event.name
         place = place_of(event, environment)
         store = place.store
-        return _answer(event, place, environment)
+        return _answer(event, place, environment, lend or _opened)
     except Exception as error:  # noqa: BLE001 - the outermost call: no agent fails because of us
         from swarm_memory.doors.hooks.log import log_failure, log_path
 
@@ -98,20 +103,30 @@ def respond(swarm: Swarm, event: Event, place: Place, *, shows: bool = True) -> 
     return handler(swarm, event, place, shows)
 
 
-def _answer(event: Event, place: Place, environment: Mapping[str, str]) -> str:
+def open_store(url: str, environment: Mapping[str, str], wait_s: float) -> Swarm:
+    """Open a store for hooks, which wait at most `wait_s` for other writers."""
+    from swarm_memory.swarm import DEFAULT_SWARM, Swarm
+
+    return Swarm.open(
+        url,
+        swarm=environment.get("SWARM_MEMORY_SWARM") or DEFAULT_SWARM,
+        durability="relaxed",
+        busy_timeout_s=wait_s,
+    )
+
+
+def _opened(event: Event, place: Place, environment: Mapping[str, str]) -> Swarm:
+    wait_s = END_S_MAX if event.name == "SessionEnd" else DURATION_S_MAX
+    return open_store(place.url, environment, wait_s)
+
+
+def _answer(event: Event, place: Place, environment: Mapping[str, str], lend: Lend) -> str:
     from swarm_memory.pausing import is_paused
 
     if place.store is not None and is_paused(place.store):
         return ""
-    from swarm_memory.swarm import DEFAULT_SWARM, Swarm
-
     shows = environment.get("SWARM_MEMORY_INJECT", "").lower() not in SILENT
-    with Swarm.open(
-        place.url,
-        swarm=environment.get("SWARM_MEMORY_SWARM") or DEFAULT_SWARM,
-        durability="relaxed",
-        busy_timeout_s=END_S_MAX if event.name == "SessionEnd" else DURATION_S_MAX,
-    ) as swarm:
+    with lend(event, place, environment) as swarm:
         return respond(swarm, event, place, shows=shows)
 
 

@@ -1,0 +1,83 @@
+"""The application: all routes of the server, behind one guard, with one life."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from swarm_memory.doors.http.guard import HEALTH, Guard
+from swarm_memory.doors.http.hooks import HookRoute
+from swarm_memory.doors.http.streams import Streams
+from swarm_memory.doors.mcp.acting import CLAUDE_SESSION, named_in
+from swarm_memory.doors.mcp.http import HERE, http_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from swarm_memory.doors.http.streams import Streams
+from swarm_memory.doors.mcp.acting import Named
+
+
+class Served(namedtuple("Served", "app end")):
+    """An ASGI application, and what to call when it is to end: streams then do."""
+
+    __slots__ = ()
+    app: ASGIApp
+    end: Callable[[], None]
+
+
+def make_app(
+    environment: Mapping[str, str],
+    *,
+    names: Sequence[str] = (),
+    token: str | None = None,
+    everything: bool = False,
+) -> Served:
+    """Return the application of hooks, MCP and health; its lifespan opens and closes all.
+
+    Args:
+        environment: The variables that hooks and MCP are told by; SWARM_MEMORY_URL makes one
+            store of all projects.
+        names: What the server is called in requests, beside the names of this machine.
+        token: What each request has to bear, None if nothing.
+        everything: Offer all tools of MCP and not only the default ones.
+    """
+    known = list(dict.fromkeys([*HERE, *(name.lower() for name in names)]))
+    hooks = HookRoute(environment)
+    mcp = http_app(_named(environment), everything=everything, names=known)
+
+    @asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        async with mcp.router.lifespan_context(mcp), anyio.create_task_group() as group:
+            group.start_soon(hooks.sweep)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await hooks.close()
+
+    streams = Streams(mcp)
+    # Further rooms give their routes here, before MCP, which takes what is left.
+    routes = [Route(HEALTH, _health), *hooks.routes(), Mount("/", streams)]
+    return Served(Guard(Starlette(routes=routes, lifespan=life), known, token), streams.end)
+
+
+def _named(environment: Mapping[str, str]) -> Named:
+    """Return what MCP is told: not the session in which somebody happened to start the server."""
+    named = named_in({n: value for n, value in environment.items() if n != CLAUDE_SESSION})
+    return named._replace(url=environment.get("SWARM_MEMORY_URL"))
+
+
+async def _health(_: Request) -> JSONResponse:
+    """Say that the server runs; no store is asked."""
+    return JSONResponse({"status": "ok", "server": "swarm-memory"})
