@@ -105,18 +105,10 @@ class Index:
             )
             left -= max(1, len(entries))
 
-    def ahead(self, tx: Tx, rows_max: int) -> list[Row] | None:
-        """Return the records of the events that the index has not followed yet, as they are now.
-
-        None if those are more than `rows_max` events, or the index is not one that can follow.
-        """
-        state = self.state(tx)
-        if state is None or _is_unfit(state) or state.scanned is not None:
-            return None
-        if state.newest - state.seq > rows_max:
-            return None
-        batch = None if state.seq == state.newest else self._follow(tx, state)
-        return [] if batch is None else batch.rows
+    def is_behind(self, state: State) -> bool:
+        """Tell whether an index is being made, cannot be followed, or is many events behind."""
+        far = state.newest - state.seq >= IDLE_EVENTS
+        return far or state.scanned is not None or _is_unfit(state)
 
     def is_begun(self) -> bool:
         """Tell whether anybody has searched this swarm yet."""

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from swarm_memory.alike import terms_of
 from swarm_memory.checks import check_name, check_whole
 from swarm_memory.codec import encode
 from swarm_memory.context import new_id
 from swarm_memory.errors import ConflictError, InvalidArgumentError, NotFoundError
 from swarm_memory.key import check_key
 from swarm_memory.layout import Layout
-from swarm_memory.text import question_of, snippet, text_of
+from swarm_memory.text import snippet, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Any
 
+    from swarm_memory.alike import Like
     from swarm_memory.model import Json, Record
     from swarm_memory.swarm import Swarm
 
@@ -35,7 +37,6 @@ SIMILAR_MAX = 3
 # Of the terms of two texts that one of them has, so many both have. On pairs that say the same in
 # other words it is 0.5 and more, on pairs about one subject that say something else below 0.4.
 SIMILAR_MIN = 0.5
-CANDIDATES = 5  # that share the rarest words, to be compared
 
 
 class Similar(namedtuple("Similar", "key version author updated_ms resemblance text")):
@@ -179,29 +180,17 @@ class Memories:
         return self._swarm.transact(write)
 
     def similar(self, value: Json, *, but: Collection[str] = ()) -> list[Similar]:
-        """Return up to 3 memories that say nearly the same as `value`, the most alike first.
-
-        Source:
-            Resemblance of sets of terms: Broder 1997, "On the resemblance and containment of
-            documents".
-        """
+        """Return up to 3 memories that say nearly the same as `value`, the most alike first."""
         text = text_of(value)
-        terms = _terms(text)
-        if not terms:
-            return []
-        found = []
-        for record in self._swarm.finder.nearest(text, limit=CANDIDATES):
-            theirs = _terms(said := text_of(record.value))
-            alike = len(terms & theirs) / len(terms | theirs)
-            if alike >= SIMILAR_MIN and record.key not in but:
-                fields = (record.key, record.version, record.author, record.updated_ms)
-                found.append(Similar(*fields, round(alike, 2), snippet(said, terms)))
-        found.sort(key=lambda one: -one.resemblance)
-        return found[:SIMILAR_MAX]
+        found = self._swarm.finder.alike.find(text, at_least=SIMILAR_MIN, but=but)
+        terms = terms_of(text)
+        return [_shown(like, terms) for like in found[:SIMILAR_MAX]]
 
 
-def _terms(text: str) -> set[str]:
-    return {term.term for term in question_of(text) if term.part}
+def _shown(like: Like, terms: Collection[str]) -> Similar:
+    record = like.record
+    about = (record.key, record.version, record.author, record.updated_ms)
+    return Similar(*about, round(like.resemblance, 2), snippet(text_of(record.value), terms))
 
 
 def _existing(tx: Any, key: str) -> Record:

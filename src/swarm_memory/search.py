@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
-from contextlib import suppress
 
+from swarm_memory.alike import Alike
 from swarm_memory.checks import check_number, check_whole
 from swarm_memory.errors import (
     AmbiguousCommitError,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 HITS_MAX = 1000
 CANDIDATES = 100  # the best by words, which are ranked; among 200 no more answers are found
-AHEAD_EVENTS = 32  # that `nearest` reads itself instead of having them indexed
-RAREST = 8  # words of a text by which what is like it is looked for
 EXPANDED = 20  # the best of them, whose neighbours are looked at
 COUNTED_DIGITS = 3  # or more, with which names begin that tell an order
 POSTINGS_MAX = 50_000  # that one search reads: the rarest words first, and always two
@@ -91,12 +89,13 @@ class _Found(namedtuple("_Found", "record counts words")):
 class Search:
     """Searches the records of one swarm."""
 
-    __slots__ = ("_context", "_db", "index")
+    __slots__ = ("_context", "_db", "alike", "index")
 
     def __init__(self, db: Reader, context: Context) -> None:
         self._db = db
         self._context = context
-        self.index = Index(db, context)
+        self.index = index = Index(db, context)
+        self.alike = Alike(db, context, index, lambda: _follow(index, CATCH_UP_ROWS, CATCH_UP_S))
 
     def search(
         self,
@@ -130,50 +129,10 @@ class Search:
         check_whole("limit", limit, 1, HITS_MAX)
         check_number("min_score", min_score, 0, 1)
         terms = question_of(query)
-        complete = self._follow(rows_max, within_s)
+        complete = _follow(self.index, rows_max, within_s)
         hits = self._db.read(lambda tx: self._search(tx, query, terms, where, limit, min_score))
         hits.complete = complete
         return hits
-
-    def nearest(self, text: str, *, limit: int = 10) -> list[Record]:
-        """Return `limit` records or more that share rare words with a text, in no firm order.
-
-        For those who compare further: it costs a tenth of `search`, since nothing is ranked, and
-        a few newest records come whether or not they share anything, so that the index need not
-        be written each time. What is damaged is missing.
-        """
-        check_whole("limit", limit, 1, HITS_MAX)
-        where = self._where(text, "", None, None)
-        terms = question_of(text)
-
-        def read(tx: Tx) -> list[Record] | None:
-            state = self.index.state(tx)
-            rows = self.index.ahead(tx, AHEAD_EVENTS)
-            if rows is None:
-                return None
-            chosen = [] if state is None else _affordable(terms, self._corpus(tx, state, terms))
-            if state is not None and chosen:
-                at = where | {"now_ms": tx.now_ms}
-                rows += self._matching(tx, state, chosen[:RAREST], at, limit)
-            found: dict[str, Record] = {}
-            for row in rows:
-                with suppress(CorruptValueError):  # whoever reads it is told
-                    found[row[0]] = records_of(self._context, (row,))[0]
-            return [r for r in found.values() if r.expires_ms is None or r.expires_ms > tx.now_ms]
-
-        near = self._db.read(read)
-        if near is None:
-            self._follow(CATCH_UP_ROWS, CATCH_UP_S)
-            near = self._db.read(read)
-        return near or []
-
-    def _follow(self, rows_max: int, within_s: float) -> bool:
-        """Bring the index up to date within bounds; tell whether it is."""
-        try:
-            return self.index.catch_up(rows_max, within_s)
-        except (EngineBusyError, StorageFullError, AmbiguousCommitError):
-            # What is indexed can be searched all the same, and the answer says what it is.
-            return False
 
     def keep_up(self) -> bool:
         """Bring the index up to date if anybody has ever searched; tell whether it is.
@@ -276,6 +235,15 @@ class Search:
         folders = {key: key.rpartition("/")[0] + "/" for key in keys}
         rows = tx.all("search_around", number=state.number, folders=json.dumps(folders))
         return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def _follow(index: Index, rows_max: int, within_s: float) -> bool:
+    """Bring an index up to date within bounds; tell whether it is."""
+    try:
+        return index.catch_up(rows_max, within_s)
+    except (EngineBusyError, StorageFullError, AmbiguousCommitError):
+        # What is indexed can be searched all the same, and the answer says what it is.
+        return False
 
 
 def thread_of(record: Record) -> str | None:

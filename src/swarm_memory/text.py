@@ -254,19 +254,30 @@ def words_of_key(key: str) -> str:
 
 def snippet(text: str, wanted: Iterable[str]) -> str:
     """Return the stretch of a text with most of the wanted terms, on one line."""
+    if len(text) <= SNIPPET_CHARS:
+        return " ".join(text.split())
     terms = set(wanted)
     hits = [
         (match.start(), match.end(), found)
         for match in _CHUNK.finditer(text)
         if (found := terms.intersection(_split(match[0])[0]))
     ]
-    start = 0
-    best = 0
-    for place, (begin, _, _) in enumerate(hits):
-        within = [found for b, e, found in hits[place : place + 40] if e - begin <= SNIPPET_CHARS]
-        distinct = len(set().union(*within)) if within else 0
-        if distinct > best:
-            best, start = distinct, begin
+    start = best = behind = 0
+    within: dict[str, int] = {}  # how often each term is between a hit and what is `behind`
+    for place, (begin, _, found) in enumerate(hits):
+        while behind < len(hits) and hits[behind][1] - begin <= SNIPPET_CHARS:
+            for term in hits[behind][2]:
+                within[term] = within.get(term, 0) + 1
+            behind += 1
+        if behind == place:  # longer than a snippet by itself
+            behind += 1
+            continue
+        if len(within) > best:
+            best, start = len(within), begin
+        for term in found:
+            within[term] -= 1
+            if not within[term]:
+                del within[term]
     start = max(0, min(start - SNIPPET_CHARS // 8, len(text) - SNIPPET_CHARS))
     end = start + SNIPPET_CHARS
     while 0 < start < end and not text[start - 1].isspace() and text[start - 1 : start].isalnum():

@@ -1,5 +1,8 @@
 """Memories: storing with what is alike, superseding, and who makes a call."""
 
+import random
+import sqlite3
+
 import pytest
 
 from swarm_memory import Swarm
@@ -60,6 +63,61 @@ def test_what_is_alike_is_found_in_the_index_and_ahead_of_it(swarm):
 
     for old in (first, last):
         assert [old.key] == [one.key for one in swarm.memories.similar(old.value)]
+
+
+def test_what_resembles_by_half_is_found_wherever_it_stands(swarm):
+    dice = random.Random(3)
+    words = [f"{dice.choice('bdfgklmnprst')}{n:x}o" for n in range(400)]
+    texts = [dice.sample(words, 14) for _ in range(120)]
+    texts += [[*dice.sample(text, 10), *dice.sample(words, 3)] for text in texts[:60]]
+    dice.shuffle(texts)
+    for number, text in enumerate(texts):
+        swarm.records.put(f"a/{number}", " ".join(text))
+
+    alike = 0
+    for text in texts:
+        mine = set(text)
+        expected = {
+            f"a/{n}"
+            for n, other in enumerate(texts)
+            if 2 * len(mine & {*other}) >= len(mine | {*other})
+        }
+        found = swarm.finder.alike.find(" ".join(text), at_least=0.5)
+        assert expected == {like.record.key for like in found}
+        alike += len(expected) > 1
+    assert alike > 80
+
+
+def test_what_is_alike_is_found_where_every_word_is_common(swarm):
+    dice = random.Random(3)
+    words = [f"{a}{b}a" for a in "bdfgklmn" for b in "aeiou"]  # each in a hundred records
+    texts = [" ".join(dice.sample(words, 10)) for _ in range(400)]
+    for number, text in enumerate(texts):
+        swarm.records.put(f"a/{number}", text)
+
+    for number in range(0, 400, 40):
+        found = swarm.finder.alike.find(texts[number], at_least=1)
+        assert set(texts[number].split()) == set(found[0].record.value.split())
+
+
+def test_what_hooks_write_meanwhile_hides_nothing_that_is_alike(swarm):
+    old = swarm.memories.store("Sessions are cached in Redis for thirty minutes").record
+    swarm.search("sessions")
+    for number in range(100):
+        swarm.records.put(f"memory/operations/x/{number}", number)
+
+    assert [old.key] == [one.key for one in swarm.memories.similar(old.value)]
+
+
+def test_a_damaged_record_is_called_alike_by_nobody(swarm, tmp_path):
+    swarm.memories.store("Sessions are cached in Redis for thirty minutes", key="a")
+    swarm.search("sessions")
+    db = sqlite3.connect(tmp_path / "memory.db")
+    with db:
+        db.execute("UPDATE records SET value = zeroblob(40) WHERE key = 'a'")
+    db.close()
+
+    assert [] == swarm.memories.similar("Sessions are cached in Redis for thirty minutes")
 
 
 def test_what_was_deleted_or_has_expired_is_not_called_alike(swarm):

@@ -133,3 +133,40 @@ WHERE r.swarm = :swarm AND r.key = :key AND r.value IS NOT NULL AND r.telemetry 
     AND ((r.key >= :low AND r.key < :high) OR r.key = :exact)
     AND (r.expires_ms IS NULL OR r.expires_ms > :now_ms)
     AND (:author IS NULL OR r.author = :author) AND r.updated_ms >= :since_ms
+
+-- alike_ahead --
+-- The live records of the newest events, as they are now, whether or not they are indexed yet. An
+-- event that a later one of its key has overtaken is none of the newest.
+SELECT r.key, r.version, r.author, r.session, r.created_ms, r.updated_ms, r.expires_ms,
+    r.provenance, r.value
+FROM events AS e CROSS JOIN records AS r
+WHERE e.seq > :after AND e.swarm = :swarm AND e.telemetry = 0
+    AND r.swarm = e.swarm AND r.key = e.key AND r.version = e.version
+    AND r.value IS NOT NULL AND r.telemetry = 0
+    AND (r.expires_ms IS NULL OR r.expires_ms > :now_ms)
+ORDER BY e.seq DESC
+LIMIT :limit
+
+-- alike_sharing --
+-- The entries that match most of some queries, of the newest that match each. Unranked, so that it
+-- costs what is returned and not what matches.
+SELECT i.value, count(*) AS shared
+FROM json_each(:queries) AS q CROSS JOIN json_each((
+    SELECT json_group_array(id) FROM (
+        SELECT rowid AS id FROM search_index
+        WHERE search_index MATCH q.value AND rowid BETWEEN :first AND :last
+        ORDER BY rowid DESC LIMIT :each
+    )
+)) AS i
+GROUP BY i.value
+ORDER BY shared DESC, i.value DESC
+LIMIT :limit
+
+-- alike_records --
+-- The live records of some entries, as they are now.
+SELECT r.key, r.version, r.author, r.session, r.created_ms, r.updated_ms, r.expires_ms,
+    r.provenance, r.value
+FROM search_docs AS d CROSS JOIN records AS r
+WHERE d.id IN (SELECT value FROM json_each(:ids))
+    AND r.swarm = :swarm AND r.key = d.key AND r.value IS NOT NULL AND r.telemetry = 0
+    AND (r.expires_ms IS NULL OR r.expires_ms > :now_ms)
