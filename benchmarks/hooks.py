@@ -1,10 +1,10 @@
 """A hook of Claude Code, one process for each event: alone, and sixteen at once
 
-Each is the command, as it is installed, with an event on stdin, as Claude Code starts it; `python -c ''` is a
-bare start of the same interpreter. The store is there and holds a session, as it does at every
-event but the first. A writing hook is PostToolUse of an edit: it renews the session, records the
-operation and notes who changes the file. claude-flow's hook after an edit does the like: from npm,
-or where CLAUDE_FLOW says.
+Each is the command, as it is installed, with an event on stdin, as Claude Code starts it;
+`python -c ''` is a bare start of the same interpreter. The store is there and holds a session, as
+it does at every event but the first. A writing hook is PostToolUse of an edit: it renews the
+session, records the operation and notes who changes the file. claude-flow's hook after an edit
+does the like: from npm, or where CLAUDE_FLOW says.
 """
 
 from __future__ import annotations
