@@ -174,7 +174,7 @@ class Index:
             record = records_of(self._context, (row,))[0]
         except CorruptValueError:
             return _Entry(row[0], row[1], None, 0)  # `verify` names it; the others go on
-        terms, words = terms_of(document_of(record.key, record.author, record.value))
+        terms, words = terms_of(document_of(record))
         return _Entry(record.key, record.version, " ".join(terms), words)
 
     # --- writing it ---

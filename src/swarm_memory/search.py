@@ -221,7 +221,7 @@ class Search:
             except CorruptValueError as error:
                 damaged.append(error.key)
                 continue
-            text = document_of(record.key, record.author, record.value)
+            text = document_of(record)
             found[record.key] = _Found(record, *counter.count(text))
         return found
 

@@ -23,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from swarm_memory.model import Json
+    from swarm_memory.model import Json, Record
 
-ANALYSER = 1  # whoever changes what the terms of a text are counts this up: indexes are made anew
+ANALYSER = 2  # whoever changes what the terms of a text are counts this up: indexes are made anew
 TEXT_CHARS_MAX = 65_536  # of one value; what comes behind is not found
 TERM_CHARS_MAX = 64
 PARTS_MAX = 12  # of one segment; more are no words
@@ -227,13 +227,17 @@ def text_of(value: Json) -> str:
     return "\n".join(taken)
 
 
-def document_of(key: str, author: str, value: Json) -> str:
-    """Return all of a record that is searched: who wrote it, its key, and its text.
+def document_of(record: Record) -> str:
+    """Return all of a record that is searched: author, key, text, and the files it is about.
 
     The key stands there twice: somebody chose its words to say what the record is about.
     """
-    name = words_of_key(key)
-    return f"{author}: {name}: {name}: {text_of(value)}"
+    name = words_of_key(record.key)
+    document = f"{record.author}: {name}: {name}: {text_of(record.value)}"
+    files = record.provenance and record.provenance.get("files")
+    if not isinstance(files, list):  # a provenance is whatever its writer says
+        return document
+    return "\n".join([document, *[file for file in files if isinstance(file, str)]])
 
 
 def words_of_key(key: str) -> str:

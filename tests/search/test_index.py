@@ -8,6 +8,7 @@ from swarm_memory import indexing
 from swarm_memory.backup import restore_backup, write_backup
 from swarm_memory.errors import CorruptValueError, EngineBusyError, SwarmMemoryError
 from swarm_memory.integrity import verify_store
+from swarm_memory.ranking import MIN_SCORE
 from swarm_memory.search import CATCH_UP_ROWS
 
 
@@ -225,3 +226,26 @@ def test_a_put_writes_nothing_of_the_index(swarm):
     swarm.records.delete("notes/1")
 
     assert before[:5] == swarm.finder.index.state(swarm._engine)[:5]
+
+
+def test_a_memory_is_found_by_the_names_and_paths_of_its_files(swarm):
+    files = ["src/doors/gatekeeper.py", "docs/Überblick.md"]
+    swarm.memories.store("sessions last an hour", key="a", files=files)
+    swarm.memories.store("sessions last a day", key="b", files=["tools/run.sh"])
+
+    for question in (
+        "gatekeeper",
+        "gatekeeper.py",
+        "what about src/doors/gatekeeper.py?",
+        "uberblick",
+    ):
+        (hit,) = swarm.search(question, min_score=MIN_SCORE)
+        assert ("a", "sessions last an hour") == (hit.record.key, hit.snippet)
+
+
+def test_a_provenance_that_names_files_in_its_own_way_is_indexed(swarm):
+    for number, files in enumerate(["one", {"a": 1}, [1, None, "gatekeeper.py"], None]):
+        swarm.records.put(f"a/{number}", "redis", provenance={"files": files})
+
+    assert 4 == len(found(swarm))
+    assert ["a/2"] == found(swarm, "gatekeeper")
