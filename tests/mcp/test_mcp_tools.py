@@ -12,18 +12,10 @@ from swarm_memory.doors.mcp import default, full
 from swarm_memory.doors.mcp.server import _shown
 from swarm_memory.doors.mcp.tools import check_arguments
 from swarm_memory.errors import InvalidArgumentError
+from token_counters import count
 
 DEFAULT = ["recall", "retrieve", "store", "supersede", "lock", "unlock", "send", "inbox"]
 TOKENS_MAX = 2000
-
-
-def tokens(text):
-    """Return more tokens than a tokenizer for text makes of JSON.
-
-    One for three letters more or less of a word, for each digit, for each run of punctuation.
-    """
-    words = re.findall(r"[A-Za-z]+|\d|[^\sA-Za-z0-9]+", text)
-    return sum(1 + (len(word) - 1) // 6 if word[0].isalpha() else 1 for word in words)
 
 
 def test_the_default_tools_are_eight_and_cost_at_most_2000_tokens(place, run):
@@ -35,7 +27,7 @@ def test_the_default_tools_are_eight_and_cost_at_most_2000_tokens(place, run):
 
     assert DEFAULT == [tool.name for tool in tools]
     shown = [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in tools]
-    assert tokens(json.dumps(shown)) <= TOKENS_MAX
+    assert count(json.dumps(shown)) <= TOKENS_MAX
 
 
 def test_every_tool_is_described_with_schemas_and_its_effect():
@@ -77,6 +69,25 @@ def test_what_is_stored_is_recalled_retrieved_and_superseded(place, run, mode):
     assert (2, "SQLite keeps") == (new["version"], record["value"])
     with Swarm.open(place.url) as swarm:
         assert swarm.records.get("notes/redis") is None
+
+
+def test_the_number_of_a_briefing_retrieves_its_memory(place, run):
+    with Swarm.open(place.url, agent="other") as swarm:
+        swarm.memories.store("Redis keeps sessions", key="notes/redis", kind="decision")
+        shown = swarm.briefing.session("s1", "main@s1", source="startup")
+    number = re.search(r"%\d+(?= )", shown)[0]
+
+    async def story():
+        async with place.client() as client:
+            return await call(client, "retrieve", key=number), [
+                await refused(client, "retrieve", key="%999"),
+                await refused(client, "retrieve", key="%x"),
+            ]
+
+    record, errors = run(story)
+
+    assert ("notes/redis", "Redis keeps sessions") == (record["key"], record["value"])
+    assert ["not_found", "invalid_argument"] == [error["error"] for error in errors]
 
 
 def test_what_a_model_does_wrong_is_told_with_what_to_do_and_changes_nothing(place, run):

@@ -69,11 +69,15 @@ def recall(
     effect=READS,
     required=["key"],
     returns={"key": TEXT, "value": JSON, "version": WHOLE, "author": TEXT},
-    key=KEY,
+    key=KEY | {"description": "Or the number of a briefing, such as %12."},
     version=WHOLE | {"minimum": 1, "description": "An older one."},
 )
 def retrieve(call: Call, key: str, version: int | None = None) -> dict[str, Json]:
     records = call.swarm.records
+    meant = call.swarm.briefing.key_of(key)
+    if meant is None:
+        raise NotFoundError(f"{key} is no memory", hint=f"swarm-memory get {key} --json shows it")
+    key = meant
     if version is None:
         record = records.get(key)
     else:
