@@ -16,9 +16,10 @@ from starlette.responses import PlainTextResponse
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_MAX = 32 * 1024 * 1024  # an event holds the file that was written, at times twice
+TOO_LONG = 413, f"a body has at most {BODY_BYTES_MAX} bytes"
 HEALTH = "/healthz"  # says nothing of anybody, so it asks for no token
 
 
@@ -43,11 +44,16 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         refusal = self._refusal(scope["path"], headers)
+        if refusal is None and "transfer-encoding" in headers:
+            body = await _gathered(receive)
+            refusal = TOO_LONG if body is None else None
+            receive = _replayed(body or b"", receive)
         if refusal is None:
             await self._app(scope, receive, send)
         else:
             status, why = refusal
-            await PlainTextResponse(f"{why}\n", status, _challenge(status))(scope, receive, send)
+            challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+            await PlainTextResponse(f"{why}\n", status, challenge)(scope, receive, send)
 
     def _refusal(self, path: str, headers: dict[str, list[str]]) -> tuple[int, str] | None:
         """Return the status and the reason of a refusal, None for a request that may go on."""
@@ -58,11 +64,9 @@ class Guard:
             return 403, "pages of another origin may not ask this server"
         if self._token is not None and path != HEALTH and not self._bears_token(headers):
             return 401, "a token is missing or wrong: Authorization: Bearer $SWARM_MEMORY_TOKEN"
-        if "transfer-encoding" in headers:
-            return 411, "say how long the body is"
         length = headers.get("content-length", ["0"])[0]
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
-            return 413, f"a body has at most {BODY_BYTES_MAX} bytes"
+            return TOO_LONG
         return None
 
     def _is_own(self, origin: str) -> bool:
@@ -87,5 +91,30 @@ def name_of(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _challenge(status: int) -> dict[str, str] | None:
-    return {"WWW-Authenticate": "Bearer"} if status == 401 else None
+async def _gathered(receive: Receive) -> bytes | None:
+    """Return a body whose length nobody said, None if it is too long.
+
+    What broke off is returned as far as it came: the next to read hears that nobody is there.
+    """
+    parts: list[bytes] = []
+    left, more = BODY_BYTES_MAX, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        left -= len(parts[-1])
+        if left < 0:
+            return None
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return what hands out a body that was read, and then what comes after it."""
+    waiting = [body]
+
+    async def replay() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return replay
