@@ -15,6 +15,7 @@ from http_stage import Held, refused, until
 
 from swarm_memory import Swarm
 from swarm_memory.doors.hooks.log import log_path
+from swarm_memory.wiring import hooks
 
 COMMON = {"session_id": "3f2a9c1b-5d2e-4a61-9c07-1f0b6f1d2a01", "cwd": "$PROJECT"}
 PROMPT = COMMON | {"hook_event_name": "UserPromptSubmit", "prompt": "remember: ports are fixed"}
@@ -46,6 +47,26 @@ def test_the_path_names_an_event_that_does_not_say_so(server):
     assert 200 == server.post(server.raw(event), "/hook/UserPromptSubmit").status_code
 
     assert 1 == counted(memory(server))["notes"]
+
+
+def test_it_answers_what_the_settings_send(served):
+    token = "an-arbitrary-token"
+    served.start(SWARM_MEMORY_TOKEN=token)
+    [handler] = hooks.group(hooks.Hook("Stop"), http_port=served.port)["hooks"]
+    headers = {
+        name: value.replace(f"${handler['allowedEnvVars'][0]}", token)
+        for name, value in handler["headers"].items()
+    }
+
+    said = httpx2.post(
+        handler["url"],
+        content=served.raw(PROMPT),
+        headers=headers | {"Content-Type": "application/json"},
+        timeout=WAIT_S,
+    )
+
+    assert (200, b"") == (said.status_code, said.content)
+    assert 1 == counted(memory(served))["notes"]
 
 
 def test_one_server_keeps_each_project_in_its_own_store(server):

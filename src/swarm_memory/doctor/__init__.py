@@ -80,6 +80,7 @@ CLAUDE_CHECKS = (
     Check("claude-flow", claude.flow),
     Check("mcp-server", claude.server),
     Check("store", content.opens),
+    Check("http-server", claude.http_server),
     Check("trial", claude.answers),
 )
 CLAUDE_CHECK_S_MAX = 90.0  # the trial starts four processes, each of which may take 20 s

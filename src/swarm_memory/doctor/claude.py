@@ -12,6 +12,7 @@ from swarm_memory.wiring.hooks import (
     COMMAND,
     FLOW_KEYS,
     HOOKS,
+    HTTP_HOST,
     handlers,
     is_flow,
     is_written,
@@ -176,11 +177,50 @@ def answers(case: Case) -> Iterator[Finding]:
         )
 
 
+def http_server(case: Case) -> Iterator[Finding]:
+    """The server that hooks are sent to answers, if they are sent to one."""
+    urls = {
+        handler["url"]
+        for path in place_of(case.directory, case.environment).settings
+        for _, _, handler in handlers(_settings(path))
+        if is_written(handler) and "url" in handler
+    }
+    for url in sorted(urls):
+        port = url.rpartition(":")[2].partition("/")[0]
+        problem = _asked(port)
+        if problem is None:
+            yield ok("the server that hooks are sent to answers", url)
+        else:
+            yield error(
+                "the server that hooks are sent to does not answer, so nothing is recorded",
+                f"{url}: {problem}",
+                f"swarm-memory serve --port {port}, or swarm-memory init --claude to do without",
+            )
+
+
+def _asked(port: str) -> str | None:
+    """Ask the server at a port whether it is ours; return what is wrong, None if nothing."""
+    from http.client import HTTPConnection, HTTPException
+    from json import loads
+
+    try:
+        connection = HTTPConnection(HTTP_HOST, int(port), timeout=ANSWER_S_MAX)
+        try:
+            connection.request("GET", "/healthz")
+            said = loads(connection.getresponse().read())
+        finally:
+            connection.close()
+    except (OSError, ValueError, HTTPException) as problem:
+        return str(problem)
+    ours = isinstance(said, dict) and said.get("server") == COMMAND
+    return None if ours else "it is another server"
+
+
 def _first(case: Case) -> dict[str, Any]:
     """Return the handler that is wired, the plugin's if only that is."""
     for path in place_of(case.directory, case.environment).settings:
         for _, _, handler in handlers(_settings(path)):
-            if is_written(handler):
+            if is_written(handler) and "command" in handler:
                 return handler
     return claude.handler()
 

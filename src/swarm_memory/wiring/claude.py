@@ -43,16 +43,20 @@ PERMISSIONS = tuple(f"mcp__{SERVER_NAME}__{tool}" for tool in READ_TOOLS)
 _SKILL = os.path.join("skills", "swarm-memory", "SKILL.md")
 
 
-def settings(*, quiet: bool = False) -> list[Entry]:
+def settings(*, quiet: bool = False, http_port: int | None = None) -> list[Entry]:
     """Return the entries of a settings file: the hooks, and what may be read without asking."""
     wired = [
-        Entry(("hooks", hook.event), None, hooks.group(hook, quiet=quiet)) for hook in hooks.HOOKS
+        Entry(("hooks", hook.event), None, hooks.group(hook, quiet=quiet, http_port=http_port))
+        for hook in hooks.HOOKS
     ]
     return wired + [Entry(("permissions", "allow"), None, name) for name in PERMISSIONS]
 
 
 def handler(*, quiet: bool = False) -> dict[str, Any]:
-    """Return the handler that each event starts, as it stands in a settings file."""
+    """Return the handler that each event starts, as it stands in a settings file.
+
+    By HTTP the first one starts it still: Claude Code sends SessionStart to no server.
+    """
     handlers: list[dict[str, Any]] = hooks.group(hooks.HOOKS[0], quiet=quiet)["hooks"]
     return handlers[0]
 
@@ -62,12 +66,20 @@ def server(*above: str) -> list[Entry]:
     return [Entry((*above, "mcpServers"), SERVER_NAME, {"type": "stdio", **SERVER})]
 
 
-def plan(ledger: Ledger, place: Place, scope: str = "user", *, block: bool = False) -> list[Change]:
+def plan(
+    ledger: Ledger,
+    place: Place,
+    scope: str = "user",
+    *,
+    block: bool = False,
+    http_port: int | None = None,
+) -> list[Change]:
     """Return what `init --claude` changes.
 
     Args:
         scope: user, project, team or local.
         block: Also put the marked block into the project's CLAUDE.md or AGENTS.md.
+        http_port: Send the hooks to a server at this port, as far as Claude Code does that.
 
     Raises:
         ConfigError: A file cannot be understood; nothing is planned.
@@ -78,7 +90,7 @@ def plan(ledger: Ledger, place: Place, scope: str = "user", *, block: bool = Fal
     )
     above = () if scope == "user" else ("projects", place.root)
     changes = [
-        enter(ledger, path, settings(quiet=shared)),
+        enter(ledger, path, settings(quiet=shared, http_port=http_port)),
         enter(ledger, place.claude_state, server(*above), private=True, also=True),
     ]
     if scope in {"user", "team"}:

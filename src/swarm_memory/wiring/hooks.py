@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 COMMAND = "swarm-memory"
 MODULE = "swarm_memory"
 HTTP_HOST, HTTP_PORT = "127.0.0.1", 8377  # of `swarm-memory serve`
+TOKEN = "SWARM_MEMORY_TOKEN"
+# Claude Code sends these events to no server; they start the command in either form.
+NO_HTTP = {"SessionStart", "Setup"}
 # In a file that colleagues share: who lacks the command must not hear of it. A shell's complaint
 # on stderr with exit status 0 goes to the debug log only. This line means the same to sh, to Git
 # Bash and to PowerShell.
@@ -89,19 +92,33 @@ CODEX_HOOKS = (
 )
 
 
-def group(hook: Hook, *, quiet: bool = False) -> dict[str, Any]:
+def group(hook: Hook, *, quiet: bool = False, http_port: int | None = None) -> dict[str, Any]:
     """Return the matcher group of a hook, as it stands in a settings file.
 
     Args:
         quiet: Silent where the command is missing: a shell is started for it.
+        http_port: Send it to the server at this port, if Claude Code does that with the event.
     """
-    handler: dict[str, Any] = {"type": "command", "command": QUIET if quiet else COMMAND}
-    if not quiet:
-        handler["args"] = ["hook"]
+    if http_port is not None and hook.event not in NO_HTTP:
+        handler = _by_http(http_port)
+    else:
+        handler = {"type": "command", "command": QUIET if quiet else COMMAND}
+        if not quiet:
+            handler["args"] = ["hook"]
     handler["timeout"] = hook.timeout_s
-    if hook.background:
+    if hook.background and handler["type"] == "command":  # no other type has it
         handler["async"] = True
     return {**({"matcher": hook.matcher} if hook.matcher else {}), "hooks": [handler]}
+
+
+def _by_http(port: int) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "url": f"http://{HTTP_HOST}:{port}/hook",
+        # Empty without the variable; a server that has no token does not look at it.
+        "headers": {"Authorization": f"Bearer ${TOKEN}"},
+        "allowedEnvVars": [TOKEN],
+    }
 
 
 def codex_group(hook: Hook) -> dict[str, Any]:
@@ -112,7 +129,11 @@ def codex_group(hook: Hook) -> dict[str, Any]:
 
 def is_written(handler: object) -> bool:
     """Tell whether a handler is one that we write, whatever its timeout was changed to."""
-    if not isinstance(handler, dict) or handler.get("type") != "command":
+    if not isinstance(handler, dict):
+        return False
+    if handler.get("type") == "http":  # at whatever port; the name of our token is in no other
+        return handler.get("allowedEnvVars") == [TOKEN]
+    if handler.get("type") != "command":
         return False
     if "args" in handler:
         return bool(handler.get("command") == COMMAND and handler["args"] == ["hook"])
@@ -120,18 +141,25 @@ def is_written(handler: object) -> bool:
 
 
 def handlers(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield (event, matcher, handler) of every command; odd shapes are not ours."""
+    """Yield (event, matcher, handler) of every command and URL; odd shapes are not ours."""
     events = document.get("hooks")
     for event, groups in events.items() if isinstance(events, dict) else ():
         for one in groups if isinstance(groups, list) else ():
             inner = one.get("hooks") if isinstance(one, dict) else None
             for handler in inner if isinstance(inner, list) else ():
-                if isinstance(handler, dict) and isinstance(handler.get("command"), str):
+                if not isinstance(handler, dict):
+                    continue
+                if isinstance(handler.get("command"), str) or isinstance(handler.get("url"), str):
                     yield event, str(one.get("matcher") or "*"), handler
 
 
 def words(handler: dict[str, Any]) -> list[str]:
-    """Return the words of a handler's command, without the variables that are set before it."""
+    """Return the words of a handler's command, without the variables that are set before it.
+
+    A handler without one has none.
+    """
+    if not isinstance(handler.get("command"), str):
+        return []
     if isinstance(handler.get("args"), list):  # run as it is, without a shell
         return [handler["command"], *map(str, handler["args"])]
     line = handler["command"]

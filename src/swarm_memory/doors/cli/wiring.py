@@ -17,7 +17,7 @@ from swarm_memory.locate import FILE, project_folder
 from swarm_memory.wiring import claude as claude_code
 from swarm_memory.wiring import claude_flow as flow
 from swarm_memory.wiring import codex as codex_cli
-from swarm_memory.wiring import removal, trial
+from swarm_memory.wiring import hooks, removal, trial
 from swarm_memory.wiring.ledger import Ledger
 from swarm_memory.wiring.places import place_of
 from swarm_memory.wiring.plan import apply, once, take_out
@@ -58,6 +58,13 @@ def init(
     block: Annotated[
         bool, typer.Option("--block", help="A few lines in CLAUDE.md or AGENTS.md, too.")
     ] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Send Claude Code's hooks to `swarm-memory serve`.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=65535, help=f"With --http, else {hooks.HTTP_PORT}."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
     ] = False,
@@ -73,6 +80,9 @@ def init(
     session is tried through the real command. A second call changes nothing; uninstall takes all
     of it out.
 
+    --http writes the same events as requests to a server that you keep running, which costs less
+    than a process each; SessionStart stays a command. A second call without it takes that back.
+
     --claude-flow replaces `npx claude-flow hooks` by `swarm-memory flow-hook` in the project's
     settings, CLAUDE.md, agents, commands and scripts, and imports the old stores.
 
@@ -81,16 +91,23 @@ def init(
     chosen = [name for name, on in (("project", project), ("team", team), ("local", local)) if on]
     if len(chosen) > 1 or (chosen and not claude):
         raise typer.BadParameter("give one of --project, --team, --local, together with --claude")
+    if (http and (not claude or {"project", "team"} & {*chosen})) or (port and not http):
+        raise typer.BadParameter("--http goes with --claude, for yourself; --port with --http")
     if block and not claude and not codex:
         raise typer.BadParameter("--block goes with --claude or --codex")
     scope = chosen[0] if chosen else "user"
+    http_port = (port or hooks.HTTP_PORT) if http else None
     place = place_of(os.getcwd(), os.environ)
     ledger = Ledger(place.records)
 
     def planned() -> list[Change]:
         return once(
             [
-                *(claude_code.plan(ledger, place, scope, block=block) if claude else ()),
+                *(
+                    claude_code.plan(ledger, place, scope, block=block, http_port=http_port)
+                    if claude
+                    else ()
+                ),
                 *(codex_cli.plan(ledger, place, block=block) if codex else ()),
             ]
         )
@@ -116,6 +133,8 @@ def init(
     if claude_flow:
         _bring_over(door, url, place.root, dry_run)
     _show_init(door, url, made, [*flowed, *changes], tried, dry_run)
+    if http_port is not None and not dry_run:
+        door.show.note(f"hooks now need a server: swarm-memory serve --port {http_port}")
     return 1 if tried is not None and not tried.works else None
 
 
