@@ -43,12 +43,16 @@ PERMISSIONS = tuple(f"mcp__{SERVER_NAME}__{tool}" for tool in READ_TOOLS)
 _SKILL = os.path.join("skills", "swarm-memory", "SKILL.md")
 
 
-def settings(*, quiet: bool = False, http_port: int | None = None) -> list[Entry]:
+def settings(
+    *, quiet: bool = False, http_port: int | None = None, extract: bool = False
+) -> list[Entry]:
     """Return the entries of a settings file: the hooks, and what may be read without asking."""
     wired = [
         Entry(("hooks", hook.event), None, hooks.group(hook, quiet=quiet, http_port=http_port))
         for hook in hooks.HOOKS
     ]
+    if extract:
+        wired.append(Entry(("hooks", "Stop"), None, hooks.asking(teaching.EXTRACTION)))
     return wired + [Entry(("permissions", "allow"), None, name) for name in PERMISSIONS]
 
 
@@ -73,12 +77,14 @@ def plan(
     *,
     block: bool = False,
     http_port: int | None = None,
+    extract: bool = False,
 ) -> list[Change]:
     """Return what `init --claude` changes.
 
     Args:
         scope: user, project, team or local.
         block: Also put the marked block into the project's CLAUDE.md or AGENTS.md.
+        extract: Ask a model at the end of each turn whether a decision or lesson was left unsaid.
         http_port: Send the hooks to a server at this port, as far as Claude Code does that.
 
     Raises:
@@ -90,7 +96,7 @@ def plan(
     )
     above = () if scope == "user" else ("projects", place.root)
     changes = [
-        enter(ledger, path, settings(quiet=shared, http_port=http_port)),
+        enter(ledger, path, settings(quiet=shared, http_port=http_port, extract=extract)),
         enter(ledger, place.claude_state, server(*above), private=True, also=True),
     ]
     if scope in {"user", "team"}:
@@ -102,7 +108,7 @@ def plan(
 
 def removal(ledger: Ledger, place: Place) -> list[Change]:
     """Return what `uninstall` changes of Claude Code's files: of the user, here, and as noted."""
-    ours = [*settings(), *settings(quiet=True)]
+    ours = [*settings(extract=True), *settings(quiet=True)]
     servers = [*server(), *server("projects", place.root)]
     return [
         *(leave(ledger, path, ours) for path in place.settings),

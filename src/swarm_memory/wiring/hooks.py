@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMAND = "swarm-memory"
 MODULE = "swarm_memory"
 HTTP_HOST, HTTP_PORT = "127.0.0.1", 8377  # of `swarm-memory serve`
+ASKING_S = 30  # Claude Code's own limit for a prompt
 TOKEN = "SWARM_MEMORY_TOKEN"
 # Claude Code sends these events to no server; they start the command in either form.
 NO_HTTP = {"SessionStart", "Setup"}
@@ -119,6 +120,11 @@ def _by_http(port: int) -> dict[str, Any]:
         "headers": {"Authorization": f"Bearer ${TOKEN}"},
         "allowedEnvVars": [TOKEN],
     }
+
+
+def asking(prompt: str) -> dict[str, Any]:
+    """Return the matcher group that asks a model; `$ARGUMENTS` in it is the event."""
+    return {"hooks": [{"type": "prompt", "prompt": prompt, "timeout": ASKING_S}]}
 
 
 def codex_group(hook: Hook) -> dict[str, Any]:

@@ -97,6 +97,21 @@ about. What has become wrong is replaced, not contradicted by a second memory.
 {RELATION}
 """
 
+# Asked of a small model at the end of each turn, where somebody chose that. With "ok": false Claude
+# Code gives the reason to the agent, which goes on for one more step; it decides what to store.
+EXTRACTION = """\
+An agent of Claude Code is about to end its turn; this JSON says how: $ARGUMENTS
+
+Look at last_assistant_message only. Does it state a decision with its reason, or a lesson that \
+cost time, that other agents of the project will need and that neither the code nor its git \
+history will show? Plans, progress, praise and plain descriptions of a change are neither.
+
+If stop_hook_active is true, or it holds none, or you are not sure, answer {"ok": true}.
+Else answer {"ok": false, "reason": "Not yet in swarm-memory, as far as this message says: \
+<the decision or lesson in one sentence, without secrets>. It can be kept with the tool store, or \
+with: swarm-memory store 'TEXT' --kind decision"}, with lesson for a lesson.
+"""
+
 BLOCK_BEGIN = "<!-- swarm-memory: begin -->"
 BLOCK_END = "<!-- swarm-memory: end -->"
 BLOCK = f"""\

@@ -65,6 +65,10 @@ def init(
         int | None,
         typer.Option(metavar="N", min=1, max=65535, help=f"With --http, else {hooks.HTTP_PORT}."),
     ] = None,
+    extract: Annotated[
+        bool,
+        typer.Option("--extract", help="Ask a model after each turn what is worth keeping."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
     ] = False,
@@ -83,6 +87,10 @@ def init(
     --http writes the same events as requests to a server that you keep running, which costs less
     than a process each; SessionStart stays a command. A second call without it takes that back.
 
+    --extract adds a hook of type prompt to the end of each turn: a model of Claude Code's own looks
+    for a decision or a lesson that was not stored, and tells the agent, which decides. It costs a
+    model call for each turn, and is off unless chosen; a second call without it takes it out.
+
     --claude-flow replaces `npx claude-flow hooks` by `swarm-memory flow-hook` in the project's
     settings, CLAUDE.md, agents, commands and scripts, and imports the old stores.
 
@@ -93,6 +101,8 @@ def init(
         raise typer.BadParameter("give one of --project, --team, --local, together with --claude")
     if (http and (not claude or {"project", "team"} & {*chosen})) or (port and not http):
         raise typer.BadParameter("--http goes with --claude, for yourself; --port with --http")
+    if extract and not claude:
+        raise typer.BadParameter("--extract goes with --claude")
     if block and not claude and not codex:
         raise typer.BadParameter("--block goes with --claude or --codex")
     scope = chosen[0] if chosen else "user"
@@ -104,7 +114,9 @@ def init(
         return once(
             [
                 *(
-                    claude_code.plan(ledger, place, scope, block=block, http_port=http_port)
+                    claude_code.plan(
+                        ledger, place, scope, block=block, http_port=http_port, extract=extract
+                    )
                     if claude
                     else ()
                 ),
