@@ -27,7 +27,7 @@ def mcp(
     It ends with its input. Who acts is the agent of --agent or SWARM_MEMORY_AGENT, else the
     session of SWARM_MEMORY_SESSION or Claude Code, else one of the server's own.
 
-    Example: claude mcp add swarm-memory -- swarm-memory mcp
+    Example: swarm-memory mcp --tools full
     """
     if tools not in (DEFAULT, FULL):
         raise typer.BadParameter(f"--tools is {DEFAULT} or {FULL}")
