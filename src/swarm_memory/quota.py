@@ -68,11 +68,11 @@ class Quota:
     def expire(self, tx: Tx, row: Row) -> bool:
         """Turn one expired row (key, version, scope, category, telemetry, size) into a tombstone.
 
-        It does nothing if somebody wrote the key since it was seen.
+        It does nothing if somebody wrote or repacked the key since it was seen.
         """
         key, version, scope, category, telemetry, size = row
         where = {"swarm": self._context.swarm, "key": key}
-        if not tx.run("record_bury", **where, version=version, now_ms=tx.now_ms):
+        if not tx.run("record_bury", **where, version=version, size=size, now_ms=tx.now_ms):
             return False
         tx.run("history_expire", **where, now_ms=tx.now_ms)
         self.remove(tx, key, version, "expire", (0, 0, scope, category, telemetry, 0, size))

@@ -51,10 +51,11 @@ WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
     AND telemetry <= :telemetry
 
 -- record_bury --
--- Turn an expired row into a tombstone, only if nobody wrote it since it was seen.
+-- Turn an expired row into a tombstone, only if nobody wrote or repacked it since it was seen: its
+-- size is what the counters lose.
 UPDATE records SET value = NULL, provenance = NULL, updated_ms = :now_ms
 WHERE swarm = :swarm AND key = :key AND version = :version AND expires_ms <= :now_ms
-    AND value IS NOT NULL
+    AND length(value) = :size
 
 -- record_expired --
 -- The next rows of a bounded sweep that have expired, tombstones that have aged among them.

@@ -1,0 +1,36 @@
+"""A sweep and a packing that meet: the counters say what is there."""
+
+import pytest
+
+from swarm_memory.retention import Retention
+from swarm_memory.testing import Store
+
+COUNT = 400
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/m.db")
+    yield store
+    store.close()
+
+
+def test_what_is_repacked_between_a_sweeps_look_and_its_write_goes_at_the_next(store, monkeypatch):
+    swarm, other = store.open(), store.open()
+    for number in range(COUNT):
+        value = {"task": f"task-{number}", "status": "done", "note": "as agreed with everybody " * 4}
+        swarm.records.put(f"x/{number}", value, ttl_s=60)
+    store.clock.advance(61)
+    remove, packed = Retention._remove, []
+
+    def pack_first(self, rows):
+        packed.append(other.retention.pack().records)
+        return remove(self, rows)
+
+    monkeypatch.setattr(Retention, "_remove", pack_first)
+    first = swarm.retention.sweep().expired
+    second = swarm.retention.sweep().expired
+
+    assert packed[0] > 0
+    assert (COUNT - packed[0], packed[0]) == (first, second)
+    assert [] == swarm.verify().findings
