@@ -18,7 +18,11 @@ def store(tmp_path):
 def test_what_is_repacked_between_a_sweeps_look_and_its_write_goes_at_the_next(store, monkeypatch):
     swarm, other = store.open(), store.open()
     for number in range(COUNT):
-        value = {"task": f"task-{number}", "status": "done", "note": "as agreed with everybody " * 4}
+        value = {
+            "task": f"task-{number}",
+            "status": "done",
+            "note": "as agreed with everybody " * 4,
+        }
         swarm.records.put(f"x/{number}", value, ttl_s=60)
     store.clock.advance(61)
     remove, packed = Retention._remove, []
