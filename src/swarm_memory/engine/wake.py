@@ -21,6 +21,8 @@ class Wake:
     """Waits for writes to one file; one per thread, since reading an event takes it from others."""
 
     def __init__(self, path: str) -> None:
+        self._descriptor: int | None = None  # before anything can interrupt
+        self._poll: select.poll | None = None
         self._descriptor = _inotify(path)
         self._poll = select.poll() if self._descriptor is not None else None
         if self._poll is not None and self._descriptor is not None:
