@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 GATE_S = 0.5  # who does not get through the gate by then goes on without it
 # For so long a process that writes on and on goes through before those in line: each hand-over
 # makes the next one read anew what the last one wrote.
-RUN_S = 0.003
+RUN_S = 0.001
 ON_AND_ON_S = 0.0005  # that is one who comes back within this time
 PAUSE_S, PAUSE_S_MAX = 0.0002, 0.002  # who has no seat looks so often, and less and less,
-LOOK_S = 0.006  # who has one is woken, but a wake may be lost
+LOOK_S = 0.001  # who has one is woken, but a wake may be lost
 
 
 class Gate:
