@@ -1,12 +1,19 @@
 """What all tests share: no test touches the user's store or reads the user's settings."""
 
 import os
+import signal
 import sys
 import time
 
 import pytest
 
 pytest.register_assert_rewrite("swarm_memory.testing")
+
+
+def pytest_configure():
+    # A shell's background job ignores Ctrl-C, and whatever it starts would, too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
