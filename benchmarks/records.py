@@ -64,8 +64,10 @@ class Raw:
     def put(self, number: int, item: object) -> None:
         self.execute(self.UPSERT, (key(number), orjson.dumps(item)))
 
+    SELECT = "SELECT version, value FROM kv WHERE key = ?"
+
     def get(self, number: int) -> object:
-        rows = self.execute("SELECT version, value FROM kv WHERE key = ?", (key(number),))
+        rows = self.execute(self.SELECT, (key(number),))
         return orjson.loads(rows.fetchall()[0][1])
 
     def list(self) -> list[object]:

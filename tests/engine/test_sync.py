@@ -7,7 +7,7 @@ from syncing import WAIT_S, put, start, wait_until
 
 from swarm_memory.engine import mark as marks
 from swarm_memory.engine import open_engine, sync
-from swarm_memory.engine.mark import ASSIGNED, LEAD, PUBLISHED, SYNCED, Mark
+from swarm_memory.engine.mark import ASSIGNED, LEAD, PUBLISHED, SYNCED, TOUCHED, Mark
 from swarm_memory.errors import AmbiguousCommitError, EngineUnavailableError, InvalidArgumentError
 
 
@@ -128,6 +128,24 @@ def test_a_mark_that_was_deleted_is_left_for_the_one_that_others_use(engine, pat
     other = Mark(path, engine._group.place, engine.boot_id)
     assert other.read() == engine._group.counters() is not None
     other.close()
+
+
+def test_a_reader_who_asks_often_sees_every_write_and_a_deleted_mark_soon(engine, path):
+    def touch(tx):
+        put(tx)
+        tx.touched = True
+
+    seen = set()
+    for _ in range(2 * marks.LOOKS_UNMAPPED):
+        engine.write(touch)
+        seen.add(engine.touched())
+        assert engine._group.counters()[TOUCHED] == engine.touched()
+    assert 2 * marks.LOOKS_UNMAPPED == len(seen)
+    assert engine._group._mark._block is not None
+
+    os.unlink(path + marks.SUFFIX)
+    while engine.touched():
+        pass
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])

@@ -81,7 +81,7 @@ def node():
 
 
 def results(folder):
-    """Return the scenarios that ran, the failed checks of those that failed, and how many passed."""
+    """Return the scenarios that ran, the checks that failed in them, and how many passed."""
     ran, failed, passed = set(), {}, 0
     for checks in folder.glob("*/checks.json"):
         name = FOLDER.fullmatch(checks.parent.name)[1]

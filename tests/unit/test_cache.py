@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from swarm_memory import Swarm
-from swarm_memory.cache import ENTRY_BYTES
+from swarm_memory.cache import KEPT_BYTES, TIMES_ENCODED
 from swarm_memory.testing import ManualClock
 
 KEY = "x/a"
@@ -75,6 +75,37 @@ def test_a_value_is_nobody_elses(swarm, selects):
     again = swarm.records.get(KEY)
     assert ({"n": [1]}, {"from": "here"}) == (again.value, again.provenance)
     assert [] == selects
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "text",
+        [],
+        {},
+        [1, [2], {"a": 3}],
+        {"a": 1, "b": [2], "c": {"d": "e"}},
+        {"a": [[1]]},
+        {"a": {"b": {"c": [1]}}},
+        [[[]]],
+    ],
+)
+def test_every_shape_of_value_is_copied_whole(swarm, selects, value):
+    swarm.records.put(KEY, value)
+    warm(swarm, selects)
+
+    one, other = (swarm.records.get(KEY).value for _ in range(2))
+    assert value == one == other
+    assert not containers(one) & containers(other)
+    assert [] == selects
+
+
+def containers(value):
+    if not isinstance(value, dict | list):
+        return set()
+    parts = value.values() if isinstance(value, dict) else value
+    return {id(value)}.union(*map(containers, parts))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +185,7 @@ def test_it_keeps_to_its_limit_and_the_oldest_leaves_first(swarm, selects):
     for key in keys:
         swarm.records.put(key, "v")
     cache = swarm.records._cache
-    cache._bytes_max = 4 * (ENTRY_BYTES + 3)
+    cache._bytes_max = 4 * (KEPT_BYTES + TIMES_ENCODED * len('"v"'))
     for _ in range(2):
         for key in keys:
             swarm.records.get(key)

@@ -1,10 +1,13 @@
 """The mark file: how far commits have come, and a few locks, shared by all processes of a store.
 
 One real block beside the database holds 8-byte words that are read and written whole, by pread
-and pwrite: a mapped page would kill the process when the disk is full or the file is cut. The
-header says for which file on which start of the machine the counters hold. Nothing durable hangs
-on them: a lost, doubled or foreign mark costs syncs, never a commit. What readers keep does hang
-on it, so whoever writes or reads by a mark that was deleted looks for the new one first.
+and pwrite. The header says for which file on which start of the machine the counters hold. Nothing
+durable hangs on them: a lost, doubled or foreign mark costs syncs, never a commit. What readers
+keep does hang on it, so whoever writes by a mark that was deleted looks for the new one first, and
+a reader notices within `SURE_S`.
+
+A reader that asks often maps the block, as SQLite maps its -shm file, and only to read: writing
+through a mapping could kill the process when the disk is full. Emptying the file under it does.
 
 Counters: the numbers assigned, published and synced (see `sync`), the last one given to a commit
 that touches what readers keep, whether a sync failed, and the inode of the log whose name is
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from contextlib import suppress
 
 try:
@@ -28,6 +32,7 @@ except ImportError:  # Windows
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from mmap import mmap
 
 SUFFIX = "-mark"
 BLOCK_BYTES = 4096
@@ -42,6 +47,8 @@ _BYTES = _HEADER.size + _COUNTERS.size
 ASSIGNED, TOUCHED, PUBLISHED, SYNCED, POISONED, NAMED = range(6)
 _NUMBERS = 1 << 62
 _SALT = 0x9E3779B97F4A7C15
+LOOKS_UNMAPPED = 64  # who only passes by does not pay for a mapping
+SURE_S = 0.002  # a mapped mark is taken to be there still for so long
 
 
 class Mark:
@@ -52,7 +59,17 @@ class Mark:
         boot_id: See `SystemClock.boot_id`.
     """
 
-    __slots__ = ("_header", "_identity", "_path", "descriptor")
+    __slots__ = (
+        "_block",
+        "_header",
+        "_identity",
+        "_looks",
+        "_path",
+        "_seen",
+        "_sure_until",
+        "_touched",
+        "descriptor",
+    )
 
     def __init__(self, path: str, place: tuple[int, int], boot_id: int) -> None:
         self._path = path
@@ -63,6 +80,9 @@ class Mark:
             os.fchmod(self.descriptor, os.stat(path).st_mode & 0o666)  # who may write one, both
         self._identity = (_MAGIC, boot_id, *place)
         self._header = b""
+        self._block: mmap | None = None
+        self._looks = 0
+        self._seen, self._touched, self._sure_until = b"", 0, 0.0
         self._use()
 
     def again(self) -> Mark:
@@ -75,7 +95,9 @@ class Mark:
 
     def read(self) -> Sequence[int] | None:
         """Return the counters; None if they are not for this file and this start, or are torn."""
-        data = os.pread(self.descriptor, _BYTES, 0)
+        return self._counters(os.pread(self.descriptor, _BYTES, 0))
+
+    def _counters(self, data: bytes) -> Sequence[int] | None:
         if len(data) < _BYTES:
             return None
         if not data.startswith(self._header) or not self._header:
@@ -88,6 +110,37 @@ class Mark:
         if counters[SYNCED] > assigned or counters[PUBLISHED] > assigned or assigned >= _NUMBERS:
             return None
         return counters
+
+    def touched(self) -> int:
+        """Return the number of the last commit that wrote what readers may keep.
+
+        0 if it is not known, or not complete.
+        """
+        now, block = time.monotonic(), self._block
+        if block is not None and now < self._sure_until:
+            data = block[:_BYTES]
+            if data == self._seen:
+                return self._touched
+        elif self.exists():
+            data = os.pread(self.descriptor, _BYTES, 0)
+            self._sure_until = now + SURE_S
+            self._map_if_often()
+        else:
+            return 0
+        counters = self._counters(data)
+        if counters is None or counters[TOUCHED] > counters[PUBLISHED]:
+            return 0
+        self._touched = counters[TOUCHED]
+        self._seen = data
+        return self._touched
+
+    def _map_if_often(self) -> None:
+        self._looks += 1
+        if self._looks == LOOKS_UNMAPPED:
+            from mmap import ACCESS_READ, mmap
+
+            with suppress(OSError, ValueError):  # a block that is not whole, or no memory
+                self._block = mmap(self.descriptor, BLOCK_BYTES, access=ACCESS_READ)
 
     def write(self, counter: int, value: int, *, words: int = 1) -> None:
         """Write one counter, or the same into as many as follow each other."""
@@ -135,6 +188,8 @@ class Mark:
 
     def close(self) -> None:
         """Close it; the locks go with it."""
+        if self._block is not None:
+            self._block.close()
         os.close(self.descriptor)
 
 

@@ -28,7 +28,6 @@ from swarm_memory.engine.mark import (
     POISONED,
     PUBLISHED,
     SYNCED,
-    TOUCHED,
     Mark,
     datasync,
 )
@@ -219,13 +218,7 @@ class CommitGroup:
 
         0 if it is not known, or not complete.
         """
-        mark = self._mark
-        if mark is None or not mark.exists():
-            return 0
-        counters = mark.read()
-        if counters is None or counters[TOUCHED] > counters[PUBLISHED]:
-            return 0
-        return counters[TOUCHED]
+        return 0 if self._mark is None else self._mark.touched()
 
     # --- durable ---
 
