@@ -15,7 +15,7 @@ from syncing import WAIT_S, put, start, wait_until
 from swarm_memory.engine import gate as gates
 from swarm_memory.engine import seats as rows
 from swarm_memory.engine.gate import Gate
-from swarm_memory.engine.mark import GATE, PUBLISHED, SEATS, SYNCED, Mark
+from swarm_memory.engine.mark import ASSIGNED, GATE, PUBLISHED, SEATS, SYNCED, Mark
 from swarm_memory.engine.seats import FOR_GATE, FOR_SYNC, Seats
 
 NEVER_S = 1000.0
@@ -122,19 +122,87 @@ def test_one_who_comes_does_not_go_before_those_in_line(run, gate, monkeypatch):
     assert "in\n" == process.stdout.readline()
 
 
-def test_who_is_about_to_come_back_wakes_nobody_until_his_time_is_over(run, gate, monkeypatch):
+@pytest.fixture
+def often(gate, monkeypatch):
+    """A gate through which this process goes on and on."""
     monkeypatch.setattr(gates, "RUN_S", NEVER_S)
-    monkeypatch.setattr(gates, "ON_AND_ON_S", NEVER_S)
-    gate._left = gates.time.monotonic()
-    gate.enter()
-    (process,) = wait_in_line(run, gate, 1)
-    gate.leave(last=False)
-    gate.enter()
-    assert 1 == len(in_line(gate))
-    gate._run_until = 0.0
-    gate.leave(last=False)
+    monkeypatch.setattr(gates, "BACK_S", NEVER_S)
+    for _ in range(gates.BACK_TIMES + 1):
+        gate.enter()
+        gate.leave(last=False)
+    return gate
+
+
+def test_who_writes_on_and_on_wakes_nobody_until_its_run_is_over(run, often):
+    often.enter()
+    (process,) = wait_in_line(run, often, 1)
+    for _ in range(often._run):
+        often.leave(last=False)
+        assert 1 == len(in_line(often))
+        often.enter()
+    often.leave(last=False)
 
     assert "in\n" == process.stdout.readline()
+
+
+def test_nor_until_its_time_is_over(run, often):
+    often.enter()
+    (process,) = wait_in_line(run, often, 1)
+    often._run_until = 0.0
+    often.leave(last=False)
+
+    assert "in\n" == process.stdout.readline()
+
+
+def test_one_who_was_held_up_once_still_writes_on_and_on(run, often, monkeypatch):
+    for _ in range(gates.BACK_TIMES):
+        often.enter()
+        often.leave(last=False)
+    monkeypatch.setattr(gates, "BACK_S", 0.0)
+    often.enter()
+    assert often._times_back >= gates.BACK_TIMES
+    often.leave(last=False)
+    often.enter()
+    assert often._times_back < gates.BACK_TIMES, "one who is slow twice does not"
+
+
+def test_who_only_looks_breaks_into_nobodys_run(gate, monkeypatch):
+    mark, seats = gate._mark, gate._seats
+    mark.reset()
+    tried, looks = [], []
+
+    def sleep(what, limit_s):
+        looks.append(limit_s)
+        if len(looks) <= 5:  # somebody writes on and on
+            number = mark.read()[PUBLISHED] + 1
+            mark.write(ASSIGNED, number)
+            mark.write(PUBLISHED, number)
+        return False
+
+    def lock(place):
+        tried.append(len(looks))
+        return True
+
+    monkeypatch.setattr(rows, "WAITS_UNSEATED", 0)
+    monkeypatch.setattr(Seats, "sleep", lambda seats, *arguments: sleep(*arguments))
+    gate._times_back = gates.BACK_TIMES  # else who comes tries once at once
+    assert seats.seated()
+    monkeypatch.setattr(Mark, "lock", lambda mark, place: lock(place))
+
+    assert gate._stand_in_line(NEVER_S)
+    assert [6] == tried
+
+
+def test_a_wake_that_came_late_is_not_the_next_one(gate, monkeypatch):
+    monkeypatch.setattr(rows, "WAITS_UNSEATED", 0)
+    seats = gate._seats
+    assert seats.seated()
+    seats.wake(FOR_GATE, [seats._own])
+    seats.drain(FOR_GATE)
+
+    assert not seats.sleep(FOR_GATE, 0.001)
+    seats.wake(FOR_GATE, [seats._own])
+    assert seats.sleep(FOR_GATE, NEVER_S)
 
 
 def test_who_was_killed_in_line_is_passed_over(run, gate):

@@ -13,6 +13,8 @@ import pytest
 
 from swarm_memory import Swarm
 from swarm_memory.engine import migrate, open_engine, sqlite, statements
+from swarm_memory.engine.sqlite import SETTLE_S
+from swarm_memory.engine.wake import POLL_S, Wake
 from swarm_memory.errors import (
     EngineBusyError,
     EngineUnavailableError,
@@ -273,6 +275,22 @@ def test_closing_leaves_no_descriptor_of_a_watch(url):
     engine.close()
 
     assert before > len(os.listdir("/proc/self/fd"))
+
+
+def test_a_commit_that_shows_late_after_its_write_is_still_seen_soon(url, monkeypatch):
+    engine = open_engine(url)
+    versions = iter([1, 1, 1, 1, 1, 2])
+    asked = []
+
+    def wait(wake, timeout_s):
+        asked.append(timeout_s)
+        return len(asked) == 1  # the log was written, and its commit is held up
+
+    monkeypatch.setattr(Wake, "wait", wait)
+    monkeypatch.setattr(engine, "version", lambda: next(versions))
+
+    assert 2 == engine.wait(1, 1000)
+    assert [POLL_S, *(SETTLE_S * 2**look for look in range(4))] == asked
 
 
 def test_closing_does_not_checkpoint(url, path):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import time
 from contextlib import suppress
 
@@ -40,13 +41,15 @@ class Seats:
         self._own: int | None = None
         self._sockets: list[Any] = []
         self._caller: Any = None
+        self._sitting = threading.Lock()  # several threads may wait for a sync
 
     def seated(self) -> bool:
         """Tell whether this process has a seat; it takes one if it has waited often."""
         if self._own is None and self._waits <= WAITS_UNSEATED:
-            self._waits += 1
-            if self._waits > WAITS_UNSEATED:
-                self._sit()
+            with self._sitting:
+                self._waits += 1
+                if self._own is None and self._waits > WAITS_UNSEATED:
+                    self._sit()
         return self._own is not None
 
     def _sit(self) -> None:
@@ -81,12 +84,15 @@ class Seats:
         with suppress(OSError):  # unsaid it is woken by its own clock
             os.pwrite(self._mark.descriptor, _WORD.pack(value), self._word(what, self._own or 0))
 
-    def sleep(self, what: int, limit_s: float) -> None:
-        """Return when this process was woken, or at the limit."""
+    def sleep(self, what: int, limit_s: float) -> bool:
+        """Return when this process was woken, or at the limit; tell whether it was woken."""
         own = self._sockets[what]
         own.settimeout(limit_s)
-        with suppress(OSError):
+        try:
             own.recv(1)
+        except OSError:
+            return False
+        return True
 
     def waiting(self, what: int) -> list[tuple[int, int]]:
         """Return (value, seat) of those who wait, the smallest value first."""
@@ -97,6 +103,14 @@ class Seats:
         found = [(value, seat) for seat, value in enumerate(_WORDS.unpack(words)) if value]
         found.sort()
         return found
+
+    def drain(self, what: int) -> None:
+        """Forget wakes that came late: they would be taken for the next one."""
+        own = self._sockets[what]
+        own.setblocking(False)
+        with suppress(OSError):
+            while True:
+                own.recv(1)
 
     def wake(self, what: int, seats: Iterable[int], *, first: bool = False) -> None:
         """Wake those who sit there, or the first of them who can be woken."""
@@ -112,8 +126,10 @@ class Seats:
 
         try:
             if self._caller is None:
-                self._caller = socket(AF_UNIX, SOCK_DGRAM)
-                self._caller.setblocking(False)
+                with self._sitting:
+                    if self._caller is None:
+                        self._caller = socket(AF_UNIX, SOCK_DGRAM)
+                        self._caller.setblocking(False)
             self._caller.sendto(b"!", address)
         except OSError:
             return False  # nobody is there, or he has answered to none of many

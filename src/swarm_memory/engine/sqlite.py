@@ -21,7 +21,7 @@ from swarm_memory.engine.checkpoint import Checkpointer, empty, move
 from swarm_memory.engine.connections import FULL, NORMAL, Pool
 from swarm_memory.engine.faults import damaged, is_failed_sync, translate, translated
 from swarm_memory.engine.sync import reached
-from swarm_memory.engine.wake import Wake
+from swarm_memory.engine.wake import POLL_S, Wake
 from swarm_memory.errors import (
     AmbiguousCommitError,
     EngineUnavailableError,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-SETTLE_S = 0.0005
+SETTLE_S, SETTLE_S_MAX = 0.0005, 0.01
 VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
 _SQL = statements.Statements()
 KEPT_TABLE = "records"  # readers may keep its rows until `touched` changes
@@ -382,13 +382,17 @@ class SqliteEngine:
         deadline = time.monotonic() + timeout_s
         # The watch begins before the first look, so a commit between the two is noticed.
         wake = self._wake()
-        written = False
+        settle_s = POLL_S
         while (current := self.version()) == version:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
-            # The log is written before its commit shows: look again soon, once.
-            written = wake.wait(SETTLE_S if written else left_s) and not written
+            # The log is written before its commit shows, and whoever writes may be held up between
+            # the two: look again soon, and less and less.
+            if wake.wait(min(settle_s, left_s)):
+                settle_s = SETTLE_S
+            else:
+                settle_s = 2 * settle_s if settle_s < SETTLE_S_MAX else POLL_S
         return current
 
     def _wake(self) -> Wake:
