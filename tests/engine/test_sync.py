@@ -6,7 +6,7 @@ import pytest
 from syncing import WAIT_S, put, start, wait_until
 
 from swarm_memory.engine import mark as marks
-from swarm_memory.engine import open_engine, sync
+from swarm_memory.engine import mounts, open_engine, sync
 from swarm_memory.engine.mark import ASSIGNED, LEAD, PUBLISHED, SYNCED, TOUCHED, Mark
 from swarm_memory.errors import AmbiguousCommitError, EngineUnavailableError, InvalidArgumentError
 
@@ -179,7 +179,7 @@ def test_without_a_mark_every_commit_syncs_for_itself(path, monkeypatch):
 
 
 def test_a_store_on_a_network_file_system_syncs_directly(path, monkeypatch):
-    monkeypatch.setattr(sync, "_on_network", lambda place: True)
+    monkeypatch.setattr(mounts, "on_network", lambda place: True)
     engine = open_engine(f"sqlite:///{path}")
 
     assert engine._group.direct

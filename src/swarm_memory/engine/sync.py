@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import threading
 import time
 from contextlib import suppress
 
 from swarm_memory.engine import mark as marks
+from swarm_memory.engine import mounts
 from swarm_memory.engine.gate import Gate
 from swarm_memory.engine.mark import (
     ASSIGNED,
@@ -31,7 +31,6 @@ from swarm_memory.engine.mark import (
     Mark,
     datasync,
 )
-from swarm_memory.engine.mounts import between_machines
 from swarm_memory.engine.seats import FOR_SYNC, Seats, pause
 from swarm_memory.errors import (
     AmbiguousCommitError,
@@ -518,7 +517,7 @@ def _unwritten(path: str, error: OSError) -> SwarmMemoryError:
 
 def protocol(path: str) -> str:
     """Return how commits to a database at `path` become durable: "shared" or "direct"."""
-    return "direct" if not marks.supported() or _on_network(path) else "shared"
+    return "direct" if not marks.supported() or mounts.on_network(path) else "shared"
 
 
 def _open_mark(path: str, place: tuple[int, int], boot_id: int) -> Mark | None:
@@ -534,29 +533,10 @@ def _open_mark(path: str, place: tuple[int, int], boot_id: int) -> Mark | None:
         raise EngineUnavailableError(
             f"cannot open {path}{marks.SUFFIX}: {error.strerror}", hint="check who may write it"
         ) from error
-    if mark.read() is None and _on_network(path):
+    if mark.read() is None and mounts.on_network(path):
         mark.close()
         return None
     return mark
-
-
-def _on_network(path: str) -> bool:
-    """Tell whether a file lies, or would lie, where locks and syncs cannot be relied on."""
-    if not sys.platform.startswith("linux"):
-        return False
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    device = os.stat(path).st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                fields, _, kind = line.partition(" - ")
-                if fields.split(" ", 3)[2] == wanted:
-                    return between_machines(kind.split(" ", 1)[0])
-    except OSError:
-        return True
-    return False
 
 
 def _replaced(path: str, what: str) -> EngineUnavailableError:
