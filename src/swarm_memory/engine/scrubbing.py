@@ -39,7 +39,5 @@ def alone(path: str) -> bool:
 
     False where that cannot be told.
     """
-    file = os.path.realpath(path)
-    status = os.stat(file)
-    group = sync._groups.get((status.st_dev, status.st_ino))
+    group = sync.joined(os.path.realpath(path))
     return group is not None and group.alone()

@@ -463,6 +463,12 @@ def join(path: str, boot_id: int) -> CommitGroup:
         return group
 
 
+def joined(path: str) -> CommitGroup | None:
+    """Return this process's group for the database file at `path`, None if it has none open."""
+    found = os.stat(path)
+    return _groups.get((found.st_dev, found.st_ino))
+
+
 def stay(group: CommitGroup) -> None:
     """Count one user more of a group, so that it is not closed under a write.
 

@@ -62,13 +62,7 @@ def stop(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
 
 def compacting(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     """PreCompact: keep that it happened."""
-    actor = identify(swarm, event, place)
-    actor.remembering.happening(
-        {"trigger": event.text("trigger")},
-        session=actor.session.short,
-        event=event.name,
-        event_id=digest(event.raw),
-    )
+    _happened(swarm, event, place, "trigger")
     return ""
 
 
@@ -84,14 +78,18 @@ def compacted(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
 
 def notified(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     """Notification: keep of which kind it was, and not its text."""
+    _happened(swarm, event, place, "notification_type")
+    return ""
+
+
+def _happened(swarm: Swarm, event: Event, place: Place, field: str) -> None:
     actor = identify(swarm, event, place)
     actor.remembering.happening(
-        {"notification_type": event.text("notification_type")},
+        {field: event.text(field)},
         session=actor.session.short,
         event=event.name,
         event_id=digest(event.raw),
     )
-    return ""
 
 
 def session_end(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
