@@ -1,7 +1,8 @@
 """Messages between processes, against redis and the least that SQLite has to do
 
 All in the class that survives a killed process, not power loss: relaxed here, WAL with NORMAL
-sync for raw apsw, everysec for redis, whose server runs on the same cores as its clients.
+sync for raw apsw, everysec for redis, whose server runs on the same cores as its clients. Beside
+it the class that survives power loss, too, which is compared with nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from coordination import (
 )
 from processes import crowd
 from subjects import ratio, told
+from swarm_memory import Swarm
 from swarm_memory.messages import Message
 
 MESSAGES, SPREAD, BATCH = 8000, 2000, 10
@@ -52,8 +54,11 @@ def run() -> list[Figure]:
 class OurQueue:
     """Acknowledges a batch with the claim of the next one, as our Dispatcher does."""
 
+    durability = "relaxed"
+
     def __init__(self, url: str, agent: str, topic: str | None) -> None:
-        self.messages, self.topic = open_relaxed(url, agent).messages, topic
+        swarm = Swarm.open(url, agent=agent, swarm="s", durability=self.durability)
+        self.messages, self.topic = swarm.messages, topic
         self.done: list[Message] = []
 
     def send(self, bodies: list[object]) -> None:
@@ -66,6 +71,10 @@ class OurQueue:
 
     def finish(self) -> None:
         self.messages.ack(*self.done)
+
+
+class OurDurableQueue(OurQueue):
+    durability = "full"
 
 
 class RawQueue:
@@ -218,6 +227,9 @@ def _messages(folder: str, port: int | None) -> list[Figure]:
                 row[f"redis {name}"] = _rate(RedisQueue, MESSAGES, size, place, place)
         agents = [(url, f"a{n}", None) for n in range(CROWD)]
         row["all"] = _rate(OurQueue, SPREAD, BATCH, (url, "sender", None), *agents)
+        place = (url, "a", "durable work")
+        row["ten (D)"] = _rate(OurDurableQueue, MESSAGES, BATCH, place, place)
+        row["all (D)"] = _rate(OurDurableQueue, SPREAD, BATCH, (url, "sender", None), *agents)
         floor = f"{folder}/floor-{number}.db"
         place = (floor, "a", "work")
         RawQueue(*place)
@@ -239,11 +251,13 @@ def _message_figures(rows: Rows) -> list[Figure]:
             return told(what, f"skipped: {reference.split()[0]} is not installed")
         return told(what, f"{ratio(rows, subject, reference):.2f} ×")
 
-    rate = statistics.median(row["ten"] for row in rows)
-    rate_all = statistics.median(row["all"] for row in rows)
+    def per_second(subject: str) -> str:
+        return f"{statistics.median(row[subject] for row in rows):,.0f}"
+
     return [
         speed("messages 1:1, sent, claimed and acked by 10", rows, "ten", "redis ten", 2),
-        told("the same per second", f"{rate:,.0f}"),
+        told("the same per second", per_second("ten")),
+        told("the same per second (D)", per_second("ten (D)")),
         told_speed("the same, of the least that SQLite has to do", "ten", "floor ten"),
         told_speed("that least, against redis", "floor ten", "redis ten"),
         told_speed(
@@ -251,7 +265,8 @@ def _message_figures(rows: Rows) -> list[Figure]:
         ),
         speed("messages 1:1, sent one by one", rows, "one", "redis one", 2),
         speed("messages 1:8, to everyone, by 10", rows, "all", "redis all", 2.5),
-        told("the same per second, to all", f"{rate_all:,.0f}"),
+        told("the same per second, to all", per_second("all")),
+        told("the same per second, to all (D)", per_second("all (D)")),
         told_speed("the same, of the least that SQLite has to do", "all", "floor all"),
         told_speed("that least, against redis", "floor all", "redis all"),
     ]
