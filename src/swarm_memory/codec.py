@@ -12,11 +12,11 @@ values go through `lean_json` uncompressed; a process that stays switches to orj
 from __future__ import annotations
 
 import sys
-import threading
 from zlib import crc32
 
 from swarm_memory import lean_json
 from swarm_memory.errors import InvalidValueError, LimitExceededError
+from swarm_memory.locks import local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Compressor:
         self._load = load
         self._newest = newest
         self._bytes_max = bytes_max
-        self._local = threading.local()  # zstd contexts must not be shared between threads
+        self._local = local()  # zstd contexts must not be shared between threads
         self._calls = 0
         self._current = 0
 

@@ -11,9 +11,9 @@ import os
 from contextvars import ContextVar
 from functools import partial
 from itertools import count
-from threading import get_ident
 
 from swarm_memory.errors import DeadlockError, LeaseLostError, LimitExceededError
+from swarm_memory.locks import get_ident
 from swarm_memory.seats import (
     GRANTED,
     HELD,

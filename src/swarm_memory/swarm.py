@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 from swarm_memory import config as configuration
 from swarm_memory.cache import Cache
@@ -111,6 +110,8 @@ class Swarm:
         config_path = config_path or environment.get("SWARM_MEMORY_CONFIG")
         config = configuration.load_config(config_path, environment)
         for sentence in configuration.unknown_variables(environment):
+            import warnings
+
             warnings.warn(sentence, stacklevel=2)
         located = locate(url, os.getcwd(), environment)
         prepare(located)

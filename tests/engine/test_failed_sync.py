@@ -131,7 +131,7 @@ def test_a_sync_that_fails_in_sqlite_is_remembered(engine, monkeypatch):
         raise Failed("disk I/O error")
 
     monkeypatch.setattr(checkpoint, "move", move)
-    engine._checkpointer._moved.set()
+    engine._checkpointer._moved = True
     engine.write(put, durability="relaxed")  # the commit before the checkpoint is complete
 
     with pytest.raises(EngineUnavailableError, match=r"sync of .* failed"):
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_finds_the_disk_full_does_not_undo_an_acknowledged_wri
         raise apsw.FullError("database or disk is full")
 
     monkeypatch.setattr(checkpoint, "move", move)
-    engine._checkpointer._moved.set()
+    engine._checkpointer._moved = True
     engine.write(put)
     engine.write(lambda tx: put(tx, 2))
 

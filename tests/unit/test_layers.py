@@ -10,7 +10,7 @@ import swarm_memory
 ROOT = Path(swarm_memory.__file__).parent
 BASE = {"errors", "key", "model", "codec", "clock", "config", "merge", "context"}
 BASE |= {"layout", "locate", "checks", "patterns", "identity", "processes"}
-BASE |= {"pausing", "lean_json", "reports"}
+BASE |= {"pausing", "lean_json", "locks", "reports"}
 BASE |= {"redact", "recording", "commands", "failures"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives"}

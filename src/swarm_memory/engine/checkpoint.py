@@ -12,8 +12,6 @@ closes, which costs ten milliseconds once in some thirty calls instead of up to 
 
 from __future__ import annotations
 
-import threading
-
 import apsw
 
 from swarm_memory.errors import SwarmMemoryError
@@ -21,6 +19,7 @@ from swarm_memory.errors import SwarmMemoryError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Thread
 
     from swarm_memory.engine.connections import Connection, Pool
 
@@ -48,8 +47,8 @@ class Checkpointer:
         self._last_pages = 0
         self._next_pages = self._pages
         self._insist_pages = 0
-        self._thread: threading.Thread | None = None
-        self._moved = threading.Event()
+        self._thread: Thread | None = None
+        self._moved = False
 
     def committed(self, connection: Connection) -> None:
         """Note how long the log is after a commit of `connection`; it is this process's turn."""
@@ -59,9 +58,9 @@ class Checkpointer:
             self._next_pages, self._insist_pages = self._pages, 0
         self._last_pages = pages
         try:
-            if self._moved.is_set():
+            if self._moved:
                 # At the gate: nobody commits meanwhile, so the log can begin anew.
-                self._moved.clear()
+                self._moved = False
                 move(db)
             elif pages >= max(BEYOND_MEASURE * self._pages, self._insist_pages):
                 self._insist_pages = pages + self._pages
@@ -85,8 +84,10 @@ class Checkpointer:
             thread.join()
 
     def _start(self) -> None:
+        from threading import Thread  # only here: no hook pays for it
+
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread = Thread(target=self._run, daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
@@ -96,7 +97,7 @@ class Checkpointer:
                 move(connection.db)
             finally:
                 self._pool.discard(connection)
-            self._moved.set()
+            self._moved = True
         except (apsw.Error, SwarmMemoryError) as error:
             self._note(error)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from swarm_memory.engine import migrate
 from swarm_memory.engine.connections import Connection
 from swarm_memory.engine.sqlite import SqliteEngine, SqliteTx
 from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
+from swarm_memory.locks import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class MemoryEngine(SqliteEngine):
         self.durability = durability
         self._clock = clock
         self._file = PATH
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._writing = False
         self._commits = 0
         self._only: Connection | None = Connection(PATH, busy_timeout_s)

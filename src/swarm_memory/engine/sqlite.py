@@ -9,7 +9,6 @@ SQLite's own waiting prefers whoever just wrote: with eight writers one would wa
 from __future__ import annotations
 
 import os
-import threading
 import time
 from _weakrefset import WeakSet  # weakref would import 1 ms of other things
 from contextlib import suppress
@@ -27,6 +26,7 @@ from swarm_memory.errors import (
     EngineUnavailableError,
     InvalidArgumentError,
 )
+from swarm_memory.locks import Lock, local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ class SqliteEngine:
         _engines.add(self)
 
     def _make_locks(self) -> None:
-        self._local = threading.local()
+        self._local = local()
         self._wakes: WeakSet[Wake] = WeakSet()
-        self._guard = threading.Lock()
-        self._watch_lock = threading.Lock()
+        self._guard = Lock()
+        self._watch_lock = Lock()
         self._checkpointer = Checkpointer(self._pool, self.durability, self._note)
 
     def _open(self) -> None:
@@ -470,7 +470,7 @@ class SqliteEngine:
 
 
 _engines: WeakSet[SqliteEngine] = WeakSet()
-_creating = threading.Lock()
+_creating = Lock()
 
 
 def _before_fork() -> None:
@@ -480,7 +480,7 @@ def _before_fork() -> None:
 
 def _after_fork_in_child() -> None:
     global _creating
-    _creating = threading.Lock()
+    _creating = Lock()
     sync.forget([engine._file for engine in list(_engines) if not engine._begin_in_child()])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
+
+from swarm_memory.locks import Lock
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "sql")
 _FIRST = ("records.sql", "sessions.sql", "events.sql", "edits.sql")  # of a hook
@@ -43,7 +44,7 @@ class Statements(dict[str, str]):
     def __init__(self) -> None:
         others = sorted(name for name in os.listdir(_FOLDER) if name.endswith(".sql"))
         self._unread = [*_FIRST, *(name for name in others if name not in _FIRST)]
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __missing__(self, name: str) -> str:
         with self._lock:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 import time
 from contextlib import suppress
 
@@ -40,6 +39,7 @@ from swarm_memory.errors import (
     StorageFullError,
     SwarmMemoryError,
 )
+from swarm_memory.locks import Lock, RLock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,11 +86,11 @@ class CommitGroup:
         self._old: list[Mark | Seats] = []
         self._use(mark)
         # Reentrant ones know who has them, so that an interrupted thread can tell.
-        self._turn: Any = threading.RLock()
+        self._turn: Any = RLock()
         self._inside: int | None = None
-        self._leading: Any = threading.RLock()
-        self._in_seat = threading.Lock()  # one thread of those that wait for a sync
-        self._syncing = threading.Lock()
+        self._leading: Any = RLock()
+        self._in_seat = Lock()  # one thread of those that wait for a sync
+        self._syncing = Lock()
         self._log_descriptor: int | None = None
         self._log_place: tuple[int, int] | None = None
         self._failed = False
@@ -102,7 +102,7 @@ class CommitGroup:
     def run(self, fn: Callable[[Tx], T], tx: Tx) -> T:
         """Run what a transaction does; a write in it would wait for itself."""
         try:
-            self._inside = threading.get_ident()
+            self._inside = get_ident()
             return fn(tx)
         finally:
             self._inside = None
@@ -113,7 +113,7 @@ class CommitGroup:
         Raises:
             InvalidArgumentError: This thread is in a transaction.
         """
-        if self._inside == threading.get_ident():
+        if self._inside == get_ident():
             raise InvalidArgumentError(
                 "a write inside a write of the same thread would wait for itself",
                 hint="use the handle that transact() gives to your function",
@@ -438,7 +438,7 @@ class CommitGroup:
 
 
 _groups: dict[tuple[int, int], CommitGroup] = {}
-_joining = threading.Lock()
+_joining = Lock()
 _tainted: set[str] = set()
 
 
@@ -498,7 +498,7 @@ def forget(inherited: Iterable[str]) -> None:
     SQLite believes that this process has locks which only its parent has.
     """
     global _joining
-    _joining = threading.Lock()
+    _joining = Lock()
     _tainted.update(inherited)
     for group in _groups.values():
         group.close()  # locks are a process's own: these descriptors have none
