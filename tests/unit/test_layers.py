@@ -30,7 +30,7 @@ FACADE |= {"forgetting", "flow"}
 ALLOWED = {
     "base": BASE,
     "learning": {"learning"},
-    "engine": {"engine", "errors", "clock"},
+    "engine": {"engine", "errors", "clock", "locks"},
     "service": BASE | PARTS | {"learning"},
     "importers": BASE | {"importers"},
     "facade": BASE | SERVICES | FACADE | {"engine", "importers"},
