@@ -47,6 +47,9 @@ FOREIGN = {
     "rich": {"doors"},
     "mcp": {"doors"},
     "mcp_types": {"doors"},
+    "starlette": {"doors"},
+    "uvicorn": {"doors"},
+    "anyio": {"doors"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}
