@@ -3,11 +3,13 @@
 One real block beside the database holds 8-byte words that are read and written whole, by pread
 and pwrite. The header says for which file on which start of the machine the counters hold. Nothing
 durable hangs on them: a lost, doubled or foreign mark costs syncs, never a commit. What readers
-keep does hang on it, so whoever writes by a mark that was deleted looks for the new one first, and
-a reader notices within `SURE_S`.
+keep does hang on it, so whoever writes by a mark that was deleted or moved away looks for the new
+one first, and a reader notices within `SURE_S`.
 
 A reader that asks often maps the block, as SQLite maps its -shm file, and only to read: writing
 through a mapping could kill the process when the disk is full. Emptying the file under it does.
+A mapping has a descriptor of its own, and closing any descriptor of a file drops the process's
+locks on it: it is made once and closed with the mark.
 
 Counters: the numbers assigned, published and synced (see `sync`), the last one given to a commit
 that touches what readers keep, whether a sync failed, and the inode of the log whose name is
@@ -48,6 +50,7 @@ ASSIGNED, TOUCHED, PUBLISHED, SYNCED, POISONED, NAMED = range(6)
 _NUMBERS = 1 << 62
 _SALT = 0x9E3779B97F4A7C15
 LOOKS_UNMAPPED = 64  # who only passes by does not pay for a mapping
+CLOSED = -1  # no descriptor
 SURE_S = 0.002  # a mapped mark is taken to be there still for so long
 
 
@@ -63,11 +66,11 @@ class Mark:
         "_block",
         "_header",
         "_identity",
+        "_inode",
+        "_last",
         "_looks",
         "_path",
-        "_seen",
         "_sure_until",
-        "_touched",
         "descriptor",
     )
 
@@ -78,11 +81,12 @@ class Mark:
         self.descriptor = os.open(path + SUFFIX, flags, 0o600)
         if new and os.path.exists(path):
             os.fchmod(self.descriptor, os.stat(path).st_mode & 0o666)  # who may write one, both
+        self._inode = os.fstat(self.descriptor).st_ino
         self._identity = (_MAGIC, boot_id, *place)
         self._header = b""
         self._block: mmap | None = None
         self._looks = 0
-        self._seen, self._touched, self._sure_until = b"", 0, 0.0
+        self._last, self._sure_until = (b"", 0), 0.0  # what was read, and what it says
         self._use()
 
     def again(self) -> Mark:
@@ -90,8 +94,11 @@ class Mark:
         return Mark(self._path, self._identity[2:], self._identity[1])
 
     def exists(self) -> bool:
-        """Tell whether nobody has deleted the file; others would use a new one."""
-        return os.fstat(self.descriptor).st_nlink > 0
+        """Tell whether the file still has its name; if not, others would use a new one."""
+        try:
+            return os.stat(self._path + SUFFIX).st_ino == self._inode
+        except OSError:
+            return False
 
     def read(self) -> Sequence[int] | None:
         """Return the counters; None if they are not for this file and this start, or are torn."""
@@ -117,22 +124,27 @@ class Mark:
         0 if it is not known, or not complete.
         """
         now, block = time.monotonic(), self._block
-        if block is not None and now < self._sure_until:
-            data = block[:_BYTES]
-            if data == self._seen:
-                return self._touched
-        elif self.exists():
-            data = os.pread(self.descriptor, _BYTES, 0)
-            self._sure_until = now + SURE_S
-            self._map_if_often()
-        else:
+        # Together, or another thread could set one between the two.
+        seen, touched = self._last
+        try:
+            if block is not None and now < self._sure_until:
+                data = block[:_BYTES]
+                if data == seen:
+                    return touched
+            elif self.exists():
+                data = os.pread(self.descriptor, _BYTES, 0)
+                self._sure_until = now + SURE_S
+                self._map_if_often()
+            else:
+                return 0
+        except (OSError, ValueError):  # closed, perhaps by another thread
             return 0
         counters = self._counters(data)
         if counters is None or counters[TOUCHED] > counters[PUBLISHED]:
             return 0
-        self._touched = counters[TOUCHED]
-        self._seen = data
-        return self._touched
+        touched = counters[TOUCHED]
+        self._last = data, touched
+        return touched
 
     def _map_if_often(self) -> None:
         self._looks += 1
@@ -140,7 +152,11 @@ class Mark:
             from mmap import ACCESS_READ, mmap
 
             with suppress(OSError, ValueError):  # a block that is not whole, or no memory
-                self._block = mmap(self.descriptor, BLOCK_BYTES, access=ACCESS_READ)
+                block = mmap(self.descriptor, BLOCK_BYTES, access=ACCESS_READ)
+                if self.descriptor == CLOSED:
+                    _foreign.append(block)
+                else:
+                    self._block = block
 
     def write(self, counter: int, value: int, *, words: int = 1) -> None:
         """Write one counter, or the same into as many as follow each other."""
@@ -167,13 +183,13 @@ class Mark:
         """Take a lock if it is free."""
         try:
             fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-        except OSError:
-            return False  # held by somebody, or no locks are left: go on without it
+        except (OSError, ValueError):
+            return False  # held by somebody, no locks are left, or closed: go on without it
         return True
 
     def unlock(self, place: int) -> None:
         """Give a lock back."""
-        with suppress(OSError):  # it ends with the process in any case
+        with suppress(OSError, ValueError):  # it ends with the process in any case, and when closed
             fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, place)
 
     def alone(self) -> bool:
@@ -187,10 +203,19 @@ class Mark:
             fcntl.lockf(self.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, USE)
 
     def close(self) -> None:
-        """Close it; the locks go with it."""
-        if self._block is not None:
-            self._block.close()
-        os.close(self.descriptor)
+        """Close it; the locks go with it. From now on it knows nothing."""
+        # First of all: at once the number may be another file's, which nobody may write or lock.
+        descriptor, self.descriptor = self.descriptor, CLOSED
+        block, self._block = self._block, None
+        if block is not None:
+            block.close()
+        if descriptor != CLOSED:
+            os.close(descriptor)
+
+
+# Mapped while another thread closed the mark, so of whatever file: never closed, as that could
+# drop the locks that SQLite holds on it.
+_foreign: list[mmap] = []
 
 
 def supported() -> bool:
