@@ -3,6 +3,7 @@
 Nobody here looks by himself, unless a test says so: whoever goes on was woken.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from syncing import WAIT_S, put, start, wait_until
 from swarm_memory.engine import gate as gates
 from swarm_memory.engine import seats as rows
 from swarm_memory.engine.gate import Gate
-from swarm_memory.engine.mark import ASSIGNED, GATE, PUBLISHED, SEATS, SYNCED, Mark
+from swarm_memory.engine.mark import ASSIGNED, BLOCK_BYTES, GATE, PUBLISHED, SEATS, SYNCED, Mark
 from swarm_memory.engine.seats import FOR_GATE, FOR_SYNC, Seats
 
 NEVER_S = 1000.0
@@ -24,10 +25,10 @@ WAIT = """
 import sys
 from swarm_memory.engine import gate as gates, seats as rows
 from swarm_memory.engine.mark import Mark
-path, look_s = sys.argv[1:]
+path, look_s, network = sys.argv[1:]
 rows.WAITS_UNSEATED, gates.LOOK_S, gates.GATE_S = 0, float(look_s), 1000.0
 mark = Mark(path, (0, 0), 0)
-gate = gates.Gate(mark, rows.Seats(mark, (0, 0)))
+gate = gates.Gate(mark, rows.Seats(mark, (0, int(network))))  # whose names others do not know
 gate.enter()
 print("in", flush=True)
 sys.stdin.readline()
@@ -79,11 +80,11 @@ def in_line(gate):
     return [seat for _, seat in gate._seats.waiting(FOR_GATE)]
 
 
-def wait_in_line(run, gate, count, look_s=NEVER_S):
+def wait_in_line(run, gate, count, look_s=NEVER_S, network=0):
     """Start processes that come to the gate one after the other."""
     processes = []
     for number in range(1, count + 1):
-        processes.append(run(WAIT, look_s))
+        processes.append(run(WAIT, look_s, network))
         wait_until(lambda number=number: number == len(in_line(gate)))
     return processes
 
@@ -229,12 +230,56 @@ def test_who_is_frozen_in_line_holds_up_nobody_who_looks(run, gate):
     assert "in\n" == frozen.stdout.readline()
 
 
+def test_who_is_called_and_cannot_hear_it_does_not_wait_until_nobody_writes(run, gate):
+    mark, over = gate._mark, threading.Event()
+    mark.reset()
+
+    def write():
+        while not over.is_set():
+            number = mark.read()[PUBLISHED] + 1
+            mark.write(ASSIGNED, number)
+            mark.write(PUBLISHED, number)
+
+    gate.enter()
+    writer = start(write)
+    try:
+        processes = wait_in_line(run, gate, 2, look_s=0.05, network=1)
+        gate.leave(last=True)
+        said = [process.stdout.readline() for process in processes[:1]]
+        go_on(processes[0])
+        said += [process.stdout.readline() for process in processes[1:]]
+    finally:
+        over.set()
+        writer.join(WAIT_S)
+
+    assert ["in\n"] * 2 == said
+
+
+def test_who_leaves_a_closed_gate_writes_to_no_file_that_has_got_its_descriptor(path, tmp_path):
+    mark = Mark(path, (0, 0), 0)
+    gate = Gate(mark, Seats(mark, (0, 0)))
+    gate.enter()
+    number = mark.descriptor
+    gate._seats.close()
+    mark.close()  # as a child does that was forked inside a write
+    other = tmp_path / "other"
+    other.write_bytes(b"x" * BLOCK_BYTES)
+    descriptor = os.open(other, os.O_RDWR)
+    os.dup2(descriptor, number)
+    gate.leave(last=True)
+
+    assert b"x" * BLOCK_BYTES == other.read_bytes()
+    os.close(number)
+    if descriptor != number:
+        os.close(descriptor)
+
+
 def test_where_every_name_is_taken_a_process_waits_without_a_seat(run, gate):
     squatters = [socket(AF_UNIX, SOCK_DGRAM) for _ in range(SEATS)]
     for seat, squatter in enumerate(squatters):
         squatter.bind(gate._seats._at(FOR_GATE, seat))
     gate.enter()
-    process = run(WAIT, NEVER_S)
+    process = run(WAIT, NEVER_S, 0)
     gate.leave(last=True)
 
     assert "in\n" == process.stdout.readline()

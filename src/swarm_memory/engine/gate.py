@@ -22,7 +22,8 @@ GATE_S = 0.5  # who does not get through the gate by then goes on without it
 # each hand-over makes the next one read anew what the last one wrote.
 RUN, RUN_S = 32, 0.01
 BACK_S, BACK_TIMES = 0.0005, 4  # that is one who came back within this time, so many times
-PAUSE_S, PAUSE_S_MAX = 0.0002, 0.002  # who has no seat looks so often, and less and less,
+# Who has no seat, or is called there and not woken, looks so often, and less and less,
+PAUSE_S, PAUSE_S_MAX = 0.0002, 0.002
 LOOK_S = 0.003  # who has one is woken, but a wake may be lost
 UNKNOWN = -1
 
@@ -56,7 +57,8 @@ class Gate:
         seats = self._seats
         since_ns = time.monotonic_ns()
         deadline = time.monotonic() + limit_s
-        seated, pause_s, at = seats.seated(), PAUSE_S, UNKNOWN
+        seated = hears = seats.seated()
+        pause_s, at = PAUSE_S, UNKNOWN
         # One who comes back at once would overtake the one he has just woken.
         tries = not limit_s or self._times_back < BACK_TIMES
         if seated:
@@ -72,9 +74,11 @@ class Gate:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     return False
-                if seated:
+                if hears:
                     tries = seats.sleep(FOR_GATE, min(left_s, LOOK_S))
-                else:
+                    # Called but not woken, as from another network: it would happen each time.
+                    hears = tries or not seats.called(FOR_GATE)
+                if not hears:
                     tries = True
                     pause(min(left_s, pause_s))
                     pause_s = min(1.5 * pause_s, PAUSE_S_MAX)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 import time
 from contextlib import suppress
 
 from swarm_memory.engine.mark import SEATS, SEATS_AT, SEATS_LOCKS
+from swarm_memory.locks import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Seats:
         self._own: int | None = None
         self._sockets: list[Any] = []
         self._caller: Any = None
-        self._sitting = threading.Lock()  # several threads may wait for a sync
+        self._sitting = Lock()  # several threads may wait for a sync
 
     def seated(self) -> bool:
         """Tell whether this process has a seat; it takes one if it has waited often."""
@@ -96,13 +96,24 @@ class Seats:
 
     def waiting(self, what: int) -> list[tuple[int, int]]:
         """Return (value, seat) of those who wait, the smallest value first."""
-        words = os.pread(self._mark.descriptor, _WORDS.size, self._word(what, 0))
+        try:
+            words = os.pread(self._mark.descriptor, _WORDS.size, self._word(what, 0))
+        except OSError:  # closed, as in a child that was forked inside a write
+            return []
         if words in _NOBODY:  # often; and a mark that is new is short
             return []
         words = words.ljust(_WORDS.size, b"\0")
         found = [(value, seat) for seat, value in enumerate(_WORDS.unpack(words)) if value]
         found.sort()
         return found
+
+    def called(self, what: int) -> bool:
+        """Tell whether somebody has meant to wake this process since it said that it waits."""
+        try:
+            word = os.pread(self._mark.descriptor, _WORD.size, self._word(what, self._own or 0))
+        except OSError:
+            return False
+        return not any(word)
 
     def drain(self, what: int) -> None:
         """Forget wakes that came late: they would be taken for the next one."""
