@@ -7,9 +7,8 @@ interval, no notification that could be late. So a cached read is as current as 
 
 from __future__ import annotations
 
-import threading
-
 from swarm_memory import codec
+from swarm_memory.locks import Lock
 from swarm_memory.model import Record
 
 TYPE_CHECKING = False
@@ -44,7 +43,7 @@ class Cache:
         self._bytes_max = bytes_max
         self._bytes = 0
         self._entries: dict[str, _Entry] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._seen = 0
 
     def get(self, key: str) -> tuple[Record | None, int]:
@@ -68,12 +67,21 @@ class Cache:
         value = _Kept(record.value)
         provenance = None if record.provenance is None else _Kept(record.provenance)
         entry = (number, record.expires_ms, value, provenance, record[2:8])
-        with self._lock:
+        # Not waited for: it may be held by a thread that is not in this forked child.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             self._drop(record.key)
             self._entries[record.key] = entry
             self._bytes += _size(entry)
             while self._bytes > self._bytes_max:
                 self._drop(next(iter(self._entries)))
+        except BaseException:  # interrupted: what is counted may not be what is here
+            self._entries.clear()
+            self._bytes = 0
+            raise
+        finally:
+            self._lock.release()
 
     def _drop(self, key: str) -> None:
         entry = self._entries.pop(key, None)

@@ -1,12 +1,16 @@
 """The read cache: what it saves, and that nobody is ever given what is not current."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from swarm_memory import Swarm
-from swarm_memory.cache import KEPT_BYTES, TIMES_ENCODED
+from swarm_memory.cache import KEPT_BYTES, TIMES_ENCODED, Cache, _size
+from swarm_memory.errors import EngineUnavailableError
 from swarm_memory.testing import ManualClock
 
 KEY = "x/a"
@@ -193,6 +197,64 @@ def test_it_keeps_to_its_limit_and_the_oldest_leaves_first(swarm, selects):
     assert keys[-4:] == list(cache._entries)
     assert cache._bytes_max == cache._bytes
     warm(swarm, selects, keys[-1])
+
+
+def test_a_child_that_was_forked_while_a_thread_kept_something_waits_for_nobody(swarm):
+    swarm.records.put(KEY, 1)
+    held, go = threading.Event(), threading.Event()
+
+    def keep():
+        with swarm.records._cache._lock:
+            held.set()
+            go.wait()
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # who waits for a thread that is not here waits for ever
+        values = {swarm.records.get(KEY).value for _ in range(4)}
+        os._exit(0 if values == {1} else 1)
+    go.set()
+    thread.join()
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("method", [Cache.keep, Cache._drop])
+def test_an_interrupt_between_any_two_lines_leaves_the_count_right(swarm, method):
+    before = sys.gettrace()
+    code, cache = method.__code__, swarm.records._cache
+    swarm.records.put(KEY, 1)
+    record = swarm.records.get(KEY)
+    for line in {line for _, _, line in code.co_lines() if line and line > code.co_firstlineno}:
+
+        def trace(frame, event, argument, line=line):
+            if frame.f_code is code and event == "line" and frame.f_lineno == line:
+                sys.settrace(before)
+                raise KeyboardInterrupt
+            return trace
+
+        cache.keep(record, swarm._engine.touched())
+        sys.settrace(trace)
+        try:
+            cache.keep(record, swarm._engine.touched())
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        assert sum(map(_size, cache._entries.values())) == cache._bytes, line
+
+
+def test_a_store_that_was_closed_says_so(url):
+    with Swarm.open(url) as swarm:
+        swarm.records.put(KEY, 1)
+        for _ in range(4):
+            swarm.records.get(KEY)
+
+    with pytest.raises(EngineUnavailableError, match="closed"):
+        swarm.records.get(KEY)
 
 
 def test_it_can_be_turned_off(url, monkeypatch):
