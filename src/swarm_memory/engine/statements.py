@@ -84,5 +84,5 @@ class Writing(dict[str, bool]):
         self._begins = tuple(f"{verb} {table} " for verb in verbs)
 
     def __missing__(self, name: str) -> bool:
-        self[name] = writes = self._statements[name].startswith(self._begins)
+        self[name] = writes = f"{self._statements[name]} ".startswith(self._begins)
         return writes
