@@ -23,6 +23,8 @@ from contextlib import suppress
 from statistics import mean
 
 from swarm_memory import Swarm
+from swarm_memory.engine import mark as marks
+from swarm_memory.engine import seats
 from swarm_memory.errors import ConflictError, CursorExpiredError, LeaseHeldError, LeaseLostError
 
 SWARM = "soak"
@@ -445,6 +447,9 @@ def size(path):
 
 
 def main(url, folder, processes, process, seed):
+    # What a process opens once it has waited or read often, it opens at once: else a late one of
+    # these looks like a descriptor too many.
+    seats.WAITS_UNSEATED, marks.LOOKS_UNMAPPED = 0, 1
     ledger = Ledger(f"{folder}/ledger", int(processes))
     Agent(url, folder, ledger, int(process), int(seed)).work()
 
