@@ -17,6 +17,7 @@ import random
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections import namedtuple
 from contextlib import suppress
@@ -306,7 +307,17 @@ def taken():
         pages = int(file.read().split()[1])
     # The listing is a descriptor of its own.
     descriptors = len(os.listdir("/proc/self/fd")) - 1
-    return pages * PAGE_BYTES, descriptors, len(os.listdir("/proc/self/task"))
+    return pages * PAGE_BYTES, descriptors, _threads()
+
+
+def _threads():
+    """Return how many threads the system has; one that was joined may be on its way out still."""
+    for _ in range(100):
+        threads = len(os.listdir("/proc/self/task"))
+        if threads <= threading.active_count():
+            break
+        time.sleep(0.01)
+    return threads
 
 
 class Soak:
