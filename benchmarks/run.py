@@ -39,6 +39,9 @@ NAMES = [
 def main() -> int:
     sys.path.insert(0, str(HERE))
     names = sys.argv[1:] or NAMES
+    if unknown := set(names) - set(NAMES):
+        print(f"no benchmark {', '.join(sorted(unknown))}; there are: {' '.join(NAMES)}")
+        return 2
     measured = {}
     for name in names:
         print(f"== {name}", flush=True)

@@ -38,6 +38,32 @@ def test_a_write_that_is_under_way_when_the_engine_closes_is_synced_and_acknowle
         engine.write(put)
 
 
+def test_a_closed_engine_opens_no_connection_to_watch_with(engine):
+    before = engine.version()
+    engine.close()
+
+    with pytest.raises(EngineUnavailableError, match="closed"):
+        engine.version()
+    with pytest.raises(EngineUnavailableError, match="closed"):
+        engine.wait(before, WAIT_S)
+
+
+def test_who_waits_while_the_engine_is_closed_is_told(engine):
+    said = []
+
+    def wait():
+        try:
+            engine.wait(engine.version(), WAIT_S)
+        except EngineUnavailableError as error:
+            said.append(str(error))
+
+    thread = start(wait)
+    engine.close()
+    thread.join(WAIT_S)
+
+    assert [True] == ["closed" in each for each in said]
+
+
 def test_an_unknown_durability_of_a_call_is_refused(engine):
     with pytest.raises(InvalidArgumentError, match="durability"):
         engine.write(put, durability="Full")

@@ -113,15 +113,19 @@ class Pool:
         Raises:
             EngineUnavailableError: The pool was closed, or the file cannot be opened.
         """
-        if self._refusal is not None:
-            raise EngineUnavailableError(f"{self._path} {self._refusal}", hint="open it again")
         try:
             return self._idle.pop()
         except IndexError:
             return self.connect()
 
     def connect(self) -> Connection:
-        """Return a connection that is not given back; `discard` it."""
+        """Return a connection that is not given back; `discard` it.
+
+        Raises:
+            EngineUnavailableError: The pool was closed, or the file cannot be opened.
+        """
+        if self._refusal is not None:
+            raise EngineUnavailableError(f"{self._path} {self._refusal}", hint="open it again")
         with translated(self._path):
             connection = Connection(self._path, self._busy_timeout_s)
         self._made.append(connection)

@@ -73,7 +73,8 @@ class Seats:
                     each.close()
                 self._mark.unlock(SEATS_LOCKS + seat)
                 continue
-            self._own, self._sockets = seat, sockets
+            self._sockets = sockets  # first: another thread may find the seat
+            self._own = seat
             return
 
     def _at(self, what: int, seat: int) -> str:

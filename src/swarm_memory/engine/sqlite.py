@@ -132,7 +132,6 @@ class SqliteEngine:
 
     def _make_locks(self) -> None:
         self._local = local()
-        self._wakes: WeakSet[Wake] = WeakSet()
         self._guard = Lock()
         self._watch_lock = Lock()
         self._checkpointer = Checkpointer(self._pool, self.durability, self._note)
@@ -399,7 +398,6 @@ class SqliteEngine:
         wake: Wake | None = getattr(self._local, "wake", None)
         if wake is None:
             wake = self._local.wake = Wake(self._file + "-wal")
-            self._wakes.add(wake)
         return wake
 
     def usage(self) -> dict[str, int]:
@@ -444,8 +442,7 @@ class SqliteEngine:
                 empty(connection.db)
                 self._pool.give(connection)
         self._pool.close()
-        for wake in list(self._wakes):
-            wake.close()
+        self._local = local()  # a thread that waits keeps its wake-up until it has noticed
         with self._watch_lock:
             if self._watch is not None:
                 self._pool.discard(self._watch)

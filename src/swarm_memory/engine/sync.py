@@ -133,7 +133,10 @@ class CommitGroup:
         self._check_place()
         if numbered and self._mark is not None and not self._mark.exists():
             # Others use the new one: what is said in this one nobody hears.
-            self._use(self._mark.again())
+            try:
+                self._use(self._mark.again())
+            except OSError as error:
+                raise _unwritten(self.path + marks.SUFFIX, error) from error
 
     def _use(self, mark: Mark | None) -> None:
         self._old += [each for each in (self._seats, self._mark) if each is not None]
