@@ -45,9 +45,9 @@ def hook(swarm, project):
 def command(project):
     """Run `swarm-memory flow-hook …` as a command."""
 
-    def command(*words, env=None):
+    def command(*words, env=None, before=()):
         ran = subprocess.run(
-            [COMMAND, "flow-hook", *words], capture_output=True, timeout=WAIT_S, env=env
+            [COMMAND, *before, "flow-hook", *words], capture_output=True, timeout=WAIT_S, env=env
         )
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 

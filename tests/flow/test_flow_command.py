@@ -28,6 +28,14 @@ def test_json_is_one_object(command):
     assert ("post-edit", True, "swarm/a/1") == (answer["hook"], answer["ok"], answer["key"])
 
 
+def test_options_of_every_verb_hold_before_it_too(command, tmp_path):
+    url = f"sqlite:///{tmp_path}/else.db"
+    ran = command("notify", "-m", "x", "--new", before=("--json", "--url", url, "--agent", "coder"))
+
+    with Swarm.open(url) as swarm:
+        assert "coder" == swarm.records.get(json.loads(ran.out)["key"]).author
+
+
 def test_an_unknown_hook_is_harmless(command):
     assert 0 == command("no-such-hook").status
     assert 0 == command().status

@@ -84,6 +84,7 @@ def test_a_success_that_nobody_stated_is_not_counted(hook, swarm):
     answer = hook("post-task", "--task-id", "t-1", "--analyze-performance", "true")
 
     assert ("ended", False) == (answer.data["task"]["status"], answer.data["learned"])
+    assert "say --success true or false" in answer.lines[-1]
     assert 0 == swarm.outcomes.count()
 
 
@@ -110,6 +111,7 @@ def test_a_duration_that_nobody_knows_is_not_made_up(hook, swarm):
     answer = hook("post-task", "--task-id", "never-began", "--success", "true")
 
     assert (None, False) == (answer.data["task"]["duration_s"], answer.data["learned"])
+    assert "say --duration" in answer.lines[-1]
     assert 0 == swarm.outcomes.count()
 
 

@@ -94,7 +94,7 @@ def test_a_dry_run_shows_the_change_and_writes_nothing(project, flowed):
     ran = swarm_memory("init", "--claude-flow", "--dry-run")
 
     assert 0 == ran.returncode
-    assert f"+Use `{OURS} pre-task`." in ran.stdout
+    assert f"+Use `{OURS} pre-task`." in ran.stderr
     assert "1 memories, 0 telemetry; 1 would be imported" in ran.stderr
     assert flowed == contents(project, flowed)
     assert [] == list((project / ".swarm-memory").glob("memory.db"))

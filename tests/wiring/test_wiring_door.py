@@ -61,9 +61,10 @@ def test_a_dry_run_shows_the_diff_and_writes_nothing(call, place):
     ran = call("init", "--claude", "--codex", "--dry-run")
 
     assert 0 == ran.status
-    assert f"+++ {place.user_settings}" in ran.out
-    assert '+    "SessionEnd": [' in ran.out
-    assert '-  "theme": "dark"' not in ran.out
+    assert f"+++ {place.user_settings}" in ran.err
+    assert '+    "SessionEnd": [' in ran.err
+    assert '-  "theme": "dark"' not in ran.err
+    assert {2} == {len(line.split("\t")) for line in ran.out.splitlines()}
     assert f"{place.user_settings}\tchanged\n" in ran.out
     assert f"{place.claude_state}\tmade\n" in ran.out
     assert before == (files_below(place.home), files_below(place.root))

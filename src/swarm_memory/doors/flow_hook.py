@@ -24,13 +24,13 @@ HELP = ("", "help", "-h", "--help")
 _FILE_SCHEME = "sqlite:///"
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> None:
     """Do what a hook is for, and exit the process."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     hook, options = parse(arguments)
     try:
-        answer = run(hook, options, os.environ)
+        answer = run(hook, options, environment)
     except SwarmMemoryError as error:
         print(f"swarm-memory flow-hook {hook}: {error}; {error.hint}", file=sys.stderr)
         sys.exit(1)

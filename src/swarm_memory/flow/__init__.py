@@ -147,9 +147,9 @@ class Flow:
                 f" {task['task_type']} succeeded, median {performance['median_s']:.3g} s"
             )
         if not learned:
-            lines.append(
-                "not counted as an outcome: say --success true or false, and begin with pre-task"
-            )
+            missing = "whether it succeeded" if success is None else "how long it took"
+            how = "--success true or false" if success is None else "--duration, or pre-task first"
+            lines.append(f"not counted as an outcome, since nobody said {missing}: say {how}")
         return DONE, lines, {"task": task, "learned": learned, "performance": performance}
 
     def task_orchestrated(self, options: Options) -> _Said:
@@ -337,7 +337,7 @@ class Flow:
         kept = self._happening(event, value)
         return (
             DONE,
-            [f"noted: {event}" if kept else "nothing is recorded here: record is off"],
+            [f"noted: {event}" if kept else RECORD_OFF],
             value,
         )
 

@@ -141,8 +141,13 @@ def file_of(url: str) -> str | None:
     return os.path.abspath(path)
 
 
-def verb(name: str, panel: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
-    """Register a function of (door, …) as a verb; it returns its exit status, None for 0."""
+def verb(
+    name: str, panel: str, *, others: bool = False
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Register a function of (door, …) as a verb; it returns its exit status, None for 0.
+
+    With `others` options that it does not know are among its arguments.
+    """
 
     def register(fn: Callable[..., int | None]) -> Callable[..., int | None]:
         own = list(inspect.signature(fn, eval_str=True).parameters.values())[1:]
@@ -159,7 +164,8 @@ def verb(name: str, panel: str) -> Callable[[Callable[..., int | None]], Callabl
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {p.name: p.annotation for p in parameters}
         call.__doc__ = _unwrapped(fn.__doc__ or "")
-        app.command(name, rich_help_panel=panel)(call)
+        settings = {"ignore_unknown_options": others}
+        app.command(name, rich_help_panel=panel, context_settings=settings)(call)
         return fn
 
     return register

@@ -10,7 +10,7 @@ import typer
 
 from swarm_memory import pausing
 from swarm_memory.doors.cli.frame import IN_MEMORY, Door, file_of, verb
-from swarm_memory.doors.cli.show import cell, safe
+from swarm_memory.doors.cli.show import cell
 from swarm_memory.doors.cli.store import PANEL as STORE
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.locate import FILE, project_folder
@@ -180,7 +180,10 @@ def _bring_over(door: Door, url: str, root: str, dry_run: bool) -> None:
 
 
 def _show_diffs(door: Door, changes: list[Change]) -> None:
-    """Show what changes in which file, unless JSON was asked for, which has it inside."""
+    """Show what changes in which file, unless JSON was asked for, which has it inside.
+
+    A diff is for reading: where no person does, stdout is for the list of what was changed.
+    """
     if door.as_json:
         return
     for change in changes:
@@ -189,7 +192,7 @@ def _show_diffs(door: Door, changes: list[Change]) -> None:
                 style = _STYLES.get(line[:1], "")
                 door.show.console.print(cell(line, style), soft_wrap=True)
             else:
-                print(safe(line))
+                door.show.note(line)
 
 
 def _show_init(
