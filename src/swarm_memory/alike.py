@@ -14,11 +14,10 @@ Source:
 from __future__ import annotations
 
 import json
-from collections import namedtuple
-from functools import lru_cache
 
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.indexing import IDLE_EVENTS
+from swarm_memory.lean import NamedTuple, lru_cache
 from swarm_memory.rows import records_of
 from swarm_memory.text import question_of, text_of
 
@@ -40,10 +39,9 @@ SEEN_MAX, SEEN_BYTES_MAX = 512, 4096  # stored values whose terms are known
 FRAME = 8  # the column of a record's row that its stored value stands in
 
 
-class Like(namedtuple("Like", "resemblance record terms")):
+class Like(NamedTuple):
     """A record, the share of the terms of both texts that both have, and its own terms."""
 
-    __slots__ = ()
     resemblance: float
     record: Record
     terms: frozenset[str]

@@ -8,10 +8,9 @@ keeps no liar out, as all names of agents here do.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.checks import check_name
 from swarm_memory.key import escape
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +21,9 @@ CALL_ID_BYTES_MAX = 255
 TTL_S = 3600.0  # a call may wait for its user's permission
 
 
-class Caller(namedtuple("Caller", "agent session")):
+class Caller(NamedTuple):
     """The agent that makes a call, and the session it acts in."""
 
-    __slots__ = ()
     agent: str
     session: str | None
 

@@ -34,7 +34,7 @@ def _read_boot_id() -> int:
     if not hasattr(time, "CLOCK_BOOTTIME"):
         return 0
     try:
-        with open(_BOOT_ID_FILE, encoding="ascii") as file:
+        with open(_BOOT_ID_FILE, encoding="utf-8") as file:
             return int(file.read().strip().replace("-", "")[:15], 16)
     except (OSError, ValueError):
         return 0

@@ -6,8 +6,7 @@ like the name of a program, and known subcommands, are ever returned.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
+from swarm_memory.lean import NamedTuple
 from swarm_memory.redact import redact
 from swarm_memory.redact.named import compiled
 
@@ -67,10 +66,9 @@ _SUBCOMMAND = r"[a-z][a-z-]{0,19}(?::[a-z0-9-]{1,20})?"
 _ENDS = {"&&", "||", ";", "|", "&", "\n", "(", ")"}
 
 
-class Command(namedtuple("Command", "name kind")):
+class Command(NamedTuple):
     """The name of a command, with its subcommand, and test, build, git, install, search, other."""
 
-    __slots__ = ()
     name: str
     kind: str
 

@@ -7,11 +7,10 @@ categories, and a variable `SWARM_MEMORY_NAME` overrides the setting `name`.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
-from functools import lru_cache
 
 from swarm_memory import lean_json
 from swarm_memory.errors import ConfigError, InvalidArgumentError
+from swarm_memory.lean import NamedTuple, lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,18 +62,13 @@ VERSIONS_MAX_DEFAULT = 10
 RETENTION_S_MAX = 3_153_600_000  # a hundred years
 
 
-class Category(
-    namedtuple(
-        "Category", "name keys retention_s versions_max telemetry on_conflict backup_frequency"
-    )
-):
+class Category(NamedTuple):
     """What holds for the keys that match one of `keys`.
 
     `retention_s` seconds until a record expires after its last write, None keeps it; the last
     `versions_max` versions are kept; `telemetry` marks what happened as against what is known.
     """
 
-    __slots__ = ()
     name: str
     keys: tuple[str, ...]
     retention_s: float | None

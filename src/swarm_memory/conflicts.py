@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import namedtuple
 
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,20 +16,13 @@ if TYPE_CHECKING:
 OUTCOMES = ("resolved", "parked")
 
 
-class Conflict(
-    namedtuple(
-        "Conflict",
-        "conflict_id key base_version their_version strategy outcome base theirs mine result"
-        " author at_ms",
-    )
-):
+class Conflict(NamedTuple):
     """Two writes from one base version: both sides, the base, and what became of them.
 
     `outcome` is resolved, or parked until somebody decides; `base` is None if it was pruned or
     there was none, `author` is who wrote `mine`.
     """
 
-    __slots__ = ()
     conflict_id: str
     key: str
     base_version: int

@@ -14,9 +14,9 @@ All writes are relaxed: power loss ends the agents, too.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.lean import NamedTuple
 from swarm_memory.patterns import below, literal, overlap
 
 TYPE_CHECKING = False
@@ -36,12 +36,7 @@ SAME, MERGE, RESERVED = "same", "merge", "reserved"
 LIST_LIMIT = 100
 
 
-class Editor(
-    namedtuple(
-        "Editor",
-        "how agent session_id agent_id path worktree branch tool edits since_ms at_ms",
-    )
-):
+class Editor(NamedTuple):
     """Somebody who changes a file, or has reserved it.
 
     `how` is "same" (the very file), "merge" (the same path in another worktree) or "reserved" (a
@@ -50,7 +45,6 @@ class Editor(
     at `at_ms`. Times are epoch milliseconds.
     """
 
-    __slots__ = ()
     how: str
     agent: str
     session_id: str

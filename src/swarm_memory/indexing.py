@@ -14,10 +14,9 @@ when texts become terms in another way.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.key import KEY_END
+from swarm_memory.lean import NamedTuple
 from swarm_memory.paging import PAGE_BYTES, Pager
 from swarm_memory.rows import records_of
 from swarm_memory.text import ANALYSER, document_of, terms_of
@@ -34,15 +33,22 @@ IDLE_EVENTS = 1000  # of other swarms, before the cursor is moved past them
 _CURSORS = 5  # the first columns of a state: what has to be as it was for a batch to apply
 
 
-class State(
-    namedtuple("State", "number analyser epoch seq scanned store_epoch oldest newest docs words")
-):
+class State(NamedTuple):
     """How far the index of one swarm has come.
 
     `oldest` and `newest` are events of the store, `docs` and `words` those of all swarms.
     """
 
-    __slots__ = ()
+    number: int
+    analyser: int
+    epoch: int
+    seq: int
+    scanned: str | None
+    store_epoch: int
+    oldest: int
+    newest: int
+    docs: int
+    words: int
 
     @property
     def first(self) -> int:
@@ -55,19 +61,26 @@ class State(
         return int(self.first) + (1 << ID_BITS) - 1
 
 
-class _Batch(namedtuple("_Batch", "state seq scanned rows gone")):
+class _Batch(NamedTuple):
     """What is to be entered (`rows`) and removed (keys), and where the cursors stand then.
 
     `seq` None: the index has to be begun.
     """
 
-    __slots__ = ()
+    state: State | None
+    seq: int | None
+    scanned: str | None
+    rows: list[Row]
+    gone: list[str]
 
 
-class _Entry(namedtuple("_Entry", "key version terms words")):
+class _Entry(NamedTuple):
     """What is entered for a record: its terms as one text (None for a damaged one), its words."""
 
-    __slots__ = ()
+    key: str
+    version: int
+    terms: str | None
+    words: int
 
 
 class Index:

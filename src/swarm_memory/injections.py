@@ -12,10 +12,9 @@ All writes are relaxed: what power loss undoes is a line of the log, and the con
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.checks import check_whole
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,16 +35,17 @@ DIGITS_MAX = 12
 _CITED = rf"(?<![\w%]){MARK}(\d{{1,{DIGITS_MAX}}})(?!\w)"
 
 
-class Audience(namedtuple("Audience", "session_id agent_id agent")):
+class Audience(NamedTuple):
     """Whose context it is."""
 
-    __slots__ = ()
+    session_id: str
+    agent_id: str | None
+    agent: str
 
 
-class Shown(namedtuple("Shown", "kind item version event score tokens")):
+class Shown(NamedTuple):
     """One item as it is shown: which, in which version, why, how well it fits, what it costs."""
 
-    __slots__ = ()
     kind: str
     item: str
     version: int
@@ -54,13 +54,7 @@ class Shown(namedtuple("Shown", "kind item version event score tokens")):
     tokens: int
 
 
-class Injection(
-    namedtuple(
-        "Injection",
-        "injection_id session_id agent_id agent kind item version id event score tokens at_ms"
-        " present cited_ms",
-    )
-):
+class Injection(NamedTuple):
     """One line of the log: what was shown to whom, why, and what became of it.
 
     `kind` is memory, outcome, conflict, message, session or edit; `item` its key or id, `id` the
@@ -69,7 +63,6 @@ class Injection(
     agent's context still holds it; `cited_ms` when it was cited first, None if it was not.
     """
 
-    __slots__ = ()
     injection_id: int
     session_id: str
     agent_id: str

@@ -14,9 +14,8 @@ Any other text becomes a segment through `escape`, and comes back through `unesc
 No two texts share an escaped form: `+` never stands for itself, and `h` is no hexadecimal digit.
 """
 
-from functools import lru_cache
-
 from swarm_memory.errors import InvalidArgumentError, InvalidKeyError
+from swarm_memory.lean import lru_cache
 
 KEY_BYTES_MAX = 255
 SEGMENT_ESCAPED_BYTES = 120

@@ -16,7 +16,7 @@ A name is any text, and names are in each other's way if they are the same. Name
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 
@@ -27,6 +27,7 @@ from swarm_memory.errors import (
     LimitExceededError,
     SwarmMemoryError,
 )
+from swarm_memory.lean import suppress
 from swarm_memory.lines import Lines, new_holder, party, shown_ms
 from swarm_memory.patterns import FILES, literal, normal, overlap
 from swarm_memory.seats import (
@@ -40,6 +41,7 @@ from swarm_memory.seats import (
     lost,
     milder_than,
     names_of,
+    patterns_of,
 )
 
 TYPE_CHECKING = False
@@ -496,7 +498,8 @@ def _together(wishes: list[Wish]) -> Wish:
             hint="reserve a tree instead: file:src/**",
         )
     name = ", ".join(wish.name for wish in wishes)
-    return wishes[0]._replace(name=name, pattern="\n".join(wish.pattern for wish in wishes))
+    pattern = "\n".join(each for wish in wishes for each in patterns_of(wish))
+    return wishes[0]._replace(name=name, pattern=pattern)
 
 
 def _named(name: str) -> tuple[str, str | None]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from swarm_memory.messages import Messages
     from swarm_memory.model import Json
 
 VISIBLE_S_DEFAULT = 60.0
 
 
-class Sent(namedtuple("Sent", "message_id sent_ms visible_ms expires_ms")):
+class Sent(NamedTuple):
     """What was sent. It can be claimed from `visible_ms` on and before `expires_ms` (None: ever).
 
     Times are epoch milliseconds by the store's clock.
     """
 
-    __slots__ = ()
     message_id: str
     sent_ms: int
     visible_ms: int
@@ -29,14 +30,13 @@ class Sent(namedtuple("Sent", "message_id sent_ms visible_ms expires_ms")):
         return self._asdict()
 
 
-class Counts(namedtuple("Counts", "ready delayed claimed dead oldest_ms")):
+class Counts(NamedTuple):
     """How many messages are in which state; `oldest_ms` is the age of the oldest ready one.
 
     What is said to everyone counts once per agent that has claimed it, not before. If it has a
     priority, a delay or `attempts_max` of its own it counts from that agent's next look on.
     """
 
-    __slots__ = ()
     ready: int
     delayed: int
     claimed: int
@@ -48,22 +48,7 @@ class Counts(namedtuple("Counts", "ready delayed claimed dead oldest_ms")):
         return self._asdict()
 
 
-class Message(
-    namedtuple(
-        "Message",
-        "message_id body sender to topic type priority attempts receipt sent_ms visible_ms"
-        " expires_ms correlation reply_to reason dead_ms",
-    )
-):
-    """One delivery of a message.
-
-    `to` is the agent whose inbox it lies in, `topic` where it was claimed from; one is None.
-    `attempts` counts the claims, this one included. `receipt` proves that it is this consumer's,
-    until `visible_ms`; None if it was only looked at. `reply_to` is an address such as
-    "agent:NAME". `reason` says why an earlier attempt failed or the message died, at `dead_ms`.
-    Times are epoch milliseconds by the store's clock.
-    """
-
+class _Delivery(NamedTuple):
     message_id: str
     body: Json
     sender: str
@@ -80,6 +65,18 @@ class Message(
     reply_to: str | None
     reason: str | None
     dead_ms: int | None
+
+
+class Message(_Delivery):
+    """One delivery of a message.
+
+    `to` is the agent whose inbox it lies in, `topic` where it was claimed from; one is None.
+    `attempts` counts the claims, this one included. `receipt` proves that it is this consumer's,
+    until `visible_ms`; None if it was only looked at. `reply_to` is an address such as
+    "agent:NAME". `reason` says why an earlier attempt failed or the message died, at `dead_ms`.
+    Times are epoch milliseconds by the store's clock.
+    """
+
     _home: Messages
 
     def ack(self) -> None:
@@ -118,12 +115,15 @@ class Message(
         return self._asdict()
 
 
-class Letter(
-    namedtuple(
-        "Letter",
-        "queue type bodies rank delay_ms ttl_ms attempts_max correlation reply_to",
-    )
-):
+class Letter(NamedTuple):
     """Checked messages that wait for their transaction; they differ in their bodies only."""
 
-    __slots__ = ()
+    queue: str
+    type: str | None
+    bodies: Sequence[str]
+    rank: int
+    delay_ms: int
+    ttl_ms: int | None
+    attempts_max: int
+    correlation: str | None
+    reply_to: str | None

@@ -31,7 +31,7 @@ from swarm_memory.seats import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.leases import Leases
@@ -136,7 +136,7 @@ class Lines:
         """Move one step on: hold it, or be in line if that one `stays`; else who is in the way."""
         places = self.settle(tx, wish.line)
         own = next((place for place in places if place.holder == wish.holder), None)
-        if own is not None and own.state == GRANTED:
+        if own is not None and own.state == GRANTED and own.token is not None:
             return self._claim(tx, wish, own.token)
         others = [p for p in places if p.holder not in (wish.holder, wish.upgrades)]
         if own is not None:
@@ -171,7 +171,8 @@ class Lines:
             if place.state != WAITING:
                 continue
             if not any(conflict(place, p) for p in before if p.holder != place.upgrades):
-                turn = {"token": self._next_token(tx, line), "expires_ms": now_ms + GRACE_MS}
+                token = self._next_token(tx, line)
+                turn: dict[str, Any] = {"token": token, "expires_ms": now_ms + GRACE_MS}
                 tx.run("lease_grant", **where, holder=place.holder, **turn)
                 places[index] = place._replace(state=GRANTED, **turn)
             elif place.pattern is None:

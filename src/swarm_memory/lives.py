@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.codec import decode
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.identity import agent_name
+from swarm_memory.lean import NamedTuple
 from swarm_memory.processes import has_ended, pid_of
 
 TYPE_CHECKING = False
@@ -20,22 +19,15 @@ KINDS, STATES = (LOGICAL, PROCESS), (ACTIVE, LAPSED, ENDED)
 NOT_RENEWED, GONE, RESTARTED = "not renewed", "its process ended", "the machine was started anew"
 
 
-class Held(namedtuple("Held", "leases messages agents", defaults=(0, 0, 0))):
+class Held(NamedTuple):
     """How many leases a session holds or waits for, messages it has in hand, agents it runs."""
 
-    __slots__ = ()
-    leases: int
-    messages: int
-    agents: int
+    leases: int = 0
+    messages: int = 0
+    agents: int = 0
 
 
-class Session(
-    namedtuple(
-        "Session",
-        "session_id short kind state agent about pid ttl_s began_ms touched_ms expires_ms"
-        " ended_ms reason held",
-    )
-):
+class Session(NamedTuple):
     """A session as it is at one moment.
 
     `state` is active, lapsed (nobody renewed it) or ended; `short` what it is called in names of
@@ -45,7 +37,6 @@ class Session(
     Times are in epoch milliseconds.
     """
 
-    __slots__ = ()
     session_id: str
     short: str
     kind: str
@@ -66,13 +57,12 @@ class Session(
         return self._asdict() | {"held": None if self.held is None else self.held._asdict()}
 
 
-class Agent(namedtuple("Agent", "name agent_id agent_type parent started_ms ended_ms")):
+class Agent(NamedTuple):
     """An agent within a session: `name` is what it acts by, `parent` the agent that started it.
 
     `ended_ms` is None while it runs.
     """
 
-    __slots__ = ()
     name: str
     agent_id: str
     agent_type: str
@@ -85,25 +75,17 @@ class Agent(namedtuple("Agent", "name agent_id agent_type parent started_ms ende
         return self._asdict()
 
 
-class Now(namedtuple("Now", "boot_id uptime_ms wall_ms")):
+class Now(NamedTuple):
     """One moment: the start of the machine, the time since then, and the time that people know."""
 
-    __slots__ = ()
     boot_id: int
     uptime_ms: int
     wall_ms: int
 
 
-class Life(
-    namedtuple(
-        "Life",
-        "session_id short kind state agent about process ttl_ms boot_id expires_ms began_ms"
-        " touched_ms ended_ms reason",
-    )
-):
+class Life(NamedTuple):
     """A session as it is stored; `state` stays active until somebody ends it."""
 
-    __slots__ = ()
     session_id: str
     short: str
     kind: str

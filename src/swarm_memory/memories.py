@@ -7,8 +7,6 @@ value comes back as it was given.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.alike import terms_of
 from swarm_memory.checks import check_name, check_whole
 from swarm_memory.codec import encode
@@ -16,6 +14,7 @@ from swarm_memory.context import new_id
 from swarm_memory.errors import ConflictError, InvalidArgumentError, NotFoundError
 from swarm_memory.key import check_key
 from swarm_memory.layout import Layout
+from swarm_memory.lean import NamedTuple
 from swarm_memory.text import snippet, text_of
 
 TYPE_CHECKING = False
@@ -41,10 +40,9 @@ SIMILAR_MAX = 3
 SIMILAR_MIN = 0.5
 
 
-class Similar(namedtuple("Similar", "key version author updated_ms resemblance text")):
+class Similar(NamedTuple):
     """A memory that says nearly the same: `resemblance` in [0.5, 1], and how its text begins."""
 
-    __slots__ = ()
     key: str
     version: int
     author: str
@@ -57,10 +55,9 @@ class Similar(namedtuple("Similar", "key version author updated_ms resemblance t
         return self._asdict()
 
 
-class Stored(namedtuple("Stored", "record similar")):
+class Stored(NamedTuple):
     """What was stored, and the memories that said nearly the same before, the most alike first."""
 
-    __slots__ = ()
     record: Record
     similar: list[Similar]
 

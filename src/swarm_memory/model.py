@@ -6,7 +6,7 @@ hook would pay on every call. The fields' types stand as annotations in the clas
 
 from __future__ import annotations
 
-from collections import namedtuple
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     Json = Any  # what JSON can express; checked by codec.check_value
 
 
-class Record(
-    namedtuple(
-        "Record",
-        "key value version author session created_ms updated_ms expires_ms provenance deleted",
-        defaults=(False,),
-    )
-):
+class Record(NamedTuple):
     """One version of one record.
 
     `version` counts 1, 2, … per key and never repeats. Times are epoch milliseconds by the
@@ -30,7 +24,6 @@ class Record(
     `deleted` marks a version that is a deletion (`value` is None); only `history` shows those.
     """
 
-    __slots__ = ()
     key: str
     value: Json
     version: int
@@ -40,7 +33,7 @@ class Record(
     updated_ms: int
     expires_ms: int | None
     provenance: dict[str, Json] | None
-    deleted: bool
+    deleted: bool = False
 
     def to_dict(self) -> dict[str, Json]:
         """Return the record as every door shows it."""
@@ -56,10 +49,9 @@ class Page(list["Record"]):
     next_after: str | None = None
 
 
-class Event(namedtuple("Event", "seq key version op author at_ms")):
+class Event(NamedTuple):
     """One line of the change log: `op` is put, delete, expire or rollback; it holds no value."""
 
-    __slots__ = ()
     seq: int
     key: str
     version: int
@@ -71,10 +63,9 @@ class Event(namedtuple("Event", "seq key version op author at_ms")):
         return self._asdict()
 
 
-class Located(namedtuple("Located", "url why")):
+class Located(NamedTuple):
     """Which store is meant and why."""
 
-    __slots__ = ()
     url: str
     why: str
 

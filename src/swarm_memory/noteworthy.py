@@ -9,7 +9,7 @@ it answers.
 
 from __future__ import annotations
 
-from collections import namedtuple
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ _OWN_USE = frozenset({"state", "snapshots", "monitoring", "optimization", "progr
 HEARD = frozenset({"report", "summary", "task"})
 
 
-class Noteworthy(namedtuple("Noteworthy", "record kind score")):
+class Noteworthy(NamedTuple):
     """A memory with its kind and the score that it is ordered by, 0 to 2."""
 
-    __slots__ = ()
     record: Record
     kind: str
     score: float

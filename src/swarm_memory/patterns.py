@@ -12,9 +12,8 @@ positions in both patterns, once over their segments and for each two segments o
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.lean import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ gained most); nothing else here would change.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from math import exp, log
+
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +33,9 @@ MIN_SCORE = 0.35  # what is below answers the question no better than chance; se
 DAY_MS = 86_400_000
 
 
-class Corpus(namedtuple("Corpus", "docs words frequencies")):
+class Corpus(NamedTuple):
     """What is indexed: entries, their words together, and in how many of them a term occurs."""
 
-    __slots__ = ()
     docs: int
     words: int
     frequencies: Mapping[str, int]
@@ -46,14 +46,13 @@ class Corpus(namedtuple("Corpus", "docs words frequencies")):
         return log(1 + (self.docs + UNSEEN_DOCS - found + 0.5) / (found + 0.5))
 
 
-class Candidate(namedtuple("Candidate", "key author at_ms thread counts words around")):
+class Candidate(NamedTuple):
     """A record that may answer: how often it holds which term, and what stands around it.
 
     `thread` is None for what stands alone; `around` are the keys before, behind, and those two
     places away, None where there is nothing.
     """
 
-    __slots__ = ()
     key: str
     author: str
     at_ms: int
@@ -63,7 +62,7 @@ class Candidate(namedtuple("Candidate", "key author at_ms thread counts words ar
     around: Sequence[str | None]
 
 
-class Ranked(namedtuple("Ranked", "key score parts")):
+class Ranked(NamedTuple):
     """A candidate with its score in [0, 1] and the parts of the sum that it was ranked by.
 
     The best one's score is the share of what the question's rarest words tell that any one record
@@ -72,7 +71,6 @@ class Ranked(namedtuple("Ranked", "key score parts")):
     stays below `MIN_SCORE`.
     """
 
-    __slots__ = ()
     key: str
     score: float
     parts: dict[str, float]
@@ -187,10 +185,9 @@ _WINDOW_DAYS = {"day": (2.0, 5.0), "month": (16.0, 20.0)}  # full inside; then h
 _YEAR_SHARE = 0.3
 
 
-class When(namedtuple("When", "year month day")):
+class When(NamedTuple):
     """A year, a month of some or of any year, or a day of a month; None for what is not said."""
 
-    __slots__ = ()
     year: int | None
     month: int | None
     day: int | None

@@ -13,11 +13,9 @@ fail because of its memory.
 
 from __future__ import annotations
 
-from collections import namedtuple
-from functools import lru_cache
-
 from swarm_memory.errors import InvalidArgumentError, InvalidValueError
 from swarm_memory.failures import exit_code_of, failure_of
+from swarm_memory.lean import NamedTuple, lru_cache
 from swarm_memory.patterns import below, literal, normal, overlap
 
 # What looks for secrets and takes commands apart is imported where it is needed: its regular
@@ -62,13 +60,7 @@ _PATHS = ("file_path", "notebook_path", "path", "filePath", "filename", "file", 
 _CONTENTS = ("content", "new_string", "new_source", "edits", "command", "prompt", "query", "url")
 
 
-class Operation(
-    namedtuple(
-        "Operation",
-        "tool operation path exit duration_ms input_bytes output_bytes hash command command_class"
-        " exit_code error input output secrets",
-    )
-):
+class Operation(NamedTuple):
     """What is kept of one use of a tool; None where nothing is known or nothing may be kept.
 
     `operation` is read, write, edit, search, command, agent, fetch, mcp or other; `exit` is ok,
@@ -76,7 +68,6 @@ class Operation(
     `secrets` counts what was replaced in `input` and `output`, by kind.
     """
 
-    __slots__ = ()
     tool: str
     operation: str
     path: str | None

@@ -6,8 +6,6 @@ the result under its op_id if the caller gave one.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory import codec, lean_json, settle
 from swarm_memory.checks import check_whole
 from swarm_memory.errors import (
@@ -19,6 +17,7 @@ from swarm_memory.errors import (
     NotFoundError,
 )
 from swarm_memory.key import check_key, check_prefix, scope_of
+from swarm_memory.lean import NamedTuple
 from swarm_memory.model import Page, Record
 from swarm_memory.once import digest_of, once
 from swarm_memory.quota import TELEMETRY_SCOPE, Quota
@@ -42,18 +41,28 @@ SCAN_LIMIT = 1000
 TTL_S_MAX = 3_153_600_000  # a hundred years
 
 
-class Put(namedtuple("Put", "key value expect ttl_s provenance", defaults=(None, None, None))):
+class Put(NamedTuple):
     """One write of `put_many`, with its own expected version and time to live."""
 
-    __slots__ = ()
+    key: str
+    value: Json
+    expect: int | None = None
+    ttl_s: float | None = None
+    provenance: dict[str, Json] | None = None
 
 
-class _Prepared(
-    namedtuple("_Prepared", "key category scope value encoded format body ttl_ms about")
-):
+class _Prepared(NamedTuple):
     """A checked and packed value that waits for its version; `about` is its provenance."""
 
-    __slots__ = ()
+    key: str
+    category: Category
+    scope: str
+    value: Json
+    encoded: bytes
+    format: int
+    body: bytes
+    ttl_ms: int | None
+    about: str | None
 
 
 class Records:

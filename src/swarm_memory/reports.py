@@ -5,21 +5,20 @@ Making a named tuple costs a process 0.15 ms, so these stand apart.
 
 from __future__ import annotations
 
-from collections import namedtuple
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.model import Event, Json
 
 
-class Changes(namedtuple("Changes", "seq events complete")):
+class Changes(NamedTuple):
     """What happened since an agent last looked: `events` in order, and the `seq` reached.
 
     `complete` is False if events in between are gone, so that everything has to be read anew.
     Always true, also when nothing changed; `len(changes.events)` tells.
     """
 
-    __slots__ = ()
     seq: int
     events: list[Event]
     complete: bool
@@ -30,16 +29,9 @@ class Changes(namedtuple("Changes", "seq events complete")):
         return {"seq": self.seq, "events": events, "complete": self.complete}
 
 
-class Outcome(
-    namedtuple(
-        "Outcome",
-        "outcome_id task_type agents success duration_s strategy cost choice_id propensity"
-        " context author at_ms",
-    )
-):
+class Outcome(NamedTuple):
     """How one task ended. `propensity` in (0, 1] is the logged probability of the choice."""
 
-    __slots__ = ()
     outcome_id: str
     task_type: str
     agents: list[str]
@@ -57,12 +49,7 @@ class Outcome(
         return self._asdict()
 
 
-class Recommendation(
-    namedtuple(
-        "Recommendation",
-        "strategy propensity expected interval evidence candidates task_type choice_id",
-    )
-):
+class Recommendation(NamedTuple):
     """A chosen strategy with its evidence.
 
     `strategy` is None when nothing is known and no candidates were given. `propensity` in (0, 1]
@@ -72,7 +59,6 @@ class Recommendation(
     `record_task_outcome(…, decision=recommendation)`.
     """
 
-    __slots__ = ()
     strategy: str | None
     propensity: float | None
     expected: float | None
@@ -86,10 +72,9 @@ class Recommendation(
         return self._asdict()
 
 
-class Insight(namedtuple("Insight", "kind text support interval facts")):
+class Insight(NamedTuple):
     """A sentence about outcomes, with the count and the interval that it rests on."""
 
-    __slots__ = ()
     kind: str
     text: str
     support: int
@@ -100,16 +85,13 @@ class Insight(namedtuple("Insight", "kind text support interval facts")):
         return self._asdict()
 
 
-class HealthReport(
-    namedtuple("HealthReport", "overall_health issues recommendations metrics agent_info")
-):
+class HealthReport(NamedTuple):
     """Whether the store is well: `overall_health` is healthy, warning or critical.
 
     `issues` and `recommendations` are sentences; `metrics` are ratios in [0, 1], counts and
     bytes; `agent_info` tells who asked and what is counted to them.
     """
 
-    __slots__ = ()
     overall_health: str
     issues: list[str]
     recommendations: list[str]
@@ -120,14 +102,9 @@ class HealthReport(
         return self._asdict()
 
 
-class Optimization(
-    namedtuple(
-        "Optimization", "applied optimizations space_saved_bytes entries_cleaned recommendations"
-    )
-):
+class Optimization(NamedTuple):
     """What `optimize_memory` did, or (applied False) what it would do."""
 
-    __slots__ = ()
     applied: bool
     optimizations: list[str]
     space_saved_bytes: int
@@ -138,12 +115,9 @@ class Optimization(
         return self._asdict()
 
 
-class CoordinationState(
-    namedtuple("CoordinationState", "swarm_id active_agents coordination_version last_sync_ms")
-):
+class CoordinationState(NamedTuple):
     """Who is in the swarm and how far its memory has come (`coordination_version` is a seq)."""
 
-    __slots__ = ()
     swarm_id: str
     active_agents: list[str]
     coordination_version: int

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from functools import partial
 
 from swarm_memory import codec
 from swarm_memory.errors import InvalidValueError
+from swarm_memory.lean import NamedTuple
 from swarm_memory.quota import Quota
 from swarm_memory.rows import meaning, seal_dictionary
 
@@ -21,16 +21,21 @@ DICTIONARY_GAIN = 0.9  # a new dictionary must beat the old one by this on value
 PACK_ROWS = 500
 
 
-class Swept(namedtuple("Swept", "expired tombstones events ops")):
+class Swept(NamedTuple):
     """How many expired records, aged tombstones, old events and op results were removed."""
 
-    __slots__ = ()
+    expired: int
+    tombstones: int
+    events: int
+    ops: int
 
 
-class Packed(namedtuple("Packed", "dictionary records saved_bytes")):
+class Packed(NamedTuple):
     """What packing did: the dictionary's number (0 none), records rewritten, bytes saved."""
 
-    __slots__ = ()
+    dictionary: int
+    records: int
+    saved_bytes: int
 
 
 class Retention:

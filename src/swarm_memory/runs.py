@@ -13,11 +13,13 @@ beginning: it does not keep to the order of the log or to the fate of its neighb
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import namedtuple
+
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from typing import Any
 
     from swarm_memory.engine import Reader, Row, Tx
 
@@ -30,38 +32,61 @@ SEQ, LOG, MESSAGE_ID, RANK, EXPIRES_MS, ATTEMPTS_MAX = 0, 1, 2, 6, 8, 11
 _RUN_COLUMNS = 15
 
 
-class Run(
-    namedtuple(
-        "Run",
-        "queue first last size log state rank attempts attempts_max receipt consumer session"
-        " visible_ms expires_ms reason message_id dead_ms",
-        defaults=(None, None),
-    )
-):
+class Run(NamedTuple):
     """One row of message_runs, but for the swarm; the columns stand in the migration."""
 
-    __slots__ = ()
+    queue: str
+    first: int
+    last: int
+    size: int
+    log: str
+    state: str
+    rank: int
+    attempts: int
+    attempts_max: int
+    receipt: str | None
+    consumer: str | None
+    session: str | None
+    visible_ms: int
+    expires_ms: int | None
+    reason: str | None
+    message_id: str | None = None
+    dead_ms: int | None = None
 
 
-class Hand(namedtuple("Hand", "receipt consumer session visible_ms")):
+class Hand(NamedTuple):
     """Who takes messages, and until when."""
 
-    __slots__ = ()
+    receipt: str | None
+    consumer: str | None
+    session: str | None
+    visible_ms: int
 
 
 NOBODY = Hand("", None, None, 0)
 
 
-class Offer(namedtuple("Offer", "rows first_end_ms advance runs")):
+class Offer(NamedTuple):
     """Messages that were read to be claimed, and the parameters of what would be written."""
 
-    __slots__ = ()
+    rows: list[Row]
+    first_end_ms: int | None
+    advance: dict[str, Any]
+    runs: list[dict[str, Any]]
 
 
-class Place(namedtuple("Place", "own_seq all_seq odd_seq ready own all odd shows_ms lapses_ms")):
+class Place(NamedTuple):
     """Where a queue stands: its cursors, and what there is; see the statement message_place."""
 
-    __slots__ = ()
+    own_seq: int
+    all_seq: int
+    odd_seq: int
+    ready: int
+    own: int
+    all: int
+    odd: int
+    shows_ms: int | None
+    lapses_ms: int | None
 
     def due(self, now_ms: int) -> bool:
         """Tell whether something must be given a run, shown or buried before anybody looks."""

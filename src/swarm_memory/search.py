@@ -8,7 +8,6 @@ deleted, has expired or has changed.
 from __future__ import annotations
 
 import json
-from collections import namedtuple
 
 from swarm_memory.alike import Alike
 from swarm_memory.checks import check_number, check_whole
@@ -21,6 +20,7 @@ from swarm_memory.errors import (
 )
 from swarm_memory.indexing import Index
 from swarm_memory.key import check_prefix
+from swarm_memory.lean import NamedTuple
 from swarm_memory.ranking import DAY_MS, Candidate, Corpus, Ranked, rank
 from swarm_memory.rows import records_of
 from swarm_memory.text import Counter, Term, document_of, question_of, snippet, text_of
@@ -45,14 +45,13 @@ UPKEEP_ROWS, UPKEEP_S = 50_000, 30.0  # and what the daily upkeep does
 NOTHING_AROUND = (None, None, None, None)
 
 
-class Hit(namedtuple("Hit", "record score snippet why")):
+class Hit(NamedTuple):
     """A record that answers, its score in [0, 1], the place of its text that does, and why.
 
     `why` holds the words that were `found` and `missing`, and the parts of the sum that it was
     ranked by (see `ranking`).
     """
 
-    __slots__ = ()
     record: Record
     score: float
     snippet: str
@@ -80,10 +79,12 @@ class Hits(list[Hit]):
         return {"hits": hits, "complete": self.complete, "damaged": list(self.damaged)}
 
 
-class _Found(namedtuple("_Found", "record counts words")):
+class _Found(NamedTuple):
     """A record that was read, how often it holds the terms asked for, and how many words."""
 
-    __slots__ = ()
+    record: Record
+    counts: dict[str, int]
+    words: int
 
 
 class Search:

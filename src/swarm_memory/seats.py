@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 from swarm_memory.errors import LeaseHeldError, LeaseLostError
+from swarm_memory.lean import NamedTuple, suppress
 from swarm_memory.patterns import FILES, overlap
 
 TYPE_CHECKING = False
@@ -22,12 +22,7 @@ MODES = ("read", "write", "exclusive")
 WAITING, GRANTED, HELD = "waiting", "granted", "held"
 
 
-class Seat(
-    namedtuple(
-        "Seat",
-        "name state mode owner session holder token reason since_ms expires_ms age_ms",
-    )
-):
+class Seat(NamedTuple):
     """Somebody at a lease: `state` is held, granted (its turn, not yet claimed) or waiting.
 
     `owner` is the agent, and its session after a slash; `holder` the random id of one acquire.
@@ -35,7 +30,6 @@ class Seat(
     None for those that wait; those stand in the order in which they will be served.
     """
 
-    __slots__ = ()
     name: str
     state: str
     mode: str
@@ -134,24 +128,37 @@ class Lease:
             self.release()
 
 
-class Place(
-    namedtuple(
-        "Place", "holder state mode ticket token owner party upgrades expires_ms reason pattern"
-    )
-):
+class Place(NamedTuple):
     """What deciding needs to know of a seat."""
 
-    __slots__ = ()
+    holder: str
+    state: str
+    mode: str
+    ticket: int
+    token: int | None
+    owner: str
+    party: str
+    upgrades: str | None
+    expires_ms: int
+    reason: str | None
+    pattern: str | None
 
 
-class Wish(namedtuple("Wish", "name holder party mode ttl_ms reason upgrades pattern")):
+class Wish(NamedTuple):
     """What a party asks for; `upgrades` is the holder of the read lease to be replaced.
 
     `pattern` says which paths a lease on paths is for; several of them, one a line, are taken
     together. None for any other lease.
     """
 
-    __slots__ = ()
+    name: str
+    holder: str
+    party: str
+    mode: str
+    ttl_ms: int
+    reason: str | None
+    upgrades: str | None
+    pattern: str | None
 
     @property
     def line(self) -> str:
@@ -160,12 +167,17 @@ class Wish(namedtuple("Wish", "name holder party mode ttl_ms reason upgrades pat
 
     def parts(self) -> list[Wish]:
         """Return one wish for each pattern."""
-        return [self._replace(name=FILES + p, pattern=p) for p in self.pattern.split("\n")]
+        return [self._replace(name=FILES + p, pattern=p) for p in patterns_of(self)]
 
 
 def names_of(name: str, pattern: str | None) -> list[str]:
     """Return the names of the leases that one seat is for."""
     return [name] if pattern is None else [FILES + each for each in pattern.split("\n")]
+
+
+def patterns_of(one: Wish | Place) -> list[str]:
+    """Return what paths a lease on paths is for, one pattern each."""
+    return (one.pattern or "").split("\n")
 
 
 def conflict(one: Wish | Place, other: Wish | Place) -> bool:
@@ -177,8 +189,8 @@ def conflict(one: Wish | Place, other: Wish | Place) -> bool:
 
 def common(one: Wish | Place, other: Wish | Place) -> tuple[str, str] | None:
     """Return a pattern of each that have a path in common; None if there are none."""
-    for mine in one.pattern.split("\n"):
-        for theirs in other.pattern.split("\n"):
+    for mine in patterns_of(one):
+        for theirs in patterns_of(other):
             if overlap(mine, theirs):
                 return mine, theirs
     return None

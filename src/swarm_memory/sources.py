@@ -5,8 +5,6 @@ Which of them an agent is shown, and when, is `briefing`'s.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.injections import (
     CONFLICT,
     EDIT,
@@ -17,6 +15,7 @@ from swarm_memory.injections import (
     SESSION,
     Audience,
 )
+from swarm_memory.lean import NamedTuple
 from swarm_memory.wording import age, plain, quoted, said, tokens
 
 TYPE_CHECKING = False
@@ -44,10 +43,9 @@ OUTCOME_MS, OUTCOMES_MAX = 7 * 86_400_000, 3
 CONFLICTS_MAX, MESSAGES_MAX = 3, 20
 
 
-class Item(namedtuple("Item", "kind item version score line")):
+class Item(NamedTuple):
     """Something to show: `line` makes its text of its mark and the tokens that it may have."""
 
-    __slots__ = ()
     kind: str
     item: str
     version: int

@@ -14,9 +14,8 @@ letters and digits only:
 from __future__ import annotations
 
 import re
-from collections import namedtuple
-from functools import lru_cache
 
+from swarm_memory.lean import NamedTuple, lru_cache
 from swarm_memory.stem import stem
 
 TYPE_CHECKING = False
@@ -61,14 +60,13 @@ _STOPPED = """
 STOP_WORDS = frozenset(_STOPPED.split())
 
 
-class Term(namedtuple("Term", "term word part")):
+class Term(NamedTuple):
     """One term of a question: the term, the word it stands for, and whether it is asked for.
 
     The whole of a name whose parts are asked for too has `part` False: finding it says more,
     missing it says nothing.
     """
 
-    __slots__ = ()
     term: str
     word: str
     part: bool

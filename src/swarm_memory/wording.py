@@ -12,7 +12,8 @@ noise. It is about 1.8 times the count for English.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from swarm_memory.lean import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -36,9 +36,9 @@ PROMPT = COMMON | {"hook_event_name": "UserPromptSubmit", "prompt": "remember: p
 
 # What costs more than all of a hook should, and has no business in it.
 TOO_DEAR = {
-    "argparse", "asyncio", "dataclasses", "hashlib", "inspect", "logging", "numpy", "orjson",
-    "pathlib", "random", "rich", "socket", "ssl", "subprocess", "tempfile", "traceback", "typer",
-    "typing", "urllib", "uuid", "zstandard", "importlib.metadata",
+    "argparse", "asyncio", "contextlib", "dataclasses", "hashlib", "inspect", "logging", "numpy",
+    "orjson", "pathlib", "random", "rich", "socket", "ssl", "subprocess", "tempfile", "traceback",
+    "typer", "typing", "urllib", "uuid", "zstandard", "importlib.metadata",
 }  # fmt: skip
 IMPORTED = """
 import sys
@@ -88,7 +88,8 @@ def test_a_tool_hook_imports_of_us_only_what_it_uses(stage):
 def test_an_edit_costs_no_regular_expressions(stage):
     stage.here(START)
 
-    assert set() == imported(stage, EDIT) & {"re", "json", "enum", "weakref", "signal"}
+    unused = {"re", "json", "enum", "weakref", "signal", "functools"}
+    assert set() == imported(stage, EDIT) & unused
 
 
 # --- it never stands in an agent's way -----------------------------------------------------------

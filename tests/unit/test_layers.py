@@ -10,7 +10,7 @@ import swarm_memory
 ROOT = Path(swarm_memory.__file__).parent
 BASE = {"errors", "key", "model", "codec", "clock", "config", "merge", "context"}
 BASE |= {"layout", "locate", "checks", "patterns", "identity", "processes"}
-BASE |= {"pausing", "lean_json", "locks", "reports"}
+BASE |= {"pausing", "lean", "lean_json", "locks", "reports"}
 BASE |= {"redact", "recording", "commands", "failures"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives"}
@@ -29,8 +29,8 @@ FACADE |= {"memories", "callers"}
 FACADE |= {"forgetting", "flow"}
 ALLOWED = {
     "base": BASE,
-    "learning": {"learning"},
-    "engine": {"engine", "errors", "clock", "locks"},
+    "learning": {"lean", "learning"},
+    "engine": {"engine", "errors", "clock", "lean", "locks"},
     "service": BASE | PARTS | {"learning"},
     "importers": BASE | {"importers"},
     "facade": BASE | SERVICES | FACADE | {"engine", "importers"},

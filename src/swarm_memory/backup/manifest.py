@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections import namedtuple
 from hashlib import sha256
 
 from swarm_memory import codec
 from swarm_memory.errors import DamagedError, NotFoundError
 from swarm_memory.exchange.lines import SEAL_BYTES, SEAL_HEAD
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +30,7 @@ CHAIN_MAX = 10_000
 OTHER_FILE = "use another backup: swarm-memory restore names what each one holds"
 
 
-class Manifest(
-    namedtuple(
-        "Manifest",
-        "backup_id parent store epoch at_ms oldest newest newest_ms versions tokens since covers"
-        " covered swarms counts",
-    )
-):
+class Manifest(NamedTuple):
     """What a backup says of itself.
 
     `store` and `epoch` are the store it was made of; `oldest` and `newest` the events that the
@@ -45,7 +39,6 @@ class Manifest(
     backup); `counts` the rows of the store by table.
     """
 
-    __slots__ = ()
     backup_id: str
     parent: str | None
     store: int
@@ -71,10 +64,9 @@ class Manifest(
         return {"format": FORMAT, "version": VERSION} | self._asdict()
 
 
-class Found(namedtuple("Found", "path manifest")):
+class Found(NamedTuple):
     """A backup file and what it says of itself."""
 
-    __slots__ = ()
     path: str
     manifest: Manifest
 

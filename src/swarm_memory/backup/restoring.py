@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import namedtuple
 from contextlib import contextmanager
 
 from swarm_memory.backup.loading import Before, Loader, leap
@@ -13,6 +12,7 @@ from swarm_memory.backup.rewind import rewind
 from swarm_memory.config import BACKUP_FREQUENCIES
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
 from swarm_memory.exchange.lines import make_folder, sync_folder
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 PROGRESS_ROWS = 1000
 
 
-class Restored(namedtuple("Restored", "paths seq at_ms epoch rows swarms damaged")):
+class Restored(NamedTuple):
     """What was restored: the files of the chain, the last event and its time, the new epoch.
 
     `rows` counts what was written by table; `damaged` names versions that were lost before the
     backups were made.
     """
 
-    __slots__ = ()
     paths: list[str]
     seq: int
     at_ms: int

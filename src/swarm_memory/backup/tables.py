@@ -6,10 +6,10 @@ reason.
 
 from __future__ import annotations
 
-from collections import namedtuple
+from swarm_memory.lean import NamedTuple
 
 
-class Table(namedtuple("Table", "name page place restore columns at")):
+class Table(NamedTuple):
     """One table.
 
     `page` is the statement that reads its next rows, `place` how many of its columns they are
@@ -17,7 +17,6 @@ class Table(namedtuple("Table", "name page place restore columns at")):
     made (None: rows are of no one time).
     """
 
-    __slots__ = ()
     name: str
     page: str
     place: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from collections import namedtuple
 from functools import partial
 from zlib import crc32
 
@@ -26,6 +25,7 @@ from swarm_memory.codec import Compressor
 from swarm_memory.config import BACKUP_FREQUENCIES
 from swarm_memory.errors import CorruptValueError, InvalidArgumentError
 from swarm_memory.exchange.lines import Frames, Lines, published
+from swarm_memory.lean import NamedTuple
 from swarm_memory.paging import Pager
 from swarm_memory.rows import unseal_dictionary
 
@@ -44,10 +44,9 @@ COUNTED += ["messages", "message_runs"]
 _BEFORE_ALL = -1
 
 
-class Backup(namedtuple("Backup", "path full manifest rows bytes damaged")):
+class Backup(NamedTuple):
     """A backup that was written; `damaged` names the versions that the store has lost."""
 
-    __slots__ = ()
     path: str
     full: bool
     manifest: Manifest

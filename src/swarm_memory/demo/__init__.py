@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, namedtuple
+from collections import Counter
 
 from swarm_memory import InvalidArgumentError
 from swarm_memory.demo import checks, coordinator
 from swarm_memory.demo.report import advice, learned_from, lines
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,7 @@ AGENTS = 6
 AGENTS_MIN, AGENTS_MAX = 2, 64  # one is killed, so somebody has to be left
 
 
-class DemoReport(
-    namedtuple(
-        "DemoReport",
-        "path url swarm tasks done done_twice lost agents victim taken_over taken_over_by learned"
-        " recommendations improvement invariants health usage seconds skipped complete",
-    )
-):
+class DemoReport(NamedTuple):
     """What a run of the demo did; `ok` tells whether everything promised was kept.
 
     `victim` was killed while it held the task `taken_over`; `improvement` is the share of right
@@ -38,7 +33,6 @@ class DemoReport(
     larger than what was looked at.
     """
 
-    __slots__ = ()
     path: str
     url: str
     swarm: str

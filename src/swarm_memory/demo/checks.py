@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, namedtuple
+from collections import Counter
 
 from swarm_memory import SwarmMemoryManager
 from swarm_memory.demo.strategies import NOTABLE, is_notable
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,19 +18,17 @@ if TYPE_CHECKING:
 CLAIM = 100  # messages a claim
 
 
-class Invariant(namedtuple("Invariant", "name held detail")):
+class Invariant(NamedTuple):
     """A promise, whether it held, and what was seen."""
 
-    __slots__ = ()
     name: str
     held: bool
     detail: str
 
 
-class Facts(namedtuple("Facts", "results known outcomes left merged heard insights health")):
+class Facts(NamedTuple):
     """What the store says after the run."""
 
-    __slots__ = ()
     results: dict[str, Record]  # by task
     known: set[str]  # all keys
     outcomes: list[Outcome]  # newest first

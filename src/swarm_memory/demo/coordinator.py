@@ -10,12 +10,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections import namedtuple
-from contextlib import suppress
 
 from swarm_memory import InvalidArgumentError, SwarmMemoryError, SwarmMemoryManager
 from swarm_memory.demo.survey import Survey, survey, tasks_of
 from swarm_memory.demo.worker import Order
+from swarm_memory.lean import NamedTuple, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,19 +32,17 @@ HOLD_AT_MAX = 5
 COMMAND = (sys.executable, "-P", "-m", "swarm_memory.demo.worker")
 
 
-class Killed(namedtuple("Killed", "name task token")):
+class Killed(NamedTuple):
     """The agent that was killed, the task it held then, and its lease's token."""
 
-    __slots__ = ()
     name: str
     task: str
-    token: int
+    token: int | None
 
 
-class Run(namedtuple("Run", "said killed seconds errors")):
+class Run(NamedTuple):
     """What was seen from outside: per kind of word what the agents said, and who was killed."""
 
-    __slots__ = ()
     said: dict[str, list[str]]
     killed: Killed | None
     seconds: float

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter, namedtuple
+from collections import Counter
 
 from swarm_memory.demo.text import KEYWORDS, SYNTAX, language_of
 from swarm_memory.key import escape
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +29,12 @@ SKIPPED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox"}
 NO_FILE, BEYOND = "link or device", "beyond the limit"
 
 
-class Survey(namedtuple("Survey", "root files seen skipped complete")):
+class Survey(NamedTuple):
     """A tree: `files` to study (paths below `root`), how many were `seen` and why some not.
 
     `complete` is False if the walk ended at its limit and there is more.
     """
 
-    __slots__ = ()
     root: str
     files: list[str]
     seen: int
@@ -42,10 +42,9 @@ class Survey(namedtuple("Survey", "root files seen skipped complete")):
     complete: bool
 
 
-class Task(namedtuple("Task", "task_id kind path")):
+class Task(NamedTuple):
     """One thing to find out about one file."""
 
-    __slots__ = ()
     task_id: str
     kind: str
     path: str

@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections import namedtuple
-from functools import lru_cache
 from pathlib import PurePath
+
+from swarm_memory.lean import NamedTuple, lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ LANGUAGES = {
 }  # fmt: skip
 
 
-class Syntax(namedtuple("Syntax", "line block quotes")):
+class Syntax(NamedTuple):
     """How a language marks comments and strings; `line` and `block` may be None."""
 
-    __slots__ = ()
     line: str | None
     block: tuple[str, str] | None
     quotes: str
@@ -127,17 +126,17 @@ def _comment(syntax: Syntax) -> str:
     return "|".join(kinds)
 
 
-@lru_cache
+@lru_cache(maxsize=None)
 def _margin(language: str) -> re.Pattern[str]:
     return re.compile(rf"^[ \t]*({_comment(SYNTAX[language])})", re.MULTILINE | re.DOTALL)
 
 
-@lru_cache
+@lru_cache(maxsize=None)
 def _mark(language: str) -> re.Pattern[str]:
     return re.compile(_comment(SYNTAX[language]), re.DOTALL)
 
 
-@lru_cache
+@lru_cache(maxsize=None)
 def _strings_or_comment(language: str) -> re.Pattern[str]:
     syntax = SYNTAX[language]
     strings = [r'"""(?:\\.|.)*?(?:"""|\Z)', r"'''(?:\\.|.)*?(?:'''|\Z)"]

@@ -15,12 +15,13 @@ import select
 import signal
 import sys
 import time
-from collections import Counter, namedtuple
+from collections import Counter
 from contextlib import contextmanager
 
 from swarm_memory import ConflictError, LeaseLostError, SwarmMemoryManager
 from swarm_memory.demo.strategies import FAILURES, NOTABLE, TASKS, is_notable
 from swarm_memory.demo.survey import read
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,20 +42,25 @@ IDLE_S = 0.25  # how long to wait for something to happen before looking again
 DECIDE_EVERY = 10  # tasks between two decisions worth keeping
 
 
-class Order(namedtuple("Order", "url swarm name root hold_at seed careless")):
+class Order(NamedTuple):
     """What an agent is told. It comes by stdin: in a command line all could read the url.
 
     `hold_at` is at which task it waits to be killed, 0 for never; `careless` makes it work without
     looking what others do, so that the checks can be seen to fail.
     """
 
-    __slots__ = ()
+    url: str
+    swarm: str
+    name: str
+    root: str
+    hold_at: int
+    seed: int | None
+    careless: bool
 
 
-class Finding(namedtuple("Finding", "chosen found success seconds lines size_bytes")):
+class Finding(NamedTuple):
     """What came out of a task: by which recommendation, and whether it is right."""
 
-    __slots__ = ()
     chosen: Recommendation
     found: Any
     success: bool

@@ -12,7 +12,6 @@ the others go on. Nothing is written to the store, and it need not open for the 
 from __future__ import annotations
 
 import threading
-from collections import namedtuple
 
 from swarm_memory.doctor import claude, content, locks, neighbours, place, settings, software
 from swarm_memory.doctor.case import Case
@@ -29,18 +28,22 @@ from swarm_memory.doctor.finding import (
     warning,
 )
 from swarm_memory.errors import SwarmMemoryError
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
 CHECK_S_MAX = 8.0  # whoever needs longer hangs; looks into the store end after 2 s by themselves
 
 
-class Check(namedtuple("Check", "name look inside", defaults=(False,))):
+class Check(NamedTuple):
     """A check: `look(case)`, or `look(case, store)` for one that looks `inside` an open store."""
 
-    __slots__ = ()
+    name: str
+    look: Callable[..., Any]
+    inside: bool = False
 
 
 # In this order: who holds locks is asked before anything is opened.

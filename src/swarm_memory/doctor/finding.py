@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ OK, NOTE, WARNING, ERROR = SEVERITIES = ("ok", "note", "warning", "error")
 DAMAGE = "damage"  # the name of the check whose errors mean that the store's bytes are damaged
 
 
-class Finding(namedtuple("Finding", "check severity means evidence advice")):
+class Finding(NamedTuple):
     """What one check found.
 
     `severity` is ok, note (worth knowing, nothing to do), warning (something to do, the store
@@ -20,7 +20,6 @@ class Finding(namedtuple("Finding", "check severity means evidence advice")):
     sentence, `evidence` what was seen, `advice` what to do; those two may be empty.
     """
 
-    __slots__ = ()
     check: str
     severity: str
     means: str

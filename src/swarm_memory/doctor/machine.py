@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import namedtuple
-from contextlib import suppress
+
+from swarm_memory.lean import NamedTuple, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,19 +16,17 @@ COMMAND_LENGTH_MAX = 60
 STOPPED = {"T": "stopped", "t": "stopped by a debugger"}
 
 
-class Mount(namedtuple("Mount", "point kind options")):
+class Mount(NamedTuple):
     """One mounted file system: where, of what type, with which options (also the device's)."""
 
-    __slots__ = ()
     point: str
     kind: str
     options: frozenset[str]
 
 
-class Process(namedtuple("Process", "pid state command")):
+class Process(NamedTuple):
     """A running process; `state` is the letter of proc(5): R, S, D, T, Z, …"""
 
-    __slots__ = ()
     pid: int
     state: str
     command: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
 
 from swarm_memory.doctor.finding import note, ok, warning
 from swarm_memory.errors import ImportSourceError
+from swarm_memory.lean import suppress
 from swarm_memory.locate import FILE, FOLDER, locate, project_folder
 
 TYPE_CHECKING = False

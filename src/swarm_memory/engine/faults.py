@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import apsw
 
 from swarm_memory.errors import (
@@ -16,7 +14,7 @@ from swarm_memory.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 _HINTS = (
     (apsw.NotADBError, "it is no SQLite database, or its head is damaged: see swarm-memory doctor"),
@@ -26,13 +24,23 @@ _HINTS = (
 )
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Translate what the block raises."""
-    try:
-        yield
-    except apsw.Error as error:
-        raise translate(error, path) from error
+class translated:
+    """Translates what the block raises."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, apsw.Error):
+            raise translate(error, self._path) from error
 
 
 def translate(error: apsw.Error, path: str) -> SwarmMemoryError:

@@ -2,31 +2,22 @@
 
 SQLite's locks are POSIX record locks, and a process that closes any descriptor of a file drops all
 of its record locks on it. Asking takes a descriptor, so a process that has the store open must
-never ask itself: this module is also the program of a child that opens the `-shm` file, asks and
-ends. It waits for nobody, so it answers while a writer is frozen.
-
-Source:
-    SQLite, "WAL-mode File Format": the WAL-index header and the lock bytes 120 to 128.
+never ask itself: a child opens the `-shm` file, asks and ends (`lock_query`). It waits for nobody,
+so it answers while a writer is frozen.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import namedtuple
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from swarm_memory.lean import NamedTuple
 
 ANSWER_S_MAX = 0.8
-WRITE, CHECKPOINT, RECOVER, READ, READERS_MAX, IN_USE = 120, 121, 122, 123, 5, 128
-_HEADER_BYTES = 136
-_FRAMES, _BACKFILLED, _MARKS = 4, 24, 25  # positions among the header's 32-bit words
-_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lock_query.py")
 
 
-class WalLocks(namedtuple("WalLocks", "writer checkpointer recoverer user readers frames behind")):
+class WalLocks(NamedTuple):
     """Who holds what of a store's write-ahead log at one moment.
 
     `writer`, `checkpointer` and `recoverer` are pids, None for nobody; `user` is the pid of one
@@ -35,7 +26,6 @@ class WalLocks(namedtuple("WalLocks", "writer checkpointer recoverer user reader
     counts the frames that no checkpoint has moved yet.
     """
 
-    __slots__ = ()
     writer: int | None
     checkpointer: int | None
     recoverer: int | None
@@ -67,7 +57,7 @@ def wal_locks(path: str, limit_s: float = ANSWER_S_MAX) -> WalLocks | None:
         return None
     import subprocess
 
-    command = [sys.executable, "-I", "-S", os.path.abspath(__file__), shm]
+    command = [sys.executable, "-I", "-S", _PROGRAM, shm]
     try:
         answer = subprocess.run(
             command, capture_output=True, timeout=limit_s, stdin=subprocess.DEVNULL, check=True
@@ -81,39 +71,3 @@ def wal_locks(path: str, limit_s: float = ANSWER_S_MAX) -> WalLocks | None:
         writer or None, checkpointer or None, recoverer or None, user or None, readers, frames,
         behind,
     )  # fmt: skip
-
-
-def _ask(shm: str) -> list[int]:
-    """Return the numbers of `WalLocks`, 0 for nobody. Runs in the child alone."""
-    import struct
-
-    descriptor = os.open(shm, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe is no index
-    try:
-        header = os.pread(descriptor, _HEADER_BYTES, 0).ljust(_HEADER_BYTES, b"\0")
-        words = struct.unpack("=34I", header)
-        single = [_holder(descriptor, byte) for byte in (WRITE, CHECKPOINT, RECOVER, IN_USE)]
-        # The first read lock is of those who read the database alone: they hold nothing back.
-        readers = [
-            number
-            for slot in range(1, READERS_MAX)
-            if (pid := _holder(descriptor, READ + slot))
-            for number in (pid, words[_MARKS + slot])
-        ]
-    finally:
-        os.close(descriptor)
-    frames = words[_FRAMES]
-    return [*single, frames, max(0, frames - words[_BACKFILLED]), *readers]
-
-
-def _holder(descriptor: int, byte: int) -> int:
-    import fcntl
-    import struct
-
-    wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
-    answer: Any = fcntl.fcntl(descriptor, fcntl.F_GETLK, wanted)
-    kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
-    return 0 if kind == fcntl.F_UNLCK else max(0, pid)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(" ".join(map(str, _ask(sys.argv[1]))))

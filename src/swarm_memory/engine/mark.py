@@ -24,7 +24,8 @@ from __future__ import annotations
 import os
 import struct
 import time
-from contextlib import suppress
+
+from swarm_memory.lean import suppress
 
 try:
     import fcntl

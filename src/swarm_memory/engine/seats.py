@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import struct
 import time
-from contextlib import suppress
 
 from swarm_memory.engine.mark import SEATS, SEATS_AT, SEATS_LOCKS
+from swarm_memory.lean import suppress
 from swarm_memory.locks import Lock
 
 TYPE_CHECKING = False

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from _weakrefset import WeakSet  # weakref would import 1 ms of other things
-from contextlib import suppress
+from _weakref import ref  # weakref would import 1 ms of other things
 
 import apsw
 
@@ -26,6 +25,7 @@ from swarm_memory.errors import (
     EngineUnavailableError,
     InvalidArgumentError,
 )
+from swarm_memory.lean import suppress
 from swarm_memory.locks import Lock, local
 
 TYPE_CHECKING = False
@@ -128,7 +128,7 @@ class SqliteEngine:
         except BaseException:
             self.close()
             raise
-        _engines.add(self)
+        _engines.append(ref(self, _engines.remove))
 
     def _make_locks(self) -> None:
         self._local = local()
@@ -466,19 +466,23 @@ class SqliteEngine:
         return self._pool.begin_in_child()
 
 
-_engines: WeakSet[SqliteEngine] = WeakSet()
+_engines: list[ref[SqliteEngine]] = []
 _creating = Lock()
 
 
+def _open_engines() -> list[SqliteEngine]:
+    return [engine for each in list(_engines) if (engine := each()) is not None]
+
+
 def _before_fork() -> None:
-    for engine in list(_engines):
+    for engine in _open_engines():
         engine._settle_before_fork()
 
 
 def _after_fork_in_child() -> None:
     global _creating
     _creating = Lock()
-    sync.forget([engine._file for engine in list(_engines) if not engine._begin_in_child()])
+    sync.forget([engine._file for engine in _open_engines() if not engine._begin_in_child()])
 
 
 if hasattr(os, "register_at_fork"):

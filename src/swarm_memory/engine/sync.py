@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import suppress
 
 from swarm_memory.engine import mark as marks
 from swarm_memory.engine import mounts
@@ -39,6 +38,7 @@ from swarm_memory.errors import (
     StorageFullError,
     SwarmMemoryError,
 )
+from swarm_memory.lean import suppress
 from swarm_memory.locks import Lock, RLock, get_ident
 
 TYPE_CHECKING = False

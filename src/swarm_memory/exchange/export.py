@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections import namedtuple
 
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.exchange.lines import Lines, published
 from swarm_memory.importers.jsonl import COLUMNS, FORMAT, HISTORY, RECORDS, VERSION
+from swarm_memory.lean import NamedTuple
 from swarm_memory.rows import records_of
 
 TYPE_CHECKING = False
@@ -32,8 +32,10 @@ PAGE_ROWS = 500
 _JSON_COLUMNS = {"agents", "context", "candidates", "base", "theirs", "mine", "result"}
 
 
-class _Table(namedtuple("_Table", "name statement id_column")):
-    __slots__ = ()
+class _Table(NamedTuple):
+    name: str
+    statement: str
+    id_column: int | None
 
 
 # Choices first: an outcome may point to one.

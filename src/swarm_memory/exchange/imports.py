@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from pathlib import Path
 
 from swarm_memory.errors import (
@@ -18,6 +17,7 @@ from swarm_memory.exchange.restore import Restorer
 from swarm_memory.importers import default_source, discover, read_store
 from swarm_memory.importers.jsonl import read_export
 from swarm_memory.importers.sources import SWARM_MEMORY
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ INTERRUPTED = {
 }
 
 
-class Progress(namedtuple("Progress", "path file files rows")):
+class Progress(NamedTuple):
     """How far an import has come: in file number `file` of `files`, after `rows` rows in all."""
 
-    __slots__ = ()
+    path: str
+    file: int
+    files: int
+    rows: int
 
 
 class _Undo(Exception):

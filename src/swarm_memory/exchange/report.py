@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,13 +83,7 @@ class FileReport:
         }
 
 
-class ImportReport(
-    namedtuple(
-        "ImportReport",
-        "files memories telemetry imported imported_memories imported_telemetry unchanged changed"
-        " kept skipped unreadable dry_run stopped",
-    )
-):
+class ImportReport(NamedTuple):
     """What an import did.
 
     `memories` and `telemetry` count what was read; `imported` (its memories and telemetry apart
@@ -98,7 +92,6 @@ class ImportReport(
     A dry run counts what would happen.
     """
 
-    __slots__ = ()
     files: list[FileReport]
     memories: int
     telemetry: int

@@ -10,13 +10,13 @@ success that nobody stated), is not recorded.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from swarm_memory.errors import InvalidKeyError
 from swarm_memory.flow import options as given
 from swarm_memory.flow.tasks import TASK_TYPE, Tasks
 from swarm_memory.key import check_key, escape
 from swarm_memory.layout import Layout
+from swarm_memory.lean import NamedTuple
 from swarm_memory.locate import branch_of, root_of
 from swarm_memory.redact import redact
 from swarm_memory.remembering import OPERATIONS, Remembering
@@ -52,10 +52,9 @@ NOT_DONE = {
 }
 
 
-class Answer(namedtuple("Answer", "hook status lines data")):
+class Answer(NamedTuple):
     """What a hook did: sentences, the same as data, and the exit status of its process."""
 
-    __slots__ = ()
     hook: str
     status: int
     lines: list[str]

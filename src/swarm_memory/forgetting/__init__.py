@@ -12,7 +12,6 @@ says what.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from swarm_memory.backup.schedule import backup_folder
 from swarm_memory.engine import scrubbing
@@ -21,6 +20,7 @@ from swarm_memory.forgetting.backups import Rewritten, forget_in_backups, sessio
 from swarm_memory.forgetting.logs import forget_in_logs
 from swarm_memory.forgetting.store import erase, find
 from swarm_memory.forgetting.target import AGENT, FORGET, KINDS, SESSION, TEXT, Target
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ BEYOND = (
 __all__ = ["AGENT", "KINDS", "SESSION", "TEXT", "Forgotten", "Target", "forget"]
 
 
-class Forgotten(namedtuple("Forgotten", "kind dry_run removed backups left beyond")):
+class Forgotten(NamedTuple):
     """What was forgotten, or with `dry_run` would be.
 
     `removed` counts what left the store by kind, `backups` names the files that were written
@@ -48,7 +48,6 @@ class Forgotten(namedtuple("Forgotten", "kind dry_run removed backups left beyon
     `beyond` is what it never reaches.
     """
 
-    __slots__ = ()
     kind: str
     dry_run: bool
     removed: dict[str, int]

@@ -9,7 +9,6 @@ marks in the file itself, so a run that was killed between two files is finished
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from swarm_memory import codec
 from swarm_memory.backup.manifest import Found, backups_in, rows_of, trailer_of
@@ -29,6 +28,7 @@ from swarm_memory.exchange.lines import Frames, Lines, published
 from swarm_memory.forgetting.dictionaries import neutral_row
 from swarm_memory.forgetting.store import forget_versions
 from swarm_memory.forgetting.target import FORGET, is_blank
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +43,10 @@ if TYPE_CHECKING:
 NEWS_OPS = ("put", "rollback")
 
 
-class Rewritten(namedtuple("Rewritten", "paths unreadable unfinished")):
+class Rewritten(NamedTuple):
     """The backups that were written anew (or would be), those that nobody can read, and files of
     backups that are being written or were left by a killed process."""
 
-    __slots__ = ()
     paths: list[str]
     unreadable: list[str]
     unfinished: list[str]

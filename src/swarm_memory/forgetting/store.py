@@ -9,7 +9,6 @@ before and after it stay what they were. A key of which no value is left goes al
 
 from __future__ import annotations
 
-from collections import namedtuple
 from functools import partial
 
 from swarm_memory import codec
@@ -19,6 +18,7 @@ from swarm_memory.codec import Compressor
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.forgetting.tables import ERASE, RUN_COLUMNS, SEAT_COLUMNS, TABLES
 from swarm_memory.forgetting.target import FORGET, blank
+from swarm_memory.lean import NamedTuple
 from swarm_memory.paging import Pager
 from swarm_memory.rows import meaning
 
@@ -39,10 +39,9 @@ PENDING = "forget/dictionaries"
 _BEFORE_ALL = -1
 
 
-class Found(namedtuple("Found", "keys orphans events rows runs seats damaged counts")):
+class Found(NamedTuple):
     """What a look at the store found: what is to be removed, and how much it is, by kind."""
 
-    __slots__ = ()
     keys: list[tuple[str, str]]
     orphans: list[Named]
     events: list[Named]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.backup.tables import OTHERS
+from swarm_memory.lean import NamedTuple
 
 
-class Erased(namedtuple("Erased", "name page place columns erase")):
+class Erased(NamedTuple):
     """One table: the statement that reads its next rows, by how many of its columns they are
     ordered (0: all at once), what the columns are, and the statement that removes a row."""
 
-    __slots__ = ()
     name: str
     page: str
     place: int

@@ -15,12 +15,12 @@ escaping keep the forms apart; what is too long is cut and ends in a hash (see `
 
 from __future__ import annotations
 
-from collections import namedtuple
 from hashlib import sha256
 from pathlib import Path
 
 from swarm_memory.importers.operations import TELEMETRY
 from swarm_memory.key import KEY_BYTES_MAX, escape
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,12 +43,7 @@ PROGRESS_ROWS = 1000
 _PLAIN_FOLDERS = {".swarm", ".hive-mind", ".claude", "memory", "data"}
 
 
-class Item(
-    namedtuple(
-        "Item",
-        "kind key value created_ms updated_ms expires_ms author provenance",
-    )
-):
+class Item(NamedTuple):
     """One row of a foreign store.
 
     `kind` is "memory" or "telemetry", `key` a valid key, `value` JSON that the store can hold.
@@ -59,7 +54,6 @@ class Item(
     change when value, times or metadata do).
     """
 
-    __slots__ = ()
     kind: str
     key: str
     value: Json

@@ -14,7 +14,6 @@ installation) are kept as telemetry in the table `document`.
 from __future__ import annotations
 
 import json
-from collections import namedtuple
 from pathlib import Path
 
 from swarm_memory.errors import ImportSourceError
@@ -41,6 +40,7 @@ from swarm_memory.importers.values import (
     unwrap,
 )
 from swarm_memory.importers.variants import format_of
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,10 +122,9 @@ def _is_entry(entry: Json) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("key"), str) and "value" in entry
 
 
-class JsonReader(namedtuple("JsonReader", "reading variant document now_ms")):
+class JsonReader(NamedTuple):
     """Turns one JSON document into items."""
 
-    __slots__ = ()
     reading: Reading
     variant: str
     document: Json

@@ -12,7 +12,6 @@ counted as unreadable and the rest is read; what the trailer says is checked at 
 
 from __future__ import annotations
 
-from collections import namedtuple
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,13 +20,14 @@ from swarm_memory.errors import ImportSourceError, InvalidKeyError
 from swarm_memory.importers.items import TableReport
 from swarm_memory.importers.operations import MEMORY, TELEMETRY
 from swarm_memory.key import check_key
+from swarm_memory.lean import NamedTuple
 from swarm_memory.model import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     from swarm_memory.model import Json
 
@@ -95,14 +95,13 @@ _RECORD_COLUMNS: dict[str, tuple[bool, tuple[type, ...]]] = {
 TABLES = (RECORDS, HISTORY, *COLUMNS)
 
 
-class Copy(namedtuple("Copy", "swarm table rows kind")):
+class Copy(NamedTuple):
     """What is restored as one: a record with its older versions, or one row of another table.
 
     For "records" `rows` are `Record`s, oldest first and the current version last, and `kind` says
     whether that is a memory or telemetry; elsewhere there is one dict of the table's columns.
     """
 
-    __slots__ = ()
     swarm: str
     table: str
     rows: list[Json]
@@ -187,11 +186,8 @@ class ExportReading:
         return self._version(table, row, report)
 
     def _version(self, table: str, row: dict[str, Json], report: LineReport) -> Copy | None:
-        record = Record(
-            value=row.get("value"),
-            deleted=row.get("deleted") is True,
-            **{name: row.get(name) for name in _RECORD_COLUMNS},
-        )
+        columns: dict[str, Any] = {name: row.get(name) for name in _RECORD_COLUMNS}
+        record = Record(value=row.get("value"), deleted=row.get("deleted") is True, **columns)
         if self._older and (self._older_swarm, self._older[-1].key) != (row["swarm"], record.key):
             self._drop_older()
         if table == HISTORY:

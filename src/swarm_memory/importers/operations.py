@@ -18,7 +18,8 @@ listings, search and quotas unless asked for.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from functools import lru_cache
+
+from swarm_memory.lean import lru_cache
 
 MEMORY, TELEMETRY = "memory", "telemetry"
 

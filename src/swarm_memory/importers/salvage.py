@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections import namedtuple
 from pathlib import Path
+
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,18 +36,16 @@ class DamagedError(ValueError):
     """These bytes are no page, cell or record."""
 
 
-class Cell(namedtuple("Cell", "rowid values")):
+class Cell(NamedTuple):
     """One row as it lies in the file: `values` is None where it cannot be read."""
 
-    __slots__ = ()
     rowid: int
     values: list[SqlValue] | None
 
 
-class Tree(namedtuple("Tree", "leaves damaged")):
+class Tree(NamedTuple):
     """What is left of one table: its readable leaf pages, and how many pages are damaged."""
 
-    __slots__ = ()
     leaves: list[int]
     damaged: int
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import namedtuple
-from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -17,6 +15,7 @@ from swarm_memory.importers.items import Reading, default_source
 from swarm_memory.importers.salvage import DamagedError
 from swarm_memory.importers.sqlite_copy import SIDE_FILES, private_copy, salvage_schema
 from swarm_memory.importers.variants import format_of, variant_of
+from swarm_memory.lean import NamedTuple, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ _KNOWN_TABLES = (
 )
 
 
-class Candidate(namedtuple("Candidate", "path kind")):
+class Candidate(NamedTuple):
     """A file worth reading, or worth naming because it cannot be read.
 
     `kind` is "sqlite" or "json" (stores that `read_store` reads), "redb", "orphan-wal" or "empty"
@@ -55,7 +54,6 @@ class Candidate(namedtuple("Candidate", "path kind")):
     which has a reader of its own).
     """
 
-    __slots__ = ()
     path: Path
     kind: str
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import apsw
 
 from swarm_memory.errors import ImportSourceError
 from swarm_memory.importers.salvage import DamagedError, PageFile
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +42,9 @@ _ALLOWED_IN_SKETCH = {
 }
 
 
-class Column(namedtuple("Column", "name type not_null pk hidden")):
+class Column(NamedTuple):
     """One column: `pk` is its place in the primary key from 1, `hidden` 0 for an ordinary one."""
 
-    __slots__ = ()
     name: str
     type: str
     not_null: bool
@@ -53,10 +52,9 @@ class Column(namedtuple("Column", "name type not_null pk hidden")):
     hidden: int
 
 
-class Table(namedtuple("Table", "name root columns without_rowid virtual")):
+class Table(NamedTuple):
     """One table: `root` is its first page, `virtual` also stands for a virtual one's shadows."""
 
-    __slots__ = ()
     name: str
     root: int
     columns: list[Column]
@@ -80,14 +78,13 @@ class Table(namedtuple("Table", "name root columns without_rowid virtual")):
         return {column.name for column in self.visible}
 
 
-class PrivateCopy(namedtuple("PrivateCopy", "path connection tables roots damaged notes")):
+class PrivateCopy(NamedTuple):
     """An opened copy.
 
     `connection` is None where the schema is too damaged for SQLite. `roots` are the first pages
     of all tables and indexes, `damaged` tells that SQLite found the structure of the file broken.
     """
 
-    __slots__ = ()
     path: Path
     connection: apsw.Connection | None
     tables: list[Table]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import apsw
 
 from swarm_memory.importers.salvage import Cell, DamagedError, PageFile, Tree
 from swarm_memory.importers.sqlite_copy import quoted
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,13 +22,12 @@ UNREADABLE_ROW = "its own content is damaged"
 TOO_LARGE = "a row larger than the limit"
 
 
-class Row(namedtuple("Row", "rowid values exact")):
+class Row(NamedTuple):
     r"""One row: `values` by column; `exact` is false where bytes that are no text became \xNN.
 
     `rowid` is the row's place in the table where the table has no rowids.
     """
 
-    __slots__ = ()
     rowid: int
     values: dict[str, SqlValue]
     exact: bool

@@ -14,9 +14,8 @@ shared table names have different shapes.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.importers.values import MILLISECONDS, SECONDS
+from swarm_memory.lean import NamedTuple
 
 CREATED = (
     "created_at",
@@ -67,10 +66,9 @@ MILLISECOND_TABLES = {
 MILLISECOND_TABLES["R3a"] = MILLISECOND_TABLES["R3"]
 
 
-class Shape(namedtuple("Shape", "table namespace key value")):
+class Shape(NamedTuple):
     """The columns of a table of memories: `namespace` None where keys are paths of their own."""
 
-    __slots__ = ()
     table: str
     namespace: str | None
     key: str

@@ -7,10 +7,10 @@ that a check cannot read on, that is a finding too, and the checks after it go o
 from __future__ import annotations
 
 import time
-from collections import namedtuple
 
 from swarm_memory.errors import CorruptValueError, DamagedError
 from swarm_memory.integrity import checks
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ FINDINGS_MAX = 1000  # shown; all are counted
 DAMAGE, WASTE = "damage", "waste"
 
 
-class Finding(namedtuple("Finding", "check level swarm key problem remedy")):
+class Finding(NamedTuple):
     """One thing that is wrong.
 
     `check` names the check, `level` is "damage" (something is lost or cannot be trusted) or
@@ -34,7 +34,6 @@ class Finding(namedtuple("Finding", "check level swarm key problem remedy")):
     is known; for a lease, message or counter `key` is its name.
     """
 
-    __slots__ = ()
     check: str
     level: str
     swarm: str
@@ -43,14 +42,13 @@ class Finding(namedtuple("Finding", "check level swarm key problem remedy")):
     remedy: str
 
 
-class VerifyReport(namedtuple("VerifyReport", "ok findings counts rows bytes duration_s")):
+class VerifyReport(NamedTuple):
     """What a check of the whole store found; `ok` unless something is damaged.
 
     `findings` holds the first `FINDINGS_MAX`, `counts` how many there are by check, `rows` how
     many rows were read by table, `bytes` the size of the store.
     """
 
-    __slots__ = ()
     ok: bool
     findings: list[Finding]
     counts: dict[str, int]

@@ -8,7 +8,8 @@ suggests, and to sample from a posterior narrowed to about a third.
 from __future__ import annotations
 
 import math
-from collections import namedtuple
+
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +25,9 @@ GRID_POINTS = 129
 Z_90 = 1.6449
 
 
-class Estimate(namedtuple("Estimate", "mean variance low high")):
+class Estimate(NamedTuple):
     """A success rate in [0, 1] with its variance and its 90 % interval."""
 
-    __slots__ = ()
     mean: float
     variance: float
     low: float

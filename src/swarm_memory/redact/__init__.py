@@ -8,8 +8,7 @@ What it cannot find is said in docs/privacy.md: a password without anything that
 
 from __future__ import annotations
 
-from collections import namedtuple
-
+from swarm_memory.lean import NamedTuple
 from swarm_memory.redact import named
 from swarm_memory.redact.formats import LINES, RUN, RUN_CHARS_MIN, TOKENS, elided
 from swarm_memory.redact.views import blobs, readings
@@ -29,10 +28,9 @@ MARKER = r"(\[secret:[a-z-]{1,32}\])"
 _RANK = {kind: at for at, kind in reversed(list(enumerate(row[0] for row in LINES + TOKENS)))}
 
 
-class Redacted(namedtuple("Redacted", "text kinds")):
+class Redacted(NamedTuple):
     """A text without its secrets, and the kind of each that was replaced, in order."""
 
-    __slots__ = ()
     text: str
     kinds: tuple[str, ...]
 

@@ -9,9 +9,9 @@ so only what looks random counts: `token = "IDENT"` is code.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import pairwise
 
+from swarm_memory.lean import lru_cache
 from swarm_memory.redact.formats import RUN, mixed, scrambled
 
 TYPE_CHECKING = False

@@ -9,7 +9,6 @@ the new store begins an epoch as after a restore.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from pathlib import Path
 
 from swarm_memory.backup.loading import Before, Loader, leap
@@ -17,6 +16,7 @@ from swarm_memory.backup.restoring import new_store
 from swarm_memory.backup.tables import DICTIONARIES, EVENTS, HISTORY, RECORDS
 from swarm_memory.importers.sqlite_copy import private_copy
 from swarm_memory.key import scope_of
+from swarm_memory.lean import NamedTuple
 from swarm_memory.quota import TELEMETRY_SCOPE
 from swarm_memory.repair.salvaging import Loss, Remains
 
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
 REPAIR_AUTHOR = "repair"
 
 
-class Repaired(namedtuple("Repaired", "path rows losses")):
+class Repaired(NamedTuple):
     """What a repair saved, by table, and every loss that it knows of."""
 
-    __slots__ = ()
     path: str
     rows: dict[str, int]
     losses: list[Loss]

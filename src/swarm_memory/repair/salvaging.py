@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import namedtuple
 from functools import partial
 
 from swarm_memory import codec
@@ -12,6 +11,7 @@ from swarm_memory.codec import Compressor
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.importers.items import TableReport
 from swarm_memory.importers.sqlite_rows import RowReader
+from swarm_memory.lean import NamedTuple
 from swarm_memory.repair.queues import Queues
 from swarm_memory.rows import meaning, unseal_dictionary
 
@@ -32,10 +32,9 @@ JSON_COLUMNS = {"result", "candidates", "context", "agents", "base", "theirs", "
 JSON_COLUMNS.add("about")
 
 
-class Loss(namedtuple("Loss", "table swarm key problem")):
+class Loss(NamedTuple):
     """Something that a repair could not save; `key` is empty where only the number is known."""
 
-    __slots__ = ()
     table: str
     swarm: str
     key: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from swarm_memory.errors import (
     ConflictError,
@@ -14,6 +14,7 @@ from swarm_memory.errors import (
     OpIdReusedError,
     SwarmMemoryError,
 )
+from swarm_memory.lean import suppress
 from swarm_memory.records import Put
 
 TYPE_CHECKING = False

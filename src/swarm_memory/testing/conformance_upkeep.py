@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from swarm_memory.errors import (
     ConflictError,
     CursorExpiredError,
@@ -12,6 +10,7 @@ from swarm_memory.errors import (
     LimitExceededError,
     NotFoundError,
 )
+from swarm_memory.lean import suppress
 from swarm_memory.testing.conformance import DAY_S, SMALL_LIMITS, WORDS, raises
 
 TYPE_CHECKING = False

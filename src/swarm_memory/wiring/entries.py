@@ -8,9 +8,8 @@ takes the containers along that it leaves empty.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.errors import ConfigError
+from swarm_memory.lean import NamedTuple
 from swarm_memory.wiring import hooks, splice
 
 TYPE_CHECKING = False
@@ -22,19 +21,17 @@ if TYPE_CHECKING:
     from swarm_memory.wiring.splice import Step
 
 
-class Entry(namedtuple("Entry", "path name value")):
+class Entry(NamedTuple):
     """A value for the container at `path`: its member `name`, or an element if that is None."""
 
-    __slots__ = ()
     path: tuple[str, ...]
     name: str | None
     value: Any
 
 
-class Record(namedtuple("Record", "entries created interiors")):
+class Record(NamedTuple):
     """What `merge` did: entries, paths of containers that it made, and blanks of empty ones."""
 
-    __slots__ = ()
     entries: list[Entry]
     created: list[tuple[str, ...]]
     interiors: dict[tuple[str, ...], str]

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import namedtuple
+
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,14 +47,13 @@ FLOW_KEYS = {"preEditHook", "postEditHook", "preCommandHook", "postCommandHook",
 FLOW_WORDS = ("claude-flow", "ruflo", "hook-handler.cjs")
 
 
-class Hook(namedtuple("Hook", "event matcher timeout_s background", defaults=(None, 5, False))):
+class Hook(NamedTuple):
     """An event we answer: of which tools, in how many seconds, whether nobody waits for it."""
 
-    __slots__ = ()
     event: str
-    matcher: str | None
-    timeout_s: int
-    background: bool
+    matcher: str | None = None
+    timeout_s: int = 5
+    background: bool = False
 
 
 # A time is what a slow machine under load needs to start an interpreter, not what we take.

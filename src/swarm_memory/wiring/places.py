@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import namedtuple
 
+from swarm_memory.lean import NamedTuple
 from swarm_memory.locate import root_of, user_folder
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Place(namedtuple("Place", "home root claude claude_state codex skills records")):
+class Place(NamedTuple):
     """The folders and files that are ours to look into.
 
     Args:
@@ -26,7 +26,6 @@ class Place(namedtuple("Place", "home root claude claude_state codex skills reco
         records: Where it is remembered what was written into which file.
     """
 
-    __slots__ = ()
     home: str
     root: str
     claude: str

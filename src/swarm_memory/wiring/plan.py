@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections import namedtuple
 
 from swarm_memory.errors import ConfigError, SwarmMemoryError
+from swarm_memory.lean import NamedTuple
 from swarm_memory.wiring import entries, files, marked, splice
 from swarm_memory.wiring.entries import Entry, Record
 
@@ -21,19 +21,18 @@ if TYPE_CHECKING:
 LINE_CHARS_MAX = 300  # of a diff that somebody is to read
 
 
-class Change(namedtuple("Change", "path old new note private", defaults=(None, False))):
+class Change(NamedTuple):
     """One file before and after; None is a file that is not there.
 
     `note` is for the ledger: what was written, None for nothing. A file that is `private` is
     shown without the lines around the change, and made for its owner only.
     """
 
-    __slots__ = ()
     path: str
     old: str | None
     new: str | None
-    note: dict[str, Any] | None
-    private: bool
+    note: dict[str, Any] | None = None
+    private: bool = False
 
     @property
     def verb(self) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections import namedtuple
 
 from swarm_memory.errors import ConfigError
+from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ _DECODER = json.JSONDecoder()
 _BOM = "\ufeff"
 
 
-class Child(namedtuple("Child", "name start value end")):
+class Child(NamedTuple):
     """One child of a container: its name or place, where it begins, where its value is."""
 
-    __slots__ = ()
     name: Step
     start: int
     value: int

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections import namedtuple
 
+from swarm_memory.lean import NamedTuple
 from swarm_memory.wiring import hooks
 
 TYPE_CHECKING = False
@@ -20,10 +20,9 @@ WAIT_S_MAX = 20.0
 SESSION = "00000000-0000-4000-8000-000000000000"
 
 
-class Trial(namedtuple("Trial", "works command shown slowest_ms")):
+class Trial(NamedTuple):
     """How a trial went: whether it `works`, what was run, what is to be said, how long one took."""
 
-    __slots__ = ()
     works: bool
     command: str
     shown: str

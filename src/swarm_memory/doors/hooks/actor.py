@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.identity import agent_name
+from swarm_memory.lean import NamedTuple
 from swarm_memory.remembering import Remembering
 
 TYPE_CHECKING = False
@@ -19,10 +18,9 @@ if TYPE_CHECKING:
 UNTYPED = "agent"  # the type of a subagent whose events do not say it
 
 
-class Actor(namedtuple("Actor", "swarm session agent agent_id place event")):
+class Actor(NamedTuple):
     """An agent of a session; `swarm` is its door to the memory."""
 
-    __slots__ = ()
     swarm: Swarm
     session: Session
     agent: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
+
+from swarm_memory.lean import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
+from swarm_memory.lean import NamedTuple
 from swarm_memory.locate import branch_of, locate, project_folder, root_of
 
 TYPE_CHECKING = False
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 _FILE_SCHEME = "sqlite:///"
 
 
-class Place(namedtuple("Place", "url store folder worktree branch")):
+class Place(NamedTuple):
     """A store and a checkout.
 
     `store` is the path of its database, None if it is no file; `folder` is where the agent is,
     `worktree` the root of the checkout around it, `branch` what is checked out there.
     """
 
-    __slots__ = ()
     url: str
     store: str | None
     folder: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from swarm_memory.doors.http.hooks import HookRoute
 from swarm_memory.doors.http.streams import Streams
 from swarm_memory.doors.mcp.acting import CLAUDE_SESSION, named_in
 from swarm_memory.doors.mcp.http import HERE, http_app
+from swarm_memory.lean import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from swarm_memory.doors.http.streams import Streams
-from swarm_memory.doors.mcp.acting import Named
+    from swarm_memory.doors.mcp.acting import Named
 
 
-class Served(namedtuple("Served", "app end")):
+class Served(NamedTuple):
     """An ASGI application, and what to call when it is to end: streams then do."""
 
-    __slots__ = ()
     app: ASGIApp
     end: Callable[[], None]
 

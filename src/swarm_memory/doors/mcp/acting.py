@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import namedtuple
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from swarm_memory.checks import fits
 from swarm_memory.errors import EngineUnavailableError, LeaseLostError
 from swarm_memory.identity import agent_name
+from swarm_memory.lean import NamedTuple, suppress
 from swarm_memory.swarm import DEFAULT_SWARM, Swarm
 
 if TYPE_CHECKING:
@@ -34,10 +33,9 @@ CALL_ID_BYTES_MAX = 255
 SESSION_BYTES_MAX = 100
 
 
-class Named(namedtuple("Named", "url swarm agent session")):
+class Named(NamedTuple):
     """What the starter of a server named; None where nothing was."""
 
-    __slots__ = ()
     url: str | None
     swarm: str
     agent: str | None

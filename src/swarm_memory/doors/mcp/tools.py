@@ -6,11 +6,10 @@ they are short; docs/mcp.md has the rest.
 
 from __future__ import annotations
 
-from collections import namedtuple
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.lean import NamedTuple, lru_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,28 +41,26 @@ OBJECTS: Schema = {"type": "array", "items": OBJECT}
 JSON: Schema = {}  # any value
 
 
-class Call(namedtuple("Call", "swarm acting progress given_up")):
+class Call(NamedTuple):
     """One call: the door of who makes it, and the means of what takes long.
 
     `progress(done, total, message)` tells the caller how far it is; `given_up()` tells whether
     the caller waits no more.
     """
 
-    __slots__ = ()
     swarm: Swarm
     acting: Acting
     progress: Callable[[float, float | None, str | None], None]
     given_up: Callable[[], bool]
 
 
-class Tool(namedtuple("Tool", "name description arguments result effect undo run")):
+class Tool(NamedTuple):
     """A tool: its JSON schemas, its effect, and the function of (call, arguments) that it is.
 
     One that may wait for others has `undo`, which takes back its result (call, result) if the
     caller does not wait for it any more. None marks one that does not wait.
     """
 
-    __slots__ = ()
     name: str
     description: str
     arguments: Schema
