@@ -9,7 +9,7 @@ import typing
 
 import pytest
 
-from swarm_memory.lean import NamedTuple, lru_cache, suppress
+from swarm_memory.lean import MADE_SLOWLY, NamedTuple, lru_cache, suppress
 
 
 class Ours(NamedTuple):
@@ -22,6 +22,22 @@ class Ours(NamedTuple):
     @property
     def sum(self) -> int:
         return self.x + self.y
+
+
+class Often(NamedTuple):
+    """A point."""
+
+    x: int
+    y: int = 2
+    z: str | None = None
+
+    @property
+    def sum(self) -> int:
+        return self.x + self.y
+
+
+for _ in range(MADE_SLOWLY):
+    Often(1)
 
 
 class Theirs(typing.NamedTuple):
@@ -42,7 +58,7 @@ class Placed(Ours):
     home: str
 
 
-BOTH = pytest.mark.parametrize("kind", [Ours, Theirs])
+BOTH = pytest.mark.parametrize("kind", [Ours, Often, Theirs])
 
 
 @BOTH
@@ -90,6 +106,10 @@ def test_it_is_shown_compared_and_kept_as_a_value(kind):
     match made:
         case kind(x, y):
             assert (1, 2) == (x, y)
+
+
+def test_a_constructor_that_is_used_often_is_compiled():
+    assert Often.__new__ is not Ours.__new__
 
 
 def test_a_class_of_one_adds_attributes_and_no_fields():
