@@ -42,26 +42,26 @@ def main() -> int:
     if unknown := set(names) - set(NAMES):
         print(f"no benchmark {', '.join(sorted(unknown))}; there are: {' '.join(NAMES)}")
         return 2
-    measured = {}
+    missed = []
     for name in names:
         print(f"== {name}", flush=True)
         module = importlib.import_module(name)
         figures = module.run()
         for figure in figures:
             print("  " + line(figure), flush=True)
-        measured[name] = {
+        missed += [figure for figure in figures if figure["reached"] is False]
+        measured = {
             "title": (module.__doc__ or name).splitlines()[0],
             "on": time.strftime("%Y-%m-%d"),
             "machine": f"{platform.machine()}, Python {platform.python_version()}",
             "figures": figures,
             "plot": getattr(module, "PLOT", None),
         }
-    # Read only now: another benchmark may have ended meanwhile.
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results |= measured
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    FIGURES.write_text(render(results))
-    missed = [f for name in names for f in measured[name]["figures"] if f["reached"] is False]
+        # Now, since the next one may fail; and read only now: another run may have ended meanwhile.
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results[name] = measured
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        FIGURES.write_text(render(results))
     for figure in missed:
         print(f"missed: {line(figure)}")
     return 0

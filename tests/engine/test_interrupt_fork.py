@@ -1,5 +1,6 @@
 """Engines that are closed, interrupted and forked in the middle of something."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import apsw
 import pytest
 from syncing import HOLD, WAIT_S, put, start
 
+from swarm_memory.engine import open_engine
 from swarm_memory.engine.mark import GATE, Mark
+from swarm_memory.engine.sync import joined
 from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
 
 INTERRUPTIONS = 200
@@ -46,6 +49,19 @@ def test_a_closed_engine_opens_no_connection_to_watch_with(engine):
         engine.version()
     with pytest.raises(EngineUnavailableError, match="closed"):
         engine.wait(before, WAIT_S)
+
+
+def test_an_engine_that_nobody_closed_leaves_no_group_behind(path, tmp_path):
+    # A new file often gets the number of the last one that was deleted.
+    forgotten = open_engine(f"sqlite:///{path}")
+    forgotten.write(put)
+    group = joined(path)
+    del forgotten
+    gc.collect()
+    other = open_engine(f"sqlite:///{tmp_path}/other.db")
+
+    assert (None, 0) == (joined(path), group.users)
+    other.close()
 
 
 def test_who_waits_while_the_engine_is_closed_is_told(engine):

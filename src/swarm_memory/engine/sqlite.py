@@ -119,6 +119,7 @@ class SqliteEngine:
         self._closed = False
         self._joined: CommitGroup | None = None
         self._watch: Connection | None = None
+        self._known: ref[SqliteEngine] | None = None
         self._pool = Pool(self._file, busy_timeout_s)
         self._make_locks()
         _create_private(self._file)
@@ -128,7 +129,6 @@ class SqliteEngine:
         except BaseException:
             self.close()
             raise
-        _engines.append(ref(self, _engines.remove))
 
     def _make_locks(self) -> None:
         self._local = local()
@@ -166,10 +166,21 @@ class SqliteEngine:
         group = self._joined
         if group is None:
             with self._guard:
-                if self._joined is None:
-                    self._joined = sync.join(self._file, self.boot_id)
-                group = self._joined
+                group = self._joined or self._join()
         return group
+
+    def _join(self) -> CommitGroup:
+        group = sync.join(self._file, self.boot_id)
+        self._forget_known()
+        self._known = ref(self, lambda known: _collected(known, group))
+        _engines.append(self._known)
+        self._joined = group
+        return group
+
+    def _forget_known(self) -> None:
+        if self._known is not None:
+            _engines.remove(self._known)
+            self._known = None
 
     # --- transactions ---
 
@@ -434,6 +445,7 @@ class SqliteEngine:
             closed, self._closed = self._closed, True
         if closed:
             return
+        self._forget_known()
         self._checkpointer.close()
         group = self._joined
         if group is not None and self._checkpointer.is_due() and group.alone():
@@ -468,6 +480,12 @@ class SqliteEngine:
 
 _engines: list[ref[SqliteEngine]] = []
 _creating = Lock()
+
+
+def _collected(known: ref[SqliteEngine], group: CommitGroup) -> None:
+    """Somebody forgot to close an engine, and nobody has it any more."""
+    _engines.remove(known)
+    sync.abandon(group)
 
 
 def _open_engines() -> list[SqliteEngine]:

@@ -441,6 +441,7 @@ class CommitGroup:
 
 
 _groups: dict[tuple[int, int], CommitGroup] = {}
+_abandoned: list[CommitGroup] = []
 _joining = Lock()
 _tainted: set[str] = set()
 
@@ -454,6 +455,7 @@ def join(path: str, boot_id: int) -> CommitGroup:
     found = os.stat(path)
     place = (found.st_dev, found.st_ino)
     with _joining:
+        _bury()
         if path in _tainted:
             raise EngineUnavailableError(
                 f"this process was forked while another thread used {path}",
@@ -464,6 +466,20 @@ def join(path: str, boot_id: int) -> CommitGroup:
             group = _groups[place] = CommitGroup(path, place, _open_mark(path, place, boot_id))
         group.users += 1
         return group
+
+
+def abandon(group: CommitGroup) -> None:
+    """Count one user less, who was collected as garbage and never closed.
+
+    That happens anywhere, also in the middle of `join`, so it is only noted here.
+    """
+    _abandoned.append(group)
+
+
+def _bury() -> None:
+    """Leave the groups that were abandoned: a new file may get the number of an old one."""
+    while _abandoned:
+        _leave(_abandoned.pop())
 
 
 def joined(path: str) -> CommitGroup | None:
@@ -487,11 +503,16 @@ def stay(group: CommitGroup) -> None:
 def leave(group: CommitGroup) -> None:
     """Say that one user fewer needs the group."""
     with _joining:
-        group.users -= 1
-        if not group.users:
-            if _groups.get(group.place) is group:
-                del _groups[group.place]
-            group.close()
+        _bury()
+        _leave(group)
+
+
+def _leave(group: CommitGroup) -> None:
+    group.users -= 1
+    if not group.users:
+        if _groups.get(group.place) is group:
+            del _groups[group.place]
+        group.close()
 
 
 def forget(inherited: Iterable[str]) -> None:
@@ -503,7 +524,9 @@ def forget(inherited: Iterable[str]) -> None:
     global _joining
     _joining = Lock()
     _tainted.update(inherited)
+    _abandoned.clear()
     for group in _groups.values():
+        group.users = 0  # whoever had it joins anew
         group.close()  # locks are a process's own: these descriptors have none
     _groups.clear()
 
