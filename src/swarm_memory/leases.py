@@ -65,7 +65,7 @@ LATE_SHARE = 0.05  # of its time to live may pass before a lease is returned
 LOOK_S_MAX = 0.25  # look at the clock at least so often: nobody tells when a lease lapses
 TURN_S = 0.001  # about how long one turn takes at least: who is far back need not see each change
 TURNS_S_MAX = 0.05  # but never sleeps longer for it
-NO_LIMIT = -1
+NO_LIMIT = 2**62
 
 
 class Leases:

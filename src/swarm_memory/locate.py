@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # os.path and not pathlib: this runs in every hook, and pathlib costs 10 ms to import.
 FOLDER = ".swarm-memory"
+_FILE_SCHEME = "sqlite:///"
 FILE = "memory.db"
 
 
@@ -96,9 +97,9 @@ def prepare(located: Located) -> None:
 
     It is private (0700) and holds a `.gitignore` with `*`, so no store is ever committed.
     """
-    path = located.url.removeprefix("sqlite:///")
-    folder = os.path.dirname(path)
-    if path == located.url or os.path.basename(folder) not in {FOLDER, "swarm-memory"}:
+    path = file_of(located.url)
+    folder = os.path.dirname(path or "")
+    if os.path.basename(folder) not in {FOLDER, "swarm-memory"}:
         return
     ignore = os.path.join(folder, ".gitignore")
     if os.path.exists(ignore):
@@ -113,8 +114,16 @@ def prepare(located: Located) -> None:
         ) from error
 
 
+def file_of(url: str) -> str | None:
+    """Return the path of the database that a URL names, None where it names no file."""
+    path = url.removeprefix(_FILE_SCHEME)
+    if path == ":memory:" or ("://" in url and path == url):
+        return None
+    return os.path.abspath(path)
+
+
 def _url(folder: str) -> str:
-    return "sqlite:///" + os.path.join(folder, FILE)
+    return _FILE_SCHEME + os.path.join(folder, FILE)
 
 
 def _upwards(directory: str) -> list[str]:

@@ -87,8 +87,8 @@ class Swarm:
         """Open the store at `url`, or the project's store, creating it as needed.
 
         Args:
-            url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite:///:memory:`; None
-                finds the project's store (see `locate`).
+            url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///:memory:` or
+                `postgresql://user@host/database`; None finds the project's store (see `locate`).
             agent, swarm: Who acts, and in which swarm; 1 to 100 bytes each.
             session: The session that this belongs to, stored with what is written.
             session_ttl_s: Make it a session of this process, which a thread renews until `close`

@@ -584,6 +584,9 @@ def test_a_number_stands_for_what_was_shown(swarm, briefing, note):
     key = note(CACHE)
     swarm.as_agent("main@s9").messages.send({"text": "look"}, to="main@s1")
     swarm.outcomes.record("deploy", ["a"], True, 30.0, context={"n": 1})
+    swarm.records.put("notes/both", 1)
+    swarm.records.put("notes/both", 2)
+    swarm.records.put("notes/both", 3, expect=1, on_conflict="keep_both")
     begin(briefing)
     by_kind = {one.kind: one.id for one in briefing.log.list()}
 
@@ -591,6 +594,9 @@ def test_a_number_stands_for_what_was_shown(swarm, briefing, note):
     assert {"text": "look"} == briefing.named(by_kind["message"])["body"]
     assert ("deploy", True, {"n": 1}) == tuple(
         briefing.named(by_kind["outcome"])[name] for name in ("task_type", "success", "context")
+    )
+    assert ("notes/both", "parked", 2, 3) == tuple(
+        briefing.named(by_kind["conflict"])[name] for name in ("key", "outcome", "theirs", "mine")
     )
     assert (key, None, "notes/1") == tuple(
         briefing.key_of(text) for text in (by_kind["memory"], by_kind["message"], "notes/1")

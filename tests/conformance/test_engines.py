@@ -4,16 +4,10 @@ import pytest
 
 from swarm_memory.testing import Store, conformance
 
-ENGINES = ["sqlite-file", "sqlite-memory"]
 
-
-@pytest.fixture(params=ENGINES)
-def store(request, tmp_path):
-    urls = {
-        "sqlite-file": f"sqlite:///{tmp_path}/memory.db",
-        "sqlite-memory": "sqlite:///:memory:",
-    }
-    store = Store(urls[request.param])
+@pytest.fixture
+def store(engine_url):
+    store = Store(engine_url)
     yield store
     store.close()
 

@@ -1,4 +1,4 @@
-"""A store with a manual clock, on a file and in memory."""
+"""A store with a manual clock, on every engine."""
 
 import pytest
 from coordination_services import Services
@@ -12,10 +12,9 @@ def clock():
     return ManualClock()
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request, tmp_path, clock):
-    url = "sqlite:///:memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/m.db"
-    store = Services(url, clock)
+@pytest.fixture
+def store(engine_url, clock):
+    store = Services(engine_url, clock)
     yield store
     store.engine.close()
 

@@ -26,10 +26,9 @@ UUID = "3f2a9c1b-77d0-4b1e-9c55-0a1b2c3d4e5f"
 HOUR_S = 3600
 
 
-@pytest.fixture(params=["file", "memory"])
-def kept(request, tmp_path):
-    url = "sqlite:///:memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/s.db"
-    store = Store(url)
+@pytest.fixture
+def kept(engine_url):
+    store = Store(engine_url)
     yield store
     store.close()
 

@@ -5,10 +5,9 @@ import pytest
 from swarm_memory.testing import Store
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request, tmp_path):
-    url = "sqlite:///:memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/m.db"
-    store = Store(url)
+@pytest.fixture
+def store(engine_url):
+    store = Store(engine_url)
     yield store
     store.close()
 

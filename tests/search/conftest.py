@@ -6,9 +6,9 @@ from swarm_memory.testing import Store
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(engine_url):
     """An empty store whose doors share one manual clock."""
-    store = Store(f"sqlite:///{tmp_path}/memory.db")
+    store = Store(engine_url)
     yield store
     store.close()
 

@@ -10,6 +10,7 @@ from swarm_memory.errors import CorruptValueError, EngineBusyError, SwarmMemoryE
 from swarm_memory.integrity import verify_store
 from swarm_memory.ranking import MIN_SCORE
 from swarm_memory.search import CATCH_UP_ROWS
+from swarm_memory.testing import Store
 
 
 def keys(hits):
@@ -18,6 +19,14 @@ def keys(hits):
 
 def found(swarm, word="redis"):
     return keys(swarm.search(word, limit=1000))
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store in a file: what is in its index is looked at from outside."""
+    store = Store(f"sqlite:///{tmp_path}/memory.db")
+    yield store
+    store.close()
 
 
 @pytest.fixture

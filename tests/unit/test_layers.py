@@ -42,6 +42,7 @@ ALLOWED = {
 }
 FOREIGN = {
     "apsw": {"engine", "importers"},
+    "psycopg": {"engine"},
     "numpy": {"learning"},
     "typer": {"doors"},
     "rich": {"doors"},

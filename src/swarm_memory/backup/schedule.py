@@ -11,7 +11,9 @@ from functools import partial
 
 from swarm_memory.backup.manifest import Found, backups_in
 from swarm_memory.backup.writing import write_backup
+from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.exchange.lines import make_folder
+from swarm_memory.locate import file_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +27,17 @@ FOLDER = "backups"
 
 
 def backup_folder(swarm: Swarm) -> str:
-    """Return the directory beside the store in which its backups lie."""
-    return os.path.join(os.path.dirname(swarm.url.removeprefix("sqlite:///")), FOLDER)
+    """Return the directory beside the store in which its backups lie.
+
+    Raises:
+        InvalidArgumentError: The store is in no file, so nothing is beside it.
+    """
+    path = file_of(swarm.url)
+    if path is None:
+        raise InvalidArgumentError(
+            "this store is in no folder", hint="say where: swarm-memory backup FOLDER"
+        )
+    return os.path.join(os.path.dirname(path), FOLDER)
 
 
 def backups_due(swarm: Swarm) -> list[str]:

@@ -143,4 +143,4 @@ LEFT_OUT = {
     "handles": "a number that an agent was shown never means anything else, also after a restore",
     **dict.fromkeys(SEARCH, "made anew from the records by who searches next"),
 }
-EMPTY = ("", "", "")  # before the first row of a table that is ordered by texts
+EMPTY = ("", None, None)  # before the first row: no swarm has an empty name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from swarm_memory.config import load_config
 from swarm_memory.context import Context
 from swarm_memory.doctor.finding import damage, error, note, ok, warning
-from swarm_memory.engine import sync
+from swarm_memory.engine import POSTGRES, look_at_server, sync
 from swarm_memory.engine.mark import SUFFIX
 from swarm_memory.errors import ConfigError, SchemaError, SwarmMemoryError
 from swarm_memory.health import CRITICAL, HEALTHY, Health
@@ -28,6 +28,8 @@ NAMES_MAX = 5  # that are named
 EVENTS_MAX = 10_000  # of the newest, in which steps of the clock are looked for
 STEP_MS_MAX = 1000  # what a clock may be set back by before it is worth a word
 RESTORE = "swarm-memory verify says what is damaged; swarm-memory restore brings a backup back"
+POSTGRES_OLDEST = 150_000
+CLOCKS_DIFFER_MS = 1000
 
 
 def syncs(case: Case) -> Iterator[Finding]:
@@ -102,11 +104,50 @@ def opens(case: Case) -> Iterator[Finding]:
 def _no_file(url: str) -> Iterator[Finding]:
     if url.endswith(":memory:"):
         yield note("the store lies in no file and ends with its process", url)
+    elif url.partition("://")[0] in POSTGRES:
+        yield from _on_a_server(url)
     else:
         yield error(
             "no such store can be opened",
             url,
-            "use sqlite:///relative.db or sqlite:////absolute.db",
+            "use sqlite:///relative.db, sqlite:////absolute.db or postgresql://host/name",
+        )
+
+
+def _on_a_server(url: str) -> Iterator[Finding]:
+    """Whether the server answers, is one that can be used, and has the schema of this version."""
+    try:
+        seen = look_at_server(url)
+    except SwarmMemoryError as refused:
+        yield error("the server cannot be used", *_said(refused))
+        return
+    if seen.number < POSTGRES_OLDEST:
+        yield error("the server is too old", f"PostgreSQL {seen.version}", "use 15 or newer")
+    if not seen.safe:
+        yield warning(
+            "the server does not make sure that what it acknowledges is on disk",
+            "fsync or full_page_writes is off",
+            "turn both on, unless this is a test",
+        )
+    if abs(seen.ahead_ms) > CLOCKS_DIFFER_MS + seen.doubt_ms:
+        yield note(
+            "the server's clock, by which leases and expiry are counted, differs from this one's",
+            f"by {seen.ahead_ms / 1000:+.1f} s",
+            "keep both right by NTP",
+        )
+    if seen.schema is None:
+        yield note("there is no store yet", f"PostgreSQL {seen.version}", "swarm-memory init")
+    elif seen.schema > seen.newest:
+        yield error(
+            "the store was made by a newer version",
+            f"schema {seen.schema}, this version knows up to {seen.newest}",
+            "update swarm-memory",
+        )
+    else:
+        waits = seen.standbys and f", waits for {seen.standbys}"
+        yield ok(
+            "the server answers and takes writes",
+            f"PostgreSQL {seen.version}, {seen.bytes} bytes{waits}",
         )
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from swarm_memory.flow.options import Options
 
 HELP = ("", "help", "-h", "--help")
-_FILE_SCHEME = "sqlite:///"
 
 
 def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> None:
@@ -47,7 +46,7 @@ def run(hook: str, options: Options, environment: Mapping[str, str]) -> Answer |
         SwarmMemoryError: It could not be done.
     """
     from swarm_memory.flow import HOOKS, Answer, Flow
-    from swarm_memory.locate import locate
+    from swarm_memory.locate import file_of, locate
     from swarm_memory.pausing import is_paused
     from swarm_memory.swarm import DEFAULT_AGENT, DEFAULT_SWARM, Swarm
 
@@ -55,7 +54,8 @@ def run(hook: str, options: Options, environment: Mapping[str, str]) -> Answer |
         return Answer(hook, 0, [f"swarm-memory flow-hook {' | '.join(HOOKS)}"], {})
     folder = text(options, "cwd") or os.getcwd()
     url = locate(None, folder, environment).url
-    if url.startswith(_FILE_SCHEME) and is_paused(url.removeprefix(_FILE_SCHEME)):
+    store = file_of(url)
+    if store is not None and is_paused(store):
         return None
     agent = text(options, "agent-id", "agent") or environment.get("SWARM_MEMORY_AGENT")
     session = None if hook.startswith("session-") else text(options, "session-id")

@@ -8,12 +8,14 @@ transaction that somebody else began.
 
 from __future__ import annotations
 
-from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Protocol, TypeVar
+
+    from swarm_memory.engine.postgres.look import Look
 
     Row = tuple[Any, ...]
     T = TypeVar("T")
@@ -66,6 +68,9 @@ if TYPE_CHECKING:
         def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
             """Run a writing statement once per row."""
 
+        def schema_made(self) -> dict[str, str]:
+            """Return the tables, indexes and views that were made, by name; see verify_schema."""
+
     class Engine(Reader, Protocol):
         """An open database."""
 
@@ -105,6 +110,7 @@ if TYPE_CHECKING:
 
 
 DURABILITIES = ("full", "relaxed")
+POSTGRES = ("postgresql", "postgres")
 
 
 def open_engine(
@@ -117,8 +123,9 @@ def open_engine(
 ) -> Engine:
     """Open the database that `url` names, creating and migrating it as needed.
 
-    `sqlite:///relative.db`, `sqlite:////absolute.db` and `sqlite:///:memory:`. `failpoint` is for
-    tests: where this process is to die (see `engine.sync.FAILPOINTS`).
+    `sqlite:///relative.db`, `sqlite:////absolute.db` and `sqlite:///:memory:`, or
+    `postgresql://user@host/database` as libpq takes it. `failpoint` is for tests: where this
+    process is to die (see `engine.sync.FAILPOINTS`).
 
     Raises:
         InvalidArgumentError: The URL or the durability is none that is known.
@@ -128,9 +135,11 @@ def open_engine(
     if durability not in DURABILITIES:
         raise InvalidArgumentError(f"durability {durability!r}", hint='"full" or "relaxed"')
     scheme, separator, rest = url.partition("://")
+    if scheme in POSTGRES:
+        return _open_postgres(url, durability, clock, busy_timeout_s)
     if separator and scheme != "sqlite":
         raise InvalidArgumentError(
-            f"no engine for {scheme}://", hint="use sqlite:///relative.db or sqlite:////absolute.db"
+            f"no engine for {scheme}://", hint="use sqlite:///relative.db or postgresql://host/name"
         )
     path = rest.removeprefix("/") if separator else url
     if not path:
@@ -149,3 +158,34 @@ def open_engine(
     from swarm_memory.engine.sqlite import SqliteEngine
 
     return SqliteEngine(path, durability=durability, clock=clock, busy_timeout_s=busy_timeout_s)
+
+
+class _driver:
+    """Says what to install if the driver of PostgreSQL is not there."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ImportError):
+            raise EngineUnavailableError(
+                f"the driver of PostgreSQL cannot be loaded: {error}",
+                hint="pip install 'swarm-memory[postgres]'",
+            ) from error
+
+
+def _open_postgres(url: str, durability: str, clock: Any, busy_timeout_s: float) -> Engine:
+    with _driver():
+        from swarm_memory.engine.postgres import PostgresEngine
+    return PostgresEngine(url, durability=durability, clock=clock, busy_timeout_s=busy_timeout_s)
+
+
+def look_at_server(url: str) -> Look:
+    """Return what is on a server, making nothing; see `engine.postgres.look`.
+
+    Raises:
+        EngineUnavailableError: The driver is not installed, or the server cannot be reached.
+    """
+    with _driver():
+        from swarm_memory.engine.postgres.look import look
+    return look(url)

@@ -89,6 +89,15 @@ class SqliteTx:
             self.touched = True
         self._executemany(_SQL[statement], rows)
 
+    def schema_made(self) -> dict[str, str]:
+        from swarm_memory.engine.memory import MemoryEngine
+
+        new = MemoryEngine(clock=self._clock, durability="relaxed", busy_timeout_s=0)
+        try:
+            return dict(new.all("verify_schema"))
+        finally:
+            new.close()
+
     def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
         return fn(self)
 

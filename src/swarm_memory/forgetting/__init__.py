@@ -21,6 +21,7 @@ from swarm_memory.forgetting.logs import forget_in_logs
 from swarm_memory.forgetting.store import erase, find
 from swarm_memory.forgetting.target import AGENT, FORGET, KINDS, SESSION, TEXT, Target
 from swarm_memory.lean import NamedTuple
+from swarm_memory.locate import file_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,10 +86,13 @@ def forget(
     left = _in_store(swarm, target, found, removed)
     swarm.finder.index.wipe()  # who searches next makes it anew
     left += _dictionaries(swarm, target)
-    if places and (lines := forget_in_logs(_file(swarm), target)):
+    file = file_of(swarm.url)
+    if file is not None and (lines := forget_in_logs(file, target)):
         removed["lines of logs"] = lines
     _note(swarm, target)
-    if places and not scrubbing.scrub(_file(swarm), swarm.config.busy_timeout_s):
+    if file is None:
+        swarm.maintain()
+    elif not scrubbing.scrub(file, swarm.config.busy_timeout_s):
         left.append("the log still holds it, because somebody is reading: run it again")
     if places:
         later = _in_backups(places, target, dry_run=False)
@@ -98,14 +102,9 @@ def forget(
 
 
 def _places(swarm: Swarm, folders: Sequence[str]) -> list[str]:
-    if ":memory:" in swarm.url:
-        return []
     given = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]
-    return list(dict.fromkeys([backup_folder(swarm), *given]))
-
-
-def _file(swarm: Swarm) -> str:
-    return swarm.url.removeprefix("sqlite:///")
+    beside = [backup_folder(swarm)] if file_of(swarm.url) is not None else []
+    return list(dict.fromkeys([*beside, *given]))
 
 
 def _target(swarm: Swarm, kind: str, name: str, places: list[str]) -> Target:
@@ -151,7 +150,9 @@ def _dictionaries(swarm: Swarm, target: Target) -> list[str]:
         dictionaries.replace_newest(swarm, name)
     if not names:
         return []
-    if ":memory:" not in swarm.url and not scrubbing.alone(_file(swarm)):
+    file = file_of(swarm.url)
+    shared = ":memory:" not in swarm.url
+    if shared and (file is None or not scrubbing.alone(file)):
         return [
             "compression dictionaries may hold parts of it while other processes have the store"
             " open: run it again when they have ended"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swarm_memory import doctor as examination
-from swarm_memory.doors.cli.frame import Door, file_of, verb
+from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count
 from swarm_memory.doors.cli.store import PANEL
+from swarm_memory.locate import file_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,7 @@ import typer
 
 from swarm_memory.doors.cli.show import Show, safe
 from swarm_memory.errors import EXIT_STATUS, NotFoundError, SwarmMemoryError
-from swarm_memory.locate import locate
+from swarm_memory.locate import file_of, locate
 from swarm_memory.manager import SwarmMemoryManager
 from swarm_memory.swarm import DEFAULT_AGENT, DEFAULT_SWARM, Swarm
 
@@ -28,7 +28,6 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
 EVERYWHERE = "On every verb, before or after it"
 IN_MEMORY = "sqlite:///:memory:"
-_FILE_SCHEME = "sqlite:///"
 
 app = typer.Typer(
     name="swarm-memory",
@@ -45,8 +44,8 @@ _COMMON: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--url",
                 metavar="URL",
-                help="The store: sqlite:///relative.db or sqlite:////absolute.db. "
-                "Else SWARM_MEMORY_URL, else the project's.",
+                help="The store: sqlite:///relative.db, sqlite:////absolute.db or "
+                "postgresql://host/name. Else SWARM_MEMORY_URL, else the project's.",
                 rich_help_panel=EVERYWHERE,
             ),
         ],
@@ -131,14 +130,6 @@ class Door:
         """Open the store as the agent's memory."""
         with self.open(create=create) as swarm:
             yield SwarmMemoryManager.of(swarm)
-
-
-def file_of(url: str) -> str | None:
-    """Return the path of the database that a URL names, None where it names no file."""
-    path = url.removeprefix(_FILE_SCHEME)
-    if path == ":memory:" or ("://" in url and path == url):
-        return None
-    return os.path.abspath(path)
 
 
 def verb(

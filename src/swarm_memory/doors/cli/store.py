@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarm_memory.doors.cli.frame import Door, file_of, verb
+from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, safe, table
+from swarm_memory.locate import file_of
 from swarm_memory.swarm import Swarm
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ SYNC = {
     "direct": "every durable write syncs for itself: no locks that can be relied on here",
     None: "nothing to sync, it ends with the process",
 }
+ON_SERVER = "who has written durably waits until the server's log is safe"
 _LEVELS = {"healthy": "bold green", "warning": "bold yellow", "critical": "bold red"}
 
 
@@ -35,7 +37,8 @@ def where(door: Door) -> None:
     """
     located = door.located()
     path = file_of(located.url)
-    exists = path is not None and os.path.exists(path)
+    # A server is not asked: it may be slow to answer, and doctor does.
+    exists = None if path is None else os.path.exists(path)
     size = None
     if exists and path is not None:
         sides = (path, f"{path}-wal")
@@ -51,13 +54,16 @@ def where(door: Door) -> None:
         "agent": door.agent,
     }
 
+    is_file = path is not None or located.url.endswith(":memory:")
+
     def pretty(console: Console) -> None:
         state = human_bytes(size) if size is not None else "not made yet (swarm-memory init)"
+        state = "ask the server: swarm-memory doctor" if exists is None else state
         for name, text in (
             ("store", located.url),
             ("why", located.why),
             ("size", state),
-            ("sync", SYNC[protocol]),
+            ("sync", SYNC[protocol] if is_file else ON_SERVER),
             ("swarm", door.swarm),
             ("agent", door.agent),
         ):

@@ -17,11 +17,12 @@ from swarm_memory.backup import (
     verify_backup,
     write_backup,
 )
-from swarm_memory.doors.cli.frame import Door, file_of, verb
+from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, time_of
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.exchange.lines import make_folder
 from swarm_memory.integrity import verify_store
+from swarm_memory.locate import file_of
 from swarm_memory.repair import repair_store
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swarm_memory import pausing
-from swarm_memory.doors.cli.frame import IN_MEMORY, Door, file_of, verb
+from swarm_memory.doors.cli.frame import IN_MEMORY, Door, verb
 from swarm_memory.doors.cli.show import cell
 from swarm_memory.doors.cli.store import PANEL as STORE
 from swarm_memory.errors import InvalidArgumentError
-from swarm_memory.locate import FILE, project_folder
+from swarm_memory.locate import FILE, file_of, project_folder
 from swarm_memory.wiring import claude as claude_code
 from swarm_memory.wiring import claude_flow as flow
 from swarm_memory.wiring import codex as codex_cli

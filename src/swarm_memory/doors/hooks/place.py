@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from swarm_memory.lean import NamedTuple
-from swarm_memory.locate import branch_of, locate, project_folder, root_of
+from swarm_memory.locate import branch_of, file_of, locate, project_folder, root_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from swarm_memory.doors.hooks.event import Event
     from swarm_memory.model import Json
-
-_FILE_SCHEME = "sqlite:///"
 
 
 class Place(NamedTuple):
@@ -54,11 +52,3 @@ def place_of(event: Event, environment: Mapping[str, str]) -> Place:
     url = locate(None, environment.get("CLAUDE_PROJECT_DIR") or folder, environment).url
     worktree = root_of(folder)
     return Place(url, file_of(url), folder, worktree, branch_of(worktree))
-
-
-def file_of(url: str) -> str | None:
-    """Return the path of the database that a URL names, None where it names no file."""
-    path = url.removeprefix(_FILE_SCHEME)
-    if path == ":memory:" or ("://" in url and path == url):
-        return None
-    return os.path.abspath(path)

@@ -8,9 +8,10 @@ VALUES (:swarm, :path, :worktree, :session_id, :agent_id, :branch, :agent, :tool
 ON CONFLICT (swarm, path, worktree, session_id, agent_id) DO UPDATE SET branch = excluded.branch,
     agent = excluded.agent, tool = excluded.tool, at_ms = excluded.at_ms,
     boot_id = excluded.boot_id, expires_ms = excluded.expires_ms,
-    edits = CASE WHEN boot_id = :boot_id AND expires_ms > :uptime_ms THEN edits + 1 ELSE 1 END,
-    since_ms = CASE WHEN boot_id = :boot_id AND expires_ms > :uptime_ms THEN since_ms
-        ELSE :now_ms END
+    edits = CASE WHEN edits.boot_id = :boot_id AND edits.expires_ms > :uptime_ms
+        THEN edits.edits + 1 ELSE 1 END,
+    since_ms = CASE WHEN edits.boot_id = :boot_id AND edits.expires_ms > :uptime_ms
+        THEN edits.since_ms ELSE :now_ms END
 
 -- edit_others --
 -- Who else changes a file, or the same one in another worktree, and which paths are reserved by

@@ -82,7 +82,7 @@ WHERE swarm = :swarm AND number < (SELECT max(number) FROM handles WHERE swarm =
 SELECT r.key, r.version, r.author, r.session, r.created_ms, r.updated_ms, r.expires_ms,
     r.provenance, r.value
 FROM (SELECT key, max(seq) AS seq
-    FROM (SELECT seq, swarm, key, telemetry FROM events ORDER BY seq DESC LIMIT :events)
+    FROM (SELECT seq, swarm, key, telemetry FROM events ORDER BY seq DESC LIMIT :events) AS newest
     WHERE swarm = :swarm AND telemetry = 0
     GROUP BY key) AS e CROSS JOIN records AS r
 WHERE r.swarm = :swarm AND r.key = e.key AND r.value IS NOT NULL AND r.telemetry = 0

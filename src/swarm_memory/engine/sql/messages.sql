@@ -24,7 +24,7 @@ SELECT own_seq, all_seq, odd_seq,
             AND expires_ms IS NOT NULL)
 FROM (SELECT coalesce(max(own_seq), 0) AS own_seq, coalesce(max(all_seq), 0) AS all_seq,
         coalesce(max(odd_seq), 0) AS odd_seq
-    FROM message_cursors WHERE swarm = :swarm AND queue = :queue)
+    FROM message_cursors WHERE swarm = :swarm AND queue = :queue) AS place
 
 -- message_cursor --
 -- Move a queue's cursors; the writer that read them does so, thus they never go back.

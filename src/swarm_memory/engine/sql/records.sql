@@ -69,7 +69,7 @@ ORDER BY key
 -- record_nth --
 -- Where a sweep of at most :rows rows ends.
 SELECT max(key), count(*) FROM (
-    SELECT key FROM records WHERE swarm = :swarm AND key > :after ORDER BY key LIMIT :rows)
+    SELECT key FROM records WHERE swarm = :swarm AND key > :after ORDER BY key LIMIT :rows) AS next
 
 -- record_expired_in --
 -- Expired rows of one scope, for a quota that is about to refuse.

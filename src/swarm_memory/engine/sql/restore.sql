@@ -39,15 +39,15 @@ VALUES (:seq, :swarm, :queue, :odd, :message_id, :rank, :sender, :type, :body, :
 INSERT INTO message_runs (swarm, receipt, queue, first, last, size, log, state, rank, attempts,
     attempts_max, visible_ms, expires_ms, reason, message_id, dead_ms)
 VALUES (:swarm, '', :queue, :first, :last, :size, :log, :state, :rank, :attempts, :attempts_max,
-    CASE WHEN :claimed THEN 0 ELSE :visible_ms END, :expires_ms,
-    CASE WHEN :claimed THEN 'the store was restored' ELSE :reason END, :message_id, :dead_ms)
+    CASE WHEN :claimed = 1 THEN 0 ELSE :visible_ms END, :expires_ms,
+    CASE WHEN :claimed = 1 THEN 'the store was restored' ELSE :reason END, :message_id, :dead_ms)
 
 -- restore_message_cursor --
 -- One cursor, after the messages: a new store's next message has the number after the last one,
 -- which no cursor may be past.
 INSERT INTO message_cursors (swarm, queue, own_seq, all_seq, odd_seq)
 SELECT :swarm, :queue, min(:own_seq, newest), min(:all_seq, newest), min(:odd_seq, newest)
-FROM (SELECT coalesce(max(seq), 0) AS newest FROM messages)
+FROM (SELECT coalesce(max(seq), 0) AS newest FROM messages) AS log
 
 -- restore_session --
 -- One session, which is over: who was active when the backup was made holds nothing any more.
@@ -134,7 +134,7 @@ WHERE started_ms > :at_ms OR NOT EXISTS (SELECT 1 FROM sessions AS s
 -- restore_later_runs --
 -- Runs of which no message is left; `at_ms` says since when.
 DELETE FROM message_runs
-WHERE :at_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE seq = first)
+WHERE CAST(:at_ms AS BIGINT) IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE seq = first)
 
 -- restore_shorter_runs --
 -- Runs of which messages are missing that were sent after a time end before them.
@@ -142,7 +142,7 @@ UPDATE message_runs SET (size, last) = (
     SELECT count(*), max(seq) FROM messages AS m
     WHERE m.swarm = message_runs.swarm AND m.queue = log AND m.odd IS NULL
         AND m.seq BETWEEN first AND message_runs.last)
-WHERE :at_ms IS NOT NULL AND size > 1
+WHERE CAST(:at_ms AS BIGINT) IS NOT NULL AND size > 1
 
 -- restore_clear_records --
 -- All records; what follows clears the other tables. Dictionaries stay: processes that are

@@ -42,7 +42,7 @@ SELECT session, sum(leases), sum(messages), sum(agents) FROM (
     UNION ALL
     SELECT session_id, 0, 0, count(*) FROM session_agents
     WHERE swarm = :swarm AND ended_ms IS NULL
-    GROUP BY session_id)
+    GROUP BY session_id) AS held
 WHERE session IS NOT NULL AND (:session_id = '' OR session = :session_id)
 GROUP BY session
 

@@ -59,7 +59,7 @@ SELECT swarm, scope, category, sum(records), sum(bytes) FROM (
     SELECT swarm, scope, category, records, bytes FROM usage_now
     UNION ALL
     SELECT swarm, scope, category, -1, -(length(value) + length(key)) FROM records
-    WHERE value IS NOT NULL)
+    WHERE value IS NOT NULL) AS counts
 GROUP BY swarm, scope, category
 HAVING sum(records) <> 0 OR sum(bytes) <> 0
 LIMIT :limit
@@ -69,28 +69,28 @@ LIMIT :limit
 SELECT swarm, task_type, strategy, sum(trials), sum(successes) FROM (
     SELECT swarm, task_type, strategy, trials, successes FROM arms
     UNION ALL
-    SELECT swarm, task_type, coalesce(strategy, ''), -1, -success FROM outcomes)
+    SELECT swarm, task_type, coalesce(strategy, ''), -1, -success FROM outcomes) AS counted
 GROUP BY swarm, task_type, strategy
 HAVING sum(trials) <> 0 OR sum(successes) <> 0
 LIMIT :limit
 
 -- verify_json --
 -- Rows whose JSON is none, of all tables but those with a checksum of their own.
-SELECT 'ops', swarm, op_id FROM ops WHERE NOT json_valid(result)
+SELECT 'ops', swarm, op_id FROM ops WHERE json_valid(result) = 0
 UNION ALL
 SELECT 'choices', swarm, choice_id FROM choices
-WHERE NOT (json_valid(candidates) AND json_valid(context))
+WHERE json_valid(candidates) = 0 OR json_valid(context) = 0
 UNION ALL
 SELECT 'outcomes', swarm, outcome_id FROM outcomes
-WHERE NOT (json_valid(agents) AND coalesce(json_valid(context), 1))
+WHERE json_valid(agents) = 0 OR json_valid(context) = 0
 UNION ALL
 SELECT 'conflicts', swarm, conflict_id FROM conflicts
-WHERE NOT (json_valid(mine) AND coalesce(json_valid(base), 1) AND coalesce(json_valid(theirs), 1)
-    AND coalesce(json_valid(result), 1))
+WHERE json_valid(mine) = 0 OR json_valid(base) = 0 OR json_valid(theirs) = 0
+    OR json_valid(result) = 0
 UNION ALL
-SELECT 'messages', swarm, message_id FROM messages WHERE NOT json_valid(body)
+SELECT 'messages', swarm, message_id FROM messages WHERE json_valid(body) = 0
 UNION ALL
-SELECT 'sessions', swarm, session_id FROM sessions WHERE NOT json_valid(about)
+SELECT 'sessions', swarm, session_id FROM sessions WHERE json_valid(about) = 0
 LIMIT :limit
 
 -- verify_seats --

@@ -1,0 +1,400 @@
+"""The engine on PostgreSQL 15+: one store for the agents of many machines.
+
+Writes of one store pass one after the other, as they do in SQLite, so everything that was proven
+there holds here: a transaction takes an advisory lock first, commits without waiting for the disk,
+and lets the next one in. Only then does it wait, together with all who committed meanwhile, until
+the log is on disk and with the standby (see docs/decisions/0014-postgresql.md). A server that is
+asked to forget a client in the middle of a write ends that transaction.
+
+Nobody's clock but the server's counts. Between transactions it is known by how far it is from a
+clock of this process that nobody can set.
+"""
+
+from __future__ import annotations
+
+import time
+from zlib import crc32
+
+import psycopg
+
+from swarm_memory.engine import DURABILITIES
+from swarm_memory.engine.postgres import dialect, migrate
+from swarm_memory.engine.postgres.connections import Address, Pool
+from swarm_memory.engine.postgres.faults import is_conflict, is_lost, translate
+from swarm_memory.errors import (
+    AmbiguousCommitError,
+    EngineUnavailableError,
+    InvalidArgumentError,
+)
+from swarm_memory.locks import Lock, local
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    from swarm_memory.engine import Row
+
+    T = TypeVar("T")
+
+CLOCK = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+# Writes to the log, so that its commit waits until all before it is safe.
+BARRIER = "SELECT pg_logical_emit_message(true, 'swarm-memory', '')"
+SNAPSHOT = "SELECT pg_current_snapshot()::text"
+POLL_S = 0.25  # the net: a notification is only a hint
+CLOCK_S = 5.0  # how long the server's clock is taken to run as ours does
+RETRIES = 8
+PAUSE_S_MIN, PAUSE_S_MAX = 0.002, 0.5
+BOOT_ID = 1  # the server's clock is the same after a restart, so its starts are not told apart
+PAGE_BYTES = 8192
+
+_SQL = dialect.load()
+
+
+class PostgresTx:
+    """One transaction."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any], engine: PostgresEngine, now_ms: int) -> None:
+        self._cursor = cursor
+        self._engine = engine
+        self.now_ms = now_ms
+        self.committed = False
+        self.wrote = False
+
+    @property
+    def uptime_ms(self) -> int:
+        return self._engine.uptime_in(self.now_ms)
+
+    def one(self, statement: str, /, **parameters: Any) -> Row | None:
+        rows = self.all(statement, **parameters)
+        return rows[0] if rows else None
+
+    def all(self, statement: str, /, **parameters: Any) -> list[Row]:
+        cursor = self._cursor.execute(_SQL[statement], parameters)
+        self.wrote = self.wrote or not (cursor.statusmessage or "").startswith("SELECT")
+        return cursor.fetchall() if cursor.description is not None else []
+
+    def run(self, statement: str, /, **parameters: Any) -> int:
+        self.wrote = True
+        return self._cursor.execute(_SQL[statement], parameters).rowcount
+
+    def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
+        self.wrote = True
+        self._cursor.executemany(_SQL[statement], rows)
+
+    def schema_made(self) -> dict[str, str]:
+        return dict(self._cursor.execute(migrate.MADE).fetchall())
+
+    def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
+        return fn(self)
+
+    def write(self, fn: Callable[[PostgresTx], T], /, *, durability: str | None = None) -> T:
+        if durability is not None:
+            raise InvalidArgumentError(
+                "durability is chosen per transaction", hint="pass it to transact()"
+            )
+        return fn(self)
+
+    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+        return self.one(statement, **parameters)
+
+
+class PostgresEngine:
+    """A store in a schema of a PostgreSQL database; safe for threads, and in a forked child."""
+
+    def __init__(self, url: str, *, durability: str, clock: Any, busy_timeout_s: float) -> None:
+        self.url = url
+        self.durability = durability
+        self._address = Address(url, busy_timeout_s)
+        self._clock = clock
+        self._busy_timeout_s = busy_timeout_s
+        self._pool = Pool(self._address)
+        self._local = local()
+        self._clock_lock = Lock()
+        self._ahead_ms = 0  # the server's clock minus ours
+        self._clock_until_s = 0.0
+        name = self._address.namespace
+        # One number of 64 bits for the schema, which advisory locks of others hardly have.
+        self._lock = f"SELECT pg_advisory_xact_lock({0x5377_4D6D_0000_0000 | crc32(name.encode())})"
+        self._wake = f"BEGIN; NOTIFY {name}; COMMIT"
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        connection = self._pool.take()
+        try:
+            if not migrate.up_to_date(connection, self._address.namespace):
+                migrate.bring_up_to_date(
+                    connection, self._address.namespace, self.now_ms, _SQL["verify_schema"]
+                )
+        except psycopg.Error as error:
+            raise translate(error, self._address.shown) from error
+        finally:
+            self._pool.give(connection)
+
+    # --- clocks ---
+
+    @property
+    def now_ms(self) -> int:
+        if self._clock is not None:
+            return int(self._clock.now_ms())
+        if time.monotonic() >= self._clock_until_s:
+            connection = self._pool.take()
+            try:
+                self._noted(connection.execute(CLOCK).fetchone())
+            except psycopg.Error as error:
+                raise translate(error, self._address.shown) from error
+            finally:
+                self._pool.give(connection)
+        return int(time.monotonic() * 1000) + self._ahead_ms
+
+    @property
+    def uptime_ms(self) -> int:
+        return self.uptime_in(self.now_ms)
+
+    def uptime_in(self, now_ms: int) -> int:
+        """Return the clock by which leases are counted: the server's, unless a test has its own."""
+        return int(self._clock.uptime_ms()) if self._clock is not None else now_ms
+
+    @property
+    def boot_id(self) -> int:
+        return int(self._clock.boot_id()) if self._clock is not None else BOOT_ID
+
+    def _noted(self, row: Row | None) -> int:
+        """Remember what the server's clock said just now, and return it."""
+        said_ms = int(row[0]) if row else 0
+        with self._clock_lock:
+            self._ahead_ms = said_ms - int(time.monotonic() * 1000)
+            self._clock_until_s = time.monotonic() + CLOCK_S
+        return int(self._clock.now_ms()) if self._clock is not None else said_ms
+
+    # --- single statements ---
+
+    def one(self, statement: str, /, **parameters: Any) -> Row | None:
+        rows = self.all(statement, **parameters)
+        return rows[0] if rows else None
+
+    def all(self, statement: str, /, **parameters: Any) -> list[Row]:
+        def select(connection: psycopg.Connection) -> list[Row]:
+            return connection.execute(_SQL[statement], parameters).fetchall()
+
+        return self._again(select)
+
+    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+        return self.write(lambda tx: tx.one(statement, **parameters), durability="relaxed")
+
+    # --- transactions ---
+
+    def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
+        def run(connection: psycopg.Connection) -> T:
+            cursor = connection.cursor()
+            cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {CLOCK}")
+            if durable and self.durability == "full":
+                self.flush()  # the clock was read in the snapshot, which is fixed by now
+            result = fn(PostgresTx(cursor, self, self._noted(_last(cursor))))
+            cursor.execute("COMMIT")
+            return result
+
+        return self._again(run)
+
+    def write(self, fn: Callable[[PostgresTx], T], /, *, durability: str | None = None) -> T:
+        durability = durability or self.durability
+        if durability not in DURABILITIES:
+            raise InvalidArgumentError(f"durability {durability!r}", hint=" or ".join(DURABILITIES))
+        if getattr(self._local, "inside", False):
+            raise InvalidArgumentError(
+                "a write inside a write of the same thread would wait for itself",
+                hint="use the handle that transact() gives to your function",
+            )
+        return self._again(lambda connection: self._write(connection, fn, durability == "full"))
+
+    def _write(
+        self, connection: psycopg.Connection, fn: Callable[[PostgresTx], T], durable: bool
+    ) -> T:
+        cursor = connection.cursor()
+        # The commit itself does not wait for the disk: the next one is let in at once.
+        cursor.execute(f"BEGIN; SET LOCAL synchronous_commit = off; {self._lock}; {CLOCK}")
+        tx = PostgresTx(cursor, self, self._noted(_last(cursor)))
+        self._local.inside = True
+        try:
+            result = fn(tx)
+        finally:
+            self._local.inside = False
+        self._commit(connection, cursor, wrote=tx.wrote, durable=durable)
+        tx.committed = True
+        return result
+
+    def _commit(
+        self,
+        connection: psycopg.Connection,
+        cursor: psycopg.Cursor[Any],
+        *,
+        wrote: bool,
+        durable: bool,
+    ) -> None:
+        """Commit, tell those who wait, and return when it is safe; one trip to the server."""
+        warnings: list[str] = []
+
+        def warned(diagnostic: psycopg.errors.Diagnostic) -> None:
+            if diagnostic.severity_nonlocalized == "WARNING":
+                warnings.append(diagnostic.message_primary or "a warning")
+
+        steps = ["COMMIT", *([self._wake] if wrote else []), *([BARRIER] if durable else [])]
+        connection.add_notice_handler(warned)
+        try:
+            cursor.execute("; ".join(steps))
+            _last(cursor)
+        except psycopg.Error as error:
+            raise AmbiguousCommitError(f"{self._address.shown}: {error}") from error
+        finally:
+            connection.remove_notice_handler(warned)
+        if warnings:  # committed here, and perhaps not with the standby
+            raise AmbiguousCommitError(f"{self._address.shown}: {'; '.join(warnings)}")
+
+    def _again(self, call: Callable[[psycopg.Connection], T]) -> T:
+        """Run `call` with a connection, again after conflicts and while the server is lost.
+
+        Nothing that was tried in vain is left. What may have been committed is not tried again.
+        """
+        deadline = time.monotonic() + self._busy_timeout_s
+        pause_s = PAUSE_S_MIN
+        while True:
+            try:
+                return self._once(call)
+            except psycopg.Error as error:
+                lost = is_lost(error)
+                if lost:
+                    self._pool.forget_idle()
+                if not (lost or is_conflict(error)) or time.monotonic() + pause_s >= deadline:
+                    raise translate(error, self._address.shown) from error
+            except AmbiguousCommitError:
+                raise
+            except EngineUnavailableError as error:
+                if not error.retryable or time.monotonic() + pause_s >= deadline:
+                    raise
+            # The clock's last digits are jitter enough.
+            time.sleep(pause_s * (0.5 + time.perf_counter_ns() % 1024 / 1024))
+            pause_s = min(2 * pause_s, PAUSE_S_MAX)
+
+    def _once(self, call: Callable[[psycopg.Connection], T]) -> T:
+        connection = self._pool.take()
+        try:
+            return call(connection)
+        except BaseException:
+            _undo(connection)
+            raise
+        finally:
+            self._pool.give(connection)
+
+    # --- the rest of the port ---
+
+    def touched(self) -> int:
+        return 0  # records are not kept in this process: who wrote what is known to the server
+
+    def flush(self) -> None:
+        def barrier(connection: psycopg.Connection) -> None:
+            connection.execute(BARRIER)
+
+        self._again(barrier)
+
+    def version(self) -> int:
+        """Return a number that differs after any commit in the database cluster."""
+        return self._again(_snapshot)
+
+    def wait(self, version: int, timeout_s: float) -> int:
+        """Wait until `version` is no longer the current one, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        # Listening begins before the first look, so a commit between the two is noticed.
+        listener = self._listener()
+        while (current := self.version()) == version:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                break
+            if not listener.wait(min(POLL_S, left_s)):  # the server went; looking again says so
+                self._local.listener = None
+                listener = self._listener()
+        return current
+
+    def _listener(self) -> Listener:
+        listener: Listener | None = getattr(self._local, "listener", None)
+        if listener is None:
+            connection = self._again(lambda _: self._pool.connect())
+            listener = self._local.listener = Listener(connection, self._address.namespace)
+        return listener
+
+    def usage(self) -> dict[str, int]:
+        def ask(connection: psycopg.Connection) -> Row | None:
+            return connection.execute(
+                "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class AS c"
+                " WHERE c.relkind = 'r' AND c.relnamespace = %s::regnamespace",
+                (self._address.namespace,),
+            ).fetchone()
+
+        row = self._again(ask)
+        size = int(row[0]) if row else 0
+        return {"file_bytes": size, "free_bytes": 0, "page_bytes": PAGE_BYTES, "wal_bytes": 0}
+
+    def maintain(self) -> int:
+        """Let the server clean its tables; return the bytes by which they shrank."""
+        before = self.usage()["file_bytes"]
+
+        def clean(connection: psycopg.Connection) -> None:
+            tables = connection.execute(
+                "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables"
+                " WHERE schemaname = %s",
+                (self._address.namespace,),
+            ).fetchall()
+            for (table,) in tables:
+                connection.execute(f"VACUUM (ANALYZE) {table}")
+
+        self._again(clean)
+        return max(0, before - self.usage()["file_bytes"])
+
+    def close(self) -> None:
+        self._local = local()
+        self._pool.close()
+
+
+class Listener:
+    """A connection that is told of writes; one per thread."""
+
+    def __init__(self, connection: psycopg.Connection, channel: str) -> None:
+        self._connection = connection
+        connection.execute(f"LISTEN {channel}")
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return when told, or after `timeout_s` seconds; False if the connection is lost."""
+        try:
+            for _ in self._connection.notifies(timeout=timeout_s, stop_after=1):
+                pass
+        except psycopg.Error:
+            return False
+        return True
+
+    def __del__(self) -> None:
+        self._connection.close()
+
+
+def _last(cursor: psycopg.Cursor[Any]) -> Row | None:
+    """Return the row of the last of several statements, None if that gave none."""
+    while cursor.nextset():
+        pass
+    return cursor.fetchone() if cursor.description is not None else None
+
+
+def _snapshot(connection: psycopg.Connection) -> int:
+    row = connection.execute(SNAPSHOT).fetchone()
+    return crc32(row[0].encode()) if row else 0
+
+
+def _undo(connection: psycopg.Connection) -> None:
+    """End a transaction that failed; the server does so itself where that cannot be said."""
+    idle = psycopg.pq.TransactionStatus.IDLE
+    if not connection.closed and connection.info.transaction_status != idle:
+        try:
+            connection.execute("ROLLBACK")
+        except psycopg.Error:
+            connection.close()

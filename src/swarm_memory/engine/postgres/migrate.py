@@ -1,0 +1,91 @@
+"""Migrations of a schema in PostgreSQL: applied once each, in one transaction, under a lock.
+
+A store that is up to date is only read, so a role that may not create tables can open it.
+"""
+
+from __future__ import annotations
+
+import os
+
+import psycopg
+from psycopg import sql
+
+from swarm_memory.engine import migrate
+from swarm_memory.engine.postgres.dialect import FOLDER
+from swarm_memory.errors import SchemaError
+
+MIGRATIONS = os.path.join(FOLDER, "migrations")
+MADE = "SELECT name, definition FROM made"
+_LOCK = 0x53774D6D  # "SwMm"
+_RECORDS = """CREATE TABLE IF NOT EXISTS migrations (
+    number bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, at_ms bigint NOT NULL)
+"""
+
+
+def up_to_date(connection: psycopg.Connection, namespace: str) -> bool:
+    """Tell whether the schema is the one that this code needs.
+
+    Raises:
+        SchemaError: It is newer than this code.
+    """
+    number = number_of(connection, namespace)
+    if number is None:
+        return False
+    newest = len(migrate.available(MIGRATIONS))
+    if number > newest:
+        raise SchemaError(
+            f"the schema {namespace} has number {number}, this version knows up to {newest}",
+            found=number,
+            wanted=newest,
+            hint="update swarm-memory; the store was not touched",
+        )
+    return number == newest
+
+
+def number_of(connection: psycopg.Connection, namespace: str) -> int | None:
+    """Return the schema's number, None if there is none."""
+    there = connection.execute("SELECT to_regclass(%s)", (f"{namespace}.migrations",)).fetchone()
+    if there is None or there[0] is None:
+        return None
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchone()
+    return row[0] if row else None
+
+
+def bring_up_to_date(
+    connection: psycopg.Connection, namespace: str, now_ms: int, schema: str
+) -> None:
+    """Create the schema and apply what is missing.
+
+    Args:
+        schema: The statement that tells what there is; what it says is kept, to be compared with.
+
+    Raises:
+        SchemaError: An applied migration is not the one we ship.
+    """
+    from hashlib import sha256
+
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        connection.execute(
+            sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(namespace))
+        )
+        connection.execute(_RECORDS)
+        rows = connection.execute("SELECT number, checksum FROM migrations").fetchall()
+        applied: dict[int, str] = dict(rows)
+        for number, name, text in migrate.available(MIGRATIONS):
+            checksum = sha256(text.encode()).hexdigest()
+            if applied.get(number, checksum) != checksum:
+                raise SchemaError(
+                    f"migration {number} ({name}) of the schema {namespace} is another one",
+                    found=applied[number],
+                    wanted=checksum,
+                    hint="it was made by an unreleased version: restore a backup into a new schema",
+                )
+            if number not in applied:
+                connection.execute(sql.SQL(text))
+                connection.execute(
+                    "INSERT INTO migrations VALUES (%s, %s, %s, %s)",
+                    (number, name, checksum, now_ms),
+                )
+        connection.execute("DELETE FROM made")
+        connection.execute(sql.SQL("INSERT INTO made {}").format(sql.SQL(schema)))
