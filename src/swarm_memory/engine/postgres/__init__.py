@@ -115,7 +115,13 @@ class PostgresEngine:
         self._clock_until_s = 0.0
         name = self._address.namespace
         # One number of 64 bits for the schema, which advisory locks of others hardly have.
-        self._lock = f"SELECT pg_advisory_xact_lock({0x5377_4D6D_0000_0000 | crc32(name.encode())})"
+        lock = 0x5377_4D6D_0000_0000 | crc32(name.encode())
+        # The commit itself does not wait for the disk: the next one is let in at once.
+        self._begin = (
+            "BEGIN",
+            "SET LOCAL synchronous_commit = off",
+            f"SELECT pg_advisory_xact_lock({lock})",
+        )
         self._wake = f"BEGIN; NOTIFY {name}; COMMIT"
         try:
             self._open()
@@ -184,7 +190,23 @@ class PostgresEngine:
         return self._again(select)
 
     def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
-        return self.write(lambda tx: tx.one(statement, **parameters), durability="relaxed")
+        self._refuse_nested()
+
+        def write(connection: psycopg.Connection) -> Row | None:
+            # With its values inside the text all of it is one trip to the server.
+            text = psycopg.ClientCursor(connection).mogrify(_SQL[statement], parameters)
+            steps = [*self._begin, text, "COMMIT", self._wake]
+            try:
+                cursor = connection.execute("; ".join(steps))
+            except psycopg.Error as error:
+                if is_lost(error):
+                    raise AmbiguousCommitError(f"{self._address.shown}: {error}") from error
+                raise
+            for _ in self._begin:
+                cursor.nextset()
+            return cursor.fetchone() if cursor.description is not None else None
+
+        return self._again(write)
 
     # --- transactions ---
 
@@ -204,19 +226,21 @@ class PostgresEngine:
         durability = durability or self.durability
         if durability not in DURABILITIES:
             raise InvalidArgumentError(f"durability {durability!r}", hint=" or ".join(DURABILITIES))
+        self._refuse_nested()
+        return self._again(lambda connection: self._write(connection, fn, durability == "full"))
+
+    def _refuse_nested(self) -> None:
         if getattr(self._local, "inside", False):
             raise InvalidArgumentError(
                 "a write inside a write of the same thread would wait for itself",
                 hint="use the handle that transact() gives to your function",
             )
-        return self._again(lambda connection: self._write(connection, fn, durability == "full"))
 
     def _write(
         self, connection: psycopg.Connection, fn: Callable[[PostgresTx], T], durable: bool
     ) -> T:
         cursor = connection.cursor()
-        # The commit itself does not wait for the disk: the next one is let in at once.
-        cursor.execute(f"BEGIN; SET LOCAL synchronous_commit = off; {self._lock}; {CLOCK}")
+        cursor.execute("; ".join([*self._begin, CLOCK]))
         tx = PostgresTx(cursor, self, self._noted(_last(cursor)))
         self._local.inside = True
         try:
