@@ -23,6 +23,7 @@ def main() -> int:
         npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         FOLDER.mkdir(exist_ok=True)
         options = ["--no-audit", "--no-fund", "--silent", "--prefix", str(FOLDER)]
+        options += ["--fetch-retries=0"]  # where there is no registry, not three minutes to say so
         install = [str(npm), "install", *options, f"{PACKAGE}@{VERSION}"]
         subprocess.run([str(home / "bin" / "node"), *install], check=True)
     return 0
