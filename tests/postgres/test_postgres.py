@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -206,6 +207,17 @@ def test_a_warning_at_the_commit_is_an_ambiguous_one(swarm, monkeypatch):
 
     with pytest.raises(AmbiguousCommitError, match="synchronous replication"):
         swarm.records.put("notes/1", 1, op_id="once")
+
+
+def test_a_transaction_in_which_a_statement_failed_is_not_taken_for_written(swarm):
+    def write(tx):
+        tx.records.put("notes/1", 1)
+        with suppress(psycopg.errors.DivisionByZero):
+            tx.tx._cursor.execute("SELECT 1 / 0")
+
+    with pytest.raises(EngineUnavailableError, match="nothing was written"):
+        swarm.transact(write)
+    assert swarm.records.get("notes/1") is None
 
 
 def test_a_forked_child_uses_connections_of_its_own(swarm):

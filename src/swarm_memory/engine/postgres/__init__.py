@@ -270,11 +270,19 @@ class PostgresEngine:
         connection.add_notice_handler(warned)
         try:
             cursor.execute("; ".join(steps))
+            done = cursor.statusmessage
             _last(cursor)
         except psycopg.Error as error:
             raise AmbiguousCommitError(f"{self._address.shown}: {error}") from error
         finally:
             connection.remove_notice_handler(warned)
+        if done != "COMMIT":  # the server undoes it, without a word, if a statement had failed
+            undone = EngineUnavailableError(
+                f"{self._address.shown}: a statement had failed, so nothing was written",
+                hint="let the error of a transaction out of its function",
+            )
+            undone.retryable = False
+            raise undone
         if warnings:  # committed here, and perhaps not with the standby
             raise AmbiguousCommitError(f"{self._address.shown}: {'; '.join(warnings)}")
 

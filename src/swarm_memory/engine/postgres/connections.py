@@ -69,7 +69,7 @@ class Address:
             ) from error
         options = str(given.pop("options", "") or "")
         named = _SEARCH_PATH.search(options)
-        self.namespace = named[1] if named else NAMESPACE
+        self.namespace = named[1].lower() if named else NAMESPACE  # as the server reads it
         limits = {
             "search_path": self.namespace,
             "lock_timeout": f"{round(busy_timeout_s * 1000)}",

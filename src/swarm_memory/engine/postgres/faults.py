@@ -18,7 +18,7 @@ from swarm_memory.errors import (
 
 # What the same transaction may do better a moment later: conflicts of transactions (40), a node
 # that is no primary any more (25006), one that starts, ends or has lost its connection (57P, 08).
-_CONFLICTS = ("40001", "40P01", "23505")
+_CONFLICTS = ("40001", "40P01")
 _UNREACHABLE = ("57P", "08")
 _READ_ONLY = "25006"
 _FULL = ("53100", "53200")
