@@ -48,7 +48,7 @@ else:
     class NamedTuple(tuple, metaclass=_Fields):
         __slots__ = ()
 
-        def __new__(cls, *values, **named):
+        def __new__(cls, /, *values, **named):
             _made[cls] = made = _made.get(cls, 0) + 1
             if made >= MADE_SLOWLY:
                 cls.__new__ = staticmethod(_compiled(cls))
@@ -78,7 +78,7 @@ else:
                 raise TypeError(f"{cls.__name__} has {len(cls._fields)} fields, not {len(made)}")
             return made
 
-        def _replace(self, **named):
+        def _replace(self, /, **named):
             made = self._make(map(named.pop, self._fields, self))
             if named:
                 raise ValueError(f"{type(self).__name__} has no field {', '.join(named)}")
@@ -99,7 +99,8 @@ else:
     def _compiled(cls):
         """Return the constructor that `collections.namedtuple` compiles for every class."""
         fields = ", ".join(cls._fields)
-        new = eval(f"lambda cls, {fields}: new(cls, ({fields},))", {"new": tuple.__new__})
+        # No field begins with an underscore, so none hides these.
+        new = eval(f"lambda _cls, {fields}: _new(_cls, ({fields},))", {"_new": tuple.__new__})
         new.__defaults__ = tuple(cls._field_defaults.values())
         return new
 

@@ -112,6 +112,17 @@ def test_a_constructor_that_is_used_often_is_compiled():
     assert Often.__new__ is not Ours.__new__
 
 
+def test_a_field_may_have_any_name():
+    class Named(NamedTuple):
+        new: str
+        cls: str
+        tuple: str = "t"
+
+    assert [("n", "c", "t")] * (MADE_SLOWLY + 2) == [
+        Named("n", cls="c") for _ in range(MADE_SLOWLY + 2)
+    ]
+
+
 def test_a_class_of_one_adds_attributes_and_no_fields():
     placed = Placed(1)
     placed.home = "here"
