@@ -160,6 +160,6 @@ class Seats:
 
 
 def pause(about_s: float) -> None:
-    """Sleep about so long, for who has no seat."""
+    """Sleep about so long, so that those who look again do not do so together."""
     # The clock's last digits are jitter enough, and cost no import.
     time.sleep(about_s * (0.5 + time.perf_counter_ns() % 1024 / 1024))

@@ -9,8 +9,6 @@ so only what looks random counts: `token = "IDENT"` is code.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from swarm_memory.lean import lru_cache
 from swarm_memory.redact.formats import RUN, mixed, scrambled
 
@@ -289,6 +287,8 @@ def is_random(value: str) -> bool:
     """Tell whether `value` looks made by a machine: many different characters, no words."""
     if len(value) < RANDOM_CHARS_MIN or any(c.isspace() for c in value):
         return False
+    from itertools import pairwise  # importing this module loads nothing
+
     digits = sum(c.isdigit() for c in value)
     letters = sum(c.isalpha() for c in value)
     turns = sum(a.islower() and b.isupper() for a, b in pairwise(value))

@@ -21,6 +21,7 @@ from swarm_memory.engine import DURABILITIES
 from swarm_memory.engine.postgres import dialect, migrate
 from swarm_memory.engine.postgres.connections import Address, Pool
 from swarm_memory.engine.postgres.faults import is_conflict, is_lost, translate
+from swarm_memory.engine.seats import pause
 from swarm_memory.errors import (
     AmbiguousCommitError,
     EngineUnavailableError,
@@ -307,8 +308,7 @@ class PostgresEngine:
             except EngineUnavailableError as error:
                 if not error.retryable or time.monotonic() + pause_s >= deadline:
                     raise
-            # The clock's last digits are jitter enough.
-            time.sleep(pause_s * (0.5 + time.perf_counter_ns() % 1024 / 1024))
+            pause(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
     def _once(self, call: Callable[[psycopg.Connection], T]) -> T:
