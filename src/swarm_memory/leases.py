@@ -434,8 +434,8 @@ class Leases:
     def _write(self, fn: Callable[[Tx], T]) -> T:
         if self._engine is None:
             return self._db.write(fn)
-        # Power loss ends every holder, so a lease needs no sync.
-        return self._db.write(fn, durability="relaxed")
+        # Who holds it may not survive the loss of it: two would hold the same token.
+        return self._db.write(fn, durability="machine")
 
     def _write_take(self, wish: Wish, *, queue: bool) -> Lease | Place:
         """Hold it at once, or else (`queue`) stand in line and return who is in the way."""

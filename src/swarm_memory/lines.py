@@ -114,6 +114,7 @@ class Lines:
         began_ms = db.uptime_ms
         row = db.write_one(
             "lease_take",
+            "machine",
             swarm=self._swarm,
             name=wish.line,
             holder=wish.holder,
@@ -136,6 +137,10 @@ class Lines:
         """Move one step on: hold it, or be in line if that one `stays`; else who is in the way."""
         places = self.settle(tx, wish.line)
         own = next((place for place in places if place.holder == wish.holder), None)
+        if own is not None and own.state == HELD and own.token is not None:
+            # Taken by this very wish, and the answer was lost; only `renew` may prolong it.
+            left_ms = own.expires_ms - tx.uptime_ms
+            return Lease(self._home, wish, self._owner, own.token, tx.now_ms + left_ms)
         if own is not None and own.state == GRANTED and own.token is not None:
             return self._claim(tx, wish, own.token)
         others = [p for p in places if p.holder not in (wish.holder, wish.upgrades)]

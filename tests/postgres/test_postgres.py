@@ -13,10 +13,9 @@ import psycopg
 import pytest
 
 from swarm_memory import Swarm
-from swarm_memory.engine import open_engine, postgres
-from swarm_memory.engine.postgres import connections
+from swarm_memory.engine import open_engine
+from swarm_memory.engine.postgres import address, commits
 from swarm_memory.errors import (
-    AmbiguousCommitError,
     EngineBusyError,
     EngineUnavailableError,
     InvalidArgumentError,
@@ -109,14 +108,14 @@ def test_who_waits_is_woken_by_another_process(swarm, postgres_url):
 def test_a_write_waits_until_the_log_is_safe_after_the_lock_is_free(swarm, monkeypatch):
     # Whoever waits for the disk holds nobody up: the other one gets in meanwhile.
     order = []
-    barrier = postgres.BARRIER
+    barrier = commits.BARRIER
 
     def other():
         with Swarm.open(swarm.url, agent="b", swarm="s", durability="relaxed") as second:
             second.records.put("notes/2", 2)
             order.append("other")
 
-    monkeypatch.setattr(postgres, "BARRIER", f"SELECT pg_sleep(1); {barrier}")
+    monkeypatch.setattr(commits, "BARRIER", f"SELECT pg_sleep(1); {barrier}")
     thread = threading.Thread(target=other)
     swarm.transact(lambda tx: (tx.records.put("notes/1", 1), thread.start()))
     order.append("first")
@@ -138,8 +137,8 @@ def test_only_a_durable_write_waits_for_the_log(postgres_url, durability, monkey
         monkeypatch.setattr(psycopg.Cursor, "execute", noted)
         swarm.records.put("notes/1", 1)
 
-    commits = [query for query in asked if query.startswith("COMMIT")]
-    assert [durability == "full"] == [postgres.BARRIER in query for query in commits]
+    sent = [query for query in asked if "COMMIT" in query]
+    assert [durability == "full"] == [commits.BARRIER in query for query in sent]
     assert all("synchronous_commit = off" in query for query in asked if "BEGIN;" in query[:6])
 
 
@@ -149,7 +148,7 @@ def test_only_a_durable_write_waits_for_the_log(postgres_url, durability, monkey
 def test_a_client_that_stops_inside_a_transaction_is_ended_by_the_server(
     swarm, work, postgres_url, monkeypatch
 ):
-    monkeypatch.setattr(connections, "IDLE_IN_TRANSACTION_S", 1)
+    monkeypatch.setattr(address, "IDLE_IN_TRANSACTION_S", 1)
     url = f"{postgres_url}%20-cidle_in_transaction_session_timeout%3D1000"
     holder = work("hold", url=url)
     assert "inside\n" == holder.stdout.readline()
@@ -181,32 +180,6 @@ def test_a_lost_connection_is_replaced_and_nothing_is_done_twice(swarm, postgres
         )
 
     assert 2 == swarm.records.put("notes/1", 2).version
-
-
-def test_a_commit_whose_answer_is_lost_is_in_doubt_and_settled_by_its_op_id(swarm, monkeypatch):
-    commit = postgres.PostgresEngine._commit
-
-    def broken(self, connection, cursor, **options):
-        commit(self, connection, cursor, **options)
-        connection.close()
-        raise AmbiguousCommitError("the answer was lost")
-
-    monkeypatch.setattr(postgres.PostgresEngine, "_commit", broken)
-    with pytest.raises(AmbiguousCommitError):
-        swarm.records.put("notes/1", 1, op_id="once")
-    monkeypatch.undo()
-
-    assert 1 == swarm.records.put("notes/1", 1, op_id="once").version
-    assert 1 == swarm.records.get("notes/1").version
-
-
-def test_a_warning_at_the_commit_is_an_ambiguous_one(swarm, monkeypatch):
-    # What a server says that gives up waiting for its standby.
-    warn = "DO $$ BEGIN RAISE WARNING 'canceling wait for synchronous replication'; END $$"
-    monkeypatch.setattr(postgres, "BARRIER", warn)
-
-    with pytest.raises(AmbiguousCommitError, match="synchronous replication"):
-        swarm.records.put("notes/1", 1, op_id="once")
 
 
 def test_a_transaction_in_which_a_statement_failed_is_not_taken_for_written(swarm):

@@ -47,14 +47,18 @@ if TYPE_CHECKING:
         def write(self, fn: Callable[[Tx], T], /, *, durability: str | None = None) -> T:
             """Run `fn` in one transaction that commits when it returns and undoes when it raises.
 
-            `fn` may run again after a conflict, so it must have no other effects.
+            `fn` may run again after a conflict, so it must have no other effects. `durability` is
+            one of DURABILITIES, or MACHINE.
             """
 
-        def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+        def write_one(
+            self, statement: str, durability: str = "relaxed", /, **parameters: Any
+        ) -> Row | None:
             """Run one writing statement as a transaction of its own; return its first row.
 
-            It costs half of what `write` costs and is not synced: only for what power loss may
-            undo. In a transaction it is part of that.
+            It costs half of what `write` costs. `durability` may be MACHINE. It runs again if a
+            server's answer is lost, so it must come out the same when it has been done already.
+            In a transaction it is part of that.
             """
 
     class Tx(Reader, Protocol):
@@ -110,6 +114,9 @@ if TYPE_CHECKING:
 
 
 DURABILITIES = ("full", "relaxed")
+# For what may be lost together with all who know of it: not synced where those are processes of
+# the machine whose power fails, but as safe as the store is where they are elsewhere.
+MACHINE = "machine"
 POSTGRES = ("postgresql", "postgres")
 
 

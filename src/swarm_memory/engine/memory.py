@@ -60,7 +60,9 @@ class MemoryEngine(SqliteEngine):
             self._commits += 1
             return result
 
-    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+    def write_one(
+        self, statement: str, durability: str = "relaxed", /, **parameters: Any
+    ) -> Row | None:
         return self.write(lambda tx: tx.one(statement, **parameters))
 
     def _run(self, fn: Callable[[SqliteTx], T], begin: str) -> T:

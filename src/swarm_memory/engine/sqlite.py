@@ -14,7 +14,7 @@ from _weakref import ref  # weakref would import 1 ms of other things
 
 import apsw
 
-from swarm_memory.engine import DURABILITIES, migrate, statements, sync
+from swarm_memory.engine import DURABILITIES, MACHINE, migrate, statements, sync
 from swarm_memory.engine.checkpoint import Checkpointer, empty, move
 from swarm_memory.engine.connections import FULL, NORMAL, Pool
 from swarm_memory.engine.faults import damaged, is_failed_sync, translate, translated
@@ -108,7 +108,9 @@ class SqliteTx:
             )
         return fn(self)
 
-    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+    def write_one(
+        self, statement: str, durability: str = "relaxed", /, **parameters: Any
+    ) -> Row | None:
         return self.one(statement, **parameters)
 
 
@@ -239,7 +241,7 @@ class SqliteEngine:
 
     def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
         durability = durability or self.durability
-        if durability not in DURABILITIES:
+        if durability not in (*DURABILITIES, MACHINE):
             raise InvalidArgumentError(f"durability {durability!r}", hint=" or ".join(DURABILITIES))
         durable = durability == "full"
         group = self._group
@@ -256,7 +258,9 @@ class SqliteEngine:
         finally:
             sync.leave(group)
 
-    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+    def write_one(
+        self, statement: str, durability: str = "relaxed", /, **parameters: Any
+    ) -> Row | None:
         group = self._group
         group.refuse_nested()
         sync.stay(group)

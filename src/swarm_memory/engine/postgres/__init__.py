@@ -17,15 +17,18 @@ from zlib import crc32
 
 import psycopg
 
-from swarm_memory.engine import DURABILITIES
+from swarm_memory.engine import DURABILITIES, MACHINE
 from swarm_memory.engine.postgres import dialect, migrate
-from swarm_memory.engine.postgres.connections import Address, Pool
+from swarm_memory.engine.postgres.address import Address
+from swarm_memory.engine.postgres.commits import CLOCK, PRUNE, Commits, Doubt, last
+from swarm_memory.engine.postgres.connections import Pool
 from swarm_memory.engine.postgres.faults import is_conflict, is_lost, translate
 from swarm_memory.engine.seats import pause
 from swarm_memory.errors import (
     AmbiguousCommitError,
     EngineUnavailableError,
     InvalidArgumentError,
+    SwarmMemoryError,
 )
 from swarm_memory.locks import Lock, local
 
@@ -35,16 +38,13 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from swarm_memory.engine import Row
+    from swarm_memory.engine.postgres.connections import Connection
 
     T = TypeVar("T")
 
-CLOCK = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-# Writes to the log, so that its commit waits until all before it is safe.
-BARRIER = "SELECT pg_logical_emit_message(true, 'swarm-memory', '')"
 SNAPSHOT = "SELECT pg_current_snapshot()::text"
 POLL_S = 0.25  # the net: a notification is only a hint
 CLOCK_S = 5.0  # how long the server's clock is taken to run as ours does
-RETRIES = 8
 PAUSE_S_MIN, PAUSE_S_MAX = 0.002, 0.5
 BOOT_ID = 1  # the server's clock is the same after a restart, so its starts are not told apart
 PAGE_BYTES = 8192
@@ -96,7 +96,9 @@ class PostgresTx:
             )
         return fn(self)
 
-    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+    def write_one(
+        self, statement: str, durability: str = "relaxed", /, **parameters: Any
+    ) -> Row | None:
         return self.one(statement, **parameters)
 
 
@@ -114,16 +116,7 @@ class PostgresEngine:
         self._clock_lock = Lock()
         self._ahead_ms = 0  # the server's clock minus ours
         self._clock_until_s = 0.0
-        name = self._address.namespace
-        # One number of 64 bits for the schema, which advisory locks of others hardly have.
-        lock = 0x5377_4D6D_0000_0000 | crc32(name.encode())
-        # The commit itself does not wait for the disk: the next one is let in at once.
-        self._begin = (
-            "BEGIN",
-            "SET LOCAL synchronous_commit = off",
-            f"SELECT pg_advisory_xact_lock({lock})",
-        )
-        self._wake = f"BEGIN; NOTIFY {name}; COMMIT"
+        self._commits = Commits(self._address, busy_timeout_s)
         try:
             self._open()
         except BaseException:
@@ -133,6 +126,9 @@ class PostgresEngine:
     def _open(self) -> None:
         connection = self._pool.take()
         try:
+            if self._is_pooled(connection):
+                connection.close()
+                connection = self._pool.take()
             if not migrate.up_to_date(connection, self._address.namespace):
                 migrate.bring_up_to_date(
                     connection, self._address.namespace, self.now_ms, _SQL["verify_schema"]
@@ -141,6 +137,14 @@ class PostgresEngine:
             raise translate(error, self._address.shown) from error
         finally:
             self._pool.give(connection)
+
+    def _is_pooled(self, connection: Connection) -> bool:
+        """Tell whether what a connection was made with was not passed on to the server."""
+        if not self._address.pooled:
+            row = connection.execute("SELECT current_setting('search_path')").fetchone()
+            self._address.pooled = row != (self._address.namespace,)
+            return self._address.pooled
+        return False
 
     # --- clocks ---
 
@@ -185,50 +189,61 @@ class PostgresEngine:
         return rows[0] if rows else None
 
     def all(self, statement: str, /, **parameters: Any) -> list[Row]:
-        def select(connection: psycopg.Connection) -> list[Row]:
-            return connection.execute(_SQL[statement], parameters).fetchall()
+        def select(connection: Connection) -> list[Row]:
+            if not self._address.pooled:
+                return connection.execute(_SQL[statement], parameters).fetchall()
+            text = psycopg.ClientCursor(connection).mogrify(_SQL[statement], parameters)
+            cursor = connection.execute(f"BEGIN READ ONLY; {self._address.settings}{text}; COMMIT")
+            while not cursor.description:
+                cursor.nextset()
+            return cursor.fetchall()
 
         return self._again(select)
 
-    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
+    def write_one(
+        self, statement: str, durability: str = "relaxed", /, **parameters: Any
+    ) -> Row | None:
         self._refuse_nested()
 
-        def write(connection: psycopg.Connection) -> Row | None:
+        def write(connection: Connection) -> Row | None:
             # With its values inside the text all of it is one trip to the server.
             text = psycopg.ClientCursor(connection).mogrify(_SQL[statement], parameters)
-            steps = [*self._begin, text, "COMMIT", self._wake]
-            try:
-                cursor = connection.execute("; ".join(steps))
-            except psycopg.Error as error:
-                if is_lost(error):
-                    raise AmbiguousCommitError(f"{self._address.shown}: {error}") from error
-                raise
-            for _ in self._begin:
+            begin = self._commits.begin
+            cursor = connection.execute("; ".join([*begin, text, "COMMIT", self._commits.wake]))
+            for _ in begin:
                 cursor.nextset()
             return cursor.fetchone() if cursor.description is not None else None
 
-        return self._again(write)
+        row = self._again(write)
+        if row is not None and self._waits_for_disk(durability):
+            self.flush()
+        return row
 
     # --- transactions ---
 
     def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
-        def run(connection: psycopg.Connection) -> T:
+        def run(connection: Connection) -> T:
             cursor = connection.cursor()
-            cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {CLOCK}")
+            settings = self._address.settings
+            cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {settings}{CLOCK}")
             if durable and self.durability == "full":
                 self.flush()  # the clock was read in the snapshot, which is fixed by now
-            result = fn(PostgresTx(cursor, self, self._noted(_last(cursor))))
+            result = fn(PostgresTx(cursor, self, self._noted(last(cursor))))
             cursor.execute("COMMIT")
             return result
 
         return self._again(run)
 
     def write(self, fn: Callable[[PostgresTx], T], /, *, durability: str | None = None) -> T:
-        durability = durability or self.durability
-        if durability not in DURABILITIES:
-            raise InvalidArgumentError(f"durability {durability!r}", hint=" or ".join(DURABILITIES))
+        durable = self._waits_for_disk(durability or self.durability)
         self._refuse_nested()
-        return self._again(lambda connection: self._write(connection, fn, durability == "full"))
+        return self._again(lambda connection: self._write(connection, fn, durable))
+
+    def _waits_for_disk(self, durability: str) -> bool:
+        if durability not in (*DURABILITIES, MACHINE):
+            raise InvalidArgumentError(f"durability {durability!r}", hint=" or ".join(DURABILITIES))
+        # What is to live as long as the machines of those who know of it outlives the server.
+        return (self.durability if durability == MACHINE else durability) == "full"
 
     def _refuse_nested(self) -> None:
         if getattr(self._local, "inside", False):
@@ -237,60 +252,38 @@ class PostgresEngine:
                 hint="use the handle that transact() gives to your function",
             )
 
-    def _write(
-        self, connection: psycopg.Connection, fn: Callable[[PostgresTx], T], durable: bool
-    ) -> T:
+    def _write(self, connection: Connection, fn: Callable[[PostgresTx], T], durable: bool) -> T:
         cursor = connection.cursor()
-        cursor.execute("; ".join([*self._begin, CLOCK]))
-        tx = PostgresTx(cursor, self, self._noted(_last(cursor)))
+        cursor.execute("; ".join([*self._commits.begin, CLOCK]))
+        tx = PostgresTx(cursor, self, self._noted(last(cursor)))
         self._local.inside = True
         try:
             result = fn(tx)
         finally:
             self._local.inside = False
-        self._commit(connection, cursor, wrote=tx.wrote, durable=durable)
+        try:
+            self._commits.commit(cursor, wrote=tx.wrote, durable=durable, now_ms=tx.now_ms)
+        except Doubt as doubt:
+            if not self._settled(doubt):
+                raise psycopg.OperationalError(doubt.what) from doubt  # undone: it runs again
         tx.committed = True
         return result
 
-    def _commit(
-        self,
-        connection: psycopg.Connection,
-        cursor: psycopg.Cursor[Any],
-        *,
-        wrote: bool,
-        durable: bool,
-    ) -> None:
-        """Commit, tell those who wait, and return when it is safe; one trip to the server."""
-        warnings: list[str] = []
+    def _settled(self, doubt: Doubt) -> bool:
+        """Tell whether a transaction in doubt has committed.
 
-        def warned(diagnostic: psycopg.errors.Diagnostic) -> None:
-            if diagnostic.severity_nonlocalized == "WARNING":
-                warnings.append(diagnostic.message_primary or "a warning")
-
-        steps = ["COMMIT", *([self._wake] if wrote else []), *([BARRIER] if durable else [])]
-        connection.add_notice_handler(warned)
+        Raises:
+            AmbiguousCommitError: No server could say it in time.
+        """
         try:
-            cursor.execute("; ".join(steps))
-            done = cursor.statusmessage
-            _last(cursor)
-        except psycopg.Error as error:
-            raise AmbiguousCommitError(f"{self._address.shown}: {error}") from error
-        finally:
-            connection.remove_notice_handler(warned)
-        if done != "COMMIT":  # the server undoes it, without a word, if a statement had failed
-            undone = EngineUnavailableError(
-                f"{self._address.shown}: a statement had failed, so nothing was written",
-                hint="let the error of a transaction out of its function",
-            )
-            undone.retryable = False
-            raise undone
-        if warnings:  # committed here, and perhaps not with the standby
-            raise AmbiguousCommitError(f"{self._address.shown}: {'; '.join(warnings)}")
+            return self._again(lambda connection: self._commits.settle(connection, doubt))
+        except SwarmMemoryError as error:
+            raise AmbiguousCommitError(f"{self._address.shown}: {doubt.what}; {error}") from doubt
 
-    def _again(self, call: Callable[[psycopg.Connection], T]) -> T:
+    def _again(self, call: Callable[[Connection], T]) -> T:
         """Run `call` with a connection, again after conflicts and while the server is lost.
 
-        Nothing that was tried in vain is left. What may have been committed is not tried again.
+        Nothing that was tried in vain is left. What may have been committed is looked for first.
         """
         deadline = time.monotonic() + self._busy_timeout_s
         pause_s = PAUSE_S_MIN
@@ -303,15 +296,13 @@ class PostgresEngine:
                     self._pool.forget_idle()
                 if not (lost or is_conflict(error)) or time.monotonic() + pause_s >= deadline:
                     raise translate(error, self._address.shown) from error
-            except AmbiguousCommitError:
-                raise
             except EngineUnavailableError as error:
                 if not error.retryable or time.monotonic() + pause_s >= deadline:
                     raise
             pause(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
-    def _once(self, call: Callable[[psycopg.Connection], T]) -> T:
+    def _once(self, call: Callable[[Connection], T]) -> T:
         connection = self._pool.take()
         try:
             return call(connection)
@@ -327,10 +318,7 @@ class PostgresEngine:
         return 0  # records are not kept in this process: who wrote what is known to the server
 
     def flush(self) -> None:
-        def barrier(connection: psycopg.Connection) -> None:
-            connection.execute(BARRIER)
-
-        self._again(barrier)
+        self._again(self._commits.flush)
 
     def version(self) -> int:
         """Return a number that differs after any commit in the database cluster."""
@@ -345,20 +333,26 @@ class PostgresEngine:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
-            if not listener.wait(min(POLL_S, left_s)):  # the server went; looking again says so
+            listener = self._listener()  # another one if the server went meanwhile
+            if listener is None:
+                pause(min(POLL_S, left_s))
+            elif not listener.wait(min(POLL_S, left_s)):
                 self._local.listener = None
-                listener = self._listener()
         return current
 
-    def _listener(self) -> Listener:
+    def _listener(self) -> Listener | None:
+        """Return the connection by which this thread is told of writes, None without one."""
+        if not self._address.can_listen:
+            return None
         listener: Listener | None = getattr(self._local, "listener", None)
-        if listener is None:
-            connection = self._again(lambda _: self._pool.connect())
-            listener = self._local.listener = Listener(connection, self._address.namespace)
+        if listener is None or listener.lost != self._pool.lost:
+            connection = self._again(lambda _: self._pool.connect(listen=True))
+            listener = Listener(connection, self._address.namespace, self._pool.lost)
+            self._local.listener = listener
         return listener
 
     def usage(self) -> dict[str, int]:
-        def ask(connection: psycopg.Connection) -> Row | None:
+        def ask(connection: Connection) -> Row | None:
             return connection.execute(
                 "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class AS c"
                 " WHERE c.relkind = 'r' AND c.relnamespace = %s::regnamespace",
@@ -373,7 +367,7 @@ class PostgresEngine:
         """Let the server clean its tables; return the bytes by which they shrank."""
         before = self.usage()["file_bytes"]
 
-        def clean(connection: psycopg.Connection) -> None:
+        def clean(connection: Connection) -> None:
             tables = connection.execute(
                 "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables"
                 " WHERE schemaname = %s",
@@ -381,6 +375,7 @@ class PostgresEngine:
             ).fetchall()
             for (table,) in tables:
                 connection.execute(f"VACUUM (ANALYZE) {table}")
+            connection.execute(f"BEGIN; {self._address.settings}{PRUNE}; COMMIT")
 
         self._again(clean)
         return max(0, before - self.usage()["file_bytes"])
@@ -393,8 +388,9 @@ class PostgresEngine:
 class Listener:
     """A connection that is told of writes; one per thread."""
 
-    def __init__(self, connection: psycopg.Connection, channel: str) -> None:
+    def __init__(self, connection: Connection, channel: str, lost: int) -> None:
         self._connection = connection
+        self.lost = lost  # how often the server had been lost when it was made
         connection.execute(f"LISTEN {channel}")
 
     def wait(self, timeout_s: float) -> bool:
@@ -410,19 +406,12 @@ class Listener:
         self._connection.close()
 
 
-def _last(cursor: psycopg.Cursor[Any]) -> Row | None:
-    """Return the row of the last of several statements, None if that gave none."""
-    while cursor.nextset():
-        pass
-    return cursor.fetchone() if cursor.description is not None else None
-
-
-def _snapshot(connection: psycopg.Connection) -> int:
+def _snapshot(connection: Connection) -> int:
     row = connection.execute(SNAPSHOT).fetchone()
     return crc32(row[0].encode()) if row else 0
 
 
-def _undo(connection: psycopg.Connection) -> None:
+def _undo(connection: Connection) -> None:
     """End a transaction that failed; the server does so itself where that cannot be said."""
     idle = psycopg.pq.TransactionStatus.IDLE
     if not connection.closed and connection.info.transaction_status != idle:

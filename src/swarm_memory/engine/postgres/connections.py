@@ -1,27 +1,30 @@
-"""Connections to PostgreSQL: the settings that all of ours have, and the pool threads share."""
+"""Connections to PostgreSQL: how one is made, what is noticed of it, and the pool threads share."""
 
 from __future__ import annotations
 
 import os
-import re
+import time
 
 import psycopg
+from psycopg import pq, waiting
 from psycopg.adapt import AdaptersMap, Loader
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.numeric import Int8Dumper
 
 from swarm_memory.engine.postgres.faults import translate
-from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
+from swarm_memory.errors import EngineUnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from psycopg.abc import Buffer
+    from typing import Any
 
-NAMESPACE = "swarm_memory"
-CONNECT_S = 5
-# A client that is stopped inside a transaction holds everybody up; its transaction is ended then.
-IDLE_IN_TRANSACTION_S = 10
-_SEARCH_PATH = re.compile(r"-c\s*search_path=\"?([A-Za-z_][A-Za-z0-9_]*)")
+    from psycopg.abc import RV, Buffer, PQGen
+
+    from swarm_memory.engine.postgres.address import Address
+
+# A server that says nothing for so long is asked by a second connection whether it is there.
+SILENT_S = 3.0
+ASK_S = 2
+_NO_OPTIONS = "unsupported startup parameter"  # what a pooler says that does not pass them on
 
 
 class _Truth(Int8Dumper):
@@ -49,50 +52,63 @@ def adapters() -> AdaptersMap:
     return found
 
 
-class Address:
-    """Where a store is: how to connect to it, and what to call it without its password.
+class Connection(psycopg.Connection):  # of tuples, which is its default
+    """A connection that does not wait for ever for a server that is frozen or cut off.
 
-    Args:
-        url: What libpq takes. `options=-csearch_path=NAME` names the schema of the tables, which
-            is `swarm_memory` else.
+    Such a server's kernel may go on to acknowledge what it gets, so no timeout of the network
+    ever ends the wait. A statement may take its time, though, as long as its server lives.
 
-    Raises:
-        InvalidArgumentError: libpq does not understand it.
+    Attributes:
+        client: A number that no other connection has.
+        turn: How many transactions it has tried to commit.
+        patience_s: The longest wait for one answer, however alive the server is.
+        warnings: What the server warned of since they were last cleared.
     """
 
-    def __init__(self, url: str, busy_timeout_s: float) -> None:
+    address: Address
+    client: int
+    turn = 0
+    patience_s: float | None = None
+    warnings: list[str]
+
+    def wait(self, gen: PQGen[RV], *arguments: Any, **options: Any) -> RV:
+        return super().wait(self._attended(gen), *arguments, **options)
+
+    def _attended(self, gen: PQGen[RV]) -> PQGen[RV]:
+        """Pass `gen` on, and look after the server when it has been silent for long."""
+        began = silent_since = 0.0
         try:
-            given = conninfo_to_dict(url)
-        except psycopg.ProgrammingError as error:
-            raise InvalidArgumentError(
-                f"no URL of PostgreSQL: {error}", hint="postgresql://user@host:5432/database"
-            ) from error
-        options = str(given.pop("options", "") or "")
-        named = _SEARCH_PATH.search(options)
-        self.namespace = named[1].lower() if named else NAMESPACE  # as the server reads it
-        limits = {
-            "search_path": self.namespace,
-            "lock_timeout": f"{round(busy_timeout_s * 1000)}",
-            "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S * 1000}",
-            "synchronous_commit": "on",
-            "client_min_messages": "warning",
-        }
-        limits = {n: value for n, value in limits.items() if f"-c{n}=" not in options}
-        defaults: dict[str, str | int] = {
-            "connect_timeout": CONNECT_S,
-            "target_session_attrs": "read-write",
-            "application_name": "swarm-memory",
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 10_000,
-        }
-        settings = " ".join(f"-c{name}={value}" for name, value in limits.items())
-        self.conninfo = make_conninfo(
-            "", **(defaults | given), options=f"{options} {settings}".strip()
-        )
-        host = given.get("host") or "its host"
-        self.shown = f"{given.get('dbname') or 'the database'} at {host}, schema {self.namespace}"
+            state = next(gen)
+            while True:
+                ready = yield state
+                if ready == waiting.READY_NONE:
+                    now = time.monotonic()
+                    began, silent_since = began or now, silent_since or now
+                    if self.patience_s is not None and now - began >= self.patience_s:
+                        self._give_up(f"no answer for {now - began:.0f} s")
+                    if now - silent_since >= SILENT_S:
+                        self._ask()
+                        silent_since = time.monotonic()
+                state = gen.send(ready)
+        except StopIteration as done:
+            result: RV = done.value
+            return result
+
+    def _ask(self) -> None:
+        """See whether this very server still answers.
+
+        Raises:
+            OperationalError: It does not, or is no primary any more.
+        """
+        conninfo = self.address.conninfo(only=(self.info.host, self.info.port), connect_s=ASK_S)
+        try:
+            psycopg.connect(conninfo).close()
+        except psycopg.Error as error:
+            self._give_up(f"silent for {SILENT_S:.0f} s, and {error}")
+
+    def _give_up(self, why: str) -> None:
+        self.pgconn.finish()
+        raise psycopg.OperationalError(why)
 
 
 class Pool:
@@ -101,11 +117,12 @@ class Pool:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._adapters = adapters()
-        self._idle: list[psycopg.Connection] = []
+        self._idle: list[Connection] = []
         self._pid = os.getpid()
         self._closed = False
+        self.lost = 0  # how often all were given up
 
-    def take(self) -> psycopg.Connection:
+    def take(self) -> Connection:
         """Return a connection for this thread alone.
 
         Raises:
@@ -120,22 +137,44 @@ class Pool:
         except IndexError:
             return self.connect()
 
-    def connect(self) -> psycopg.Connection:
+    def connect(self, *, listen: bool = False) -> Connection:
         """Return a connection that is not given back; close it.
+
+        Args:
+            listen: To where the server is told that somebody listens, if it lies elsewhere.
 
         Raises:
             EngineUnavailableError: The server cannot be reached.
         """
         try:
-            return psycopg.connect(
-                self._address.conninfo, autocommit=True, context=_Context(self._adapters)
-            )
+            try:
+                made = self._connect(listen)
+            except psycopg.OperationalError as error:
+                if self._address.pooled or _NO_OPTIONS not in str(error):
+                    raise
+                self._address.pooled = True
+                made = self._connect(listen)
         except psycopg.Error as error:
             raise translate(error, self._address.shown) from error
+        made.address = self._address
+        made.client = int.from_bytes(os.urandom(7), "big")
+        made.warnings = []
+        made.add_notice_handler(lambda notice: _note(made.warnings, notice))
+        self._address.prefer(made.info.host, made.info.port)
+        return made
 
-    def give(self, connection: psycopg.Connection) -> None:
+    def _connect(self, listen: bool) -> Connection:
+        # Behind a pooler the next statement may go to a server that has not prepared it.
+        return Connection.connect(
+            self._address.conninfo(listen=listen),
+            autocommit=True,
+            prepare_threshold=None if self._address.pooled else 5,
+            context=_Context(self._adapters),
+        )
+
+    def give(self, connection: Connection) -> None:
         """Give a connection back; one that is broken or inside a transaction is closed."""
-        idle = psycopg.pq.TransactionStatus.IDLE
+        idle = pq.TransactionStatus.IDLE
         if self._closed or connection.closed or connection.info.transaction_status != idle:
             connection.close()
         else:
@@ -143,6 +182,7 @@ class Pool:
 
     def forget_idle(self) -> None:
         """Close all that are idle: what one of them has met, the others will."""
+        self.lost += 1
         while self._idle:
             self._idle.pop().close()
 
@@ -150,6 +190,11 @@ class Pool:
         """Close what is idle, and what is in use when it is given back."""
         self._closed = True
         self.forget_idle()
+
+
+def _note(warnings: list[str], notice: psycopg.errors.Diagnostic) -> None:
+    if notice.severity_nonlocalized == "WARNING":
+        warnings.append(notice.message_primary or "a warning")
 
 
 class _Context:

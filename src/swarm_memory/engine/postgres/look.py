@@ -7,7 +7,8 @@ import time
 import psycopg
 
 from swarm_memory.engine import migrate
-from swarm_memory.engine.postgres.connections import Address, Pool
+from swarm_memory.engine.postgres.address import Address
+from swarm_memory.engine.postgres.connections import Pool
 from swarm_memory.engine.postgres.faults import translate
 from swarm_memory.engine.postgres.migrate import MIGRATIONS, number_of
 from swarm_memory.lean import NamedTuple

@@ -86,10 +86,10 @@ WHERE swarm = :swarm AND name = :name AND holder = :holder AND token = :token
     AND state = 'held' AND expires_ms > :now_ms
 
 -- lease_leave_alone --
--- Free the first seat if nobody else is there to be let in.
+-- Free the first seat if nobody else is there to be let in. It comes out the same a second time.
 UPDATE seats SET state = 'free'
-WHERE swarm = :swarm AND name = :name AND ticket = 0 AND holder = :holder AND state = 'held'
-    AND expires_ms > :now_ms AND NOT EXISTS (
+WHERE swarm = :swarm AND name = :name AND ticket = 0 AND holder = :holder
+    AND state IN ('held', 'free') AND expires_ms > :now_ms AND NOT EXISTS (
     SELECT 1 FROM seats AS others
     WHERE others.swarm = :swarm AND others.name = :name AND others.ticket <> 0)
 RETURNING 1

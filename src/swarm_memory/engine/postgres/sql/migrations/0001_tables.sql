@@ -374,5 +374,9 @@ CREATE TABLE search_postings (
 
 CREATE INDEX search_postings_by_id ON search_postings (id);
 
+-- Which transaction of a connection was its last that committed; see engine/postgres/commits.py.
+CREATE TABLE turns (client bigint PRIMARY KEY, turn bigint NOT NULL, at_ms bigint NOT NULL)
+    WITH (fillfactor = 50);
+
 -- What this schema looked like when it was made, for `verify`.
 CREATE TABLE made (name text COLLATE "C" PRIMARY KEY, definition text COLLATE "C" NOT NULL);
