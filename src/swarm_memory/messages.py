@@ -459,7 +459,7 @@ class Messages:
         times = {"now_ms": now_ms, "visible_ms": visible_ms, "expires_ms": expires_ms}
         tx.many("message_send", [row | times for row in rows])
         if rows[0]["odd"] and letter.queue != runs.EVERYONE:
-            tx.run("run_post", count=len(rows), now_ms=now_ms)
+            tx.run("run_post", swarm=self._context.swarm, count=len(rows), now_ms=now_ms)
         return [Sent(message_id, now_ms, visible_ms, expires_ms) for message_id in ids]
 
     # --- receiving, inside ---

@@ -131,7 +131,11 @@ class PostgresEngine:
                 connection = self._pool.take()
             if not migrate.up_to_date(connection, self._address.namespace):
                 migrate.bring_up_to_date(
-                    connection, self._address.namespace, self.now_ms, _SQL["verify_schema"]
+                    connection,
+                    self._address.namespace,
+                    self.now_ms,
+                    _SQL["verify_schema"],
+                    self._address.partitions,
                 )
         except psycopg.Error as error:
             raise translate(error, self._address.shown) from error
@@ -193,7 +197,8 @@ class PostgresEngine:
             if not self._address.pooled:
                 return connection.execute(_SQL[statement], parameters).fetchall()
             text = psycopg.ClientCursor(connection).mogrify(_SQL[statement], parameters)
-            cursor = connection.execute(f"BEGIN READ ONLY; {self._address.settings}{text}; COMMIT")
+            steps = ["BEGIN READ ONLY", *self._address.settings, text, "COMMIT"]
+            cursor = connection.execute("; ".join(steps))
             while not cursor.description:
                 cursor.nextset()
             return cursor.fetchall()
@@ -224,8 +229,8 @@ class PostgresEngine:
     def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
         def run(connection: Connection) -> T:
             cursor = connection.cursor()
-            settings = self._address.settings
-            cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {settings}{CLOCK}")
+            begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            cursor.execute("; ".join([begin, *self._address.settings, CLOCK]))
             if durable and self.durability == "full":
                 self.flush()  # the clock was read in the snapshot, which is fixed by now
             result = fn(PostgresTx(cursor, self, self._noted(last(cursor))))
@@ -369,13 +374,13 @@ class PostgresEngine:
 
         def clean(connection: Connection) -> None:
             tables = connection.execute(
-                "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables"
-                " WHERE schemaname = %s",
+                "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = %s::regnamespace"
+                " AND relkind IN ('r', 'p') AND NOT relispartition",
                 (self._address.namespace,),
             ).fetchall()
             for (table,) in tables:
                 connection.execute(f"VACUUM (ANALYZE) {table}")
-            connection.execute(f"BEGIN; {self._address.settings}{PRUNE}; COMMIT")
+            connection.execute("; ".join(["BEGIN", *self._address.settings, PRUNE, "COMMIT"]))
 
         self._again(clean)
         return max(0, before - self.usage()["file_bytes"])

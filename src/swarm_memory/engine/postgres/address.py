@@ -85,12 +85,12 @@ class Address:
         return bool(self._listen) or not self.pooled
 
     @property
-    def settings(self) -> str:
+    def settings(self) -> tuple[str, ...]:
         """What each transaction has to say for itself where connections do not remember it."""
         if not self.pooled:
-            return ""
+            return ()
         said = ((name, value.replace("'", "''")) for name, value in self._limits.items())
-        return "".join(f"SET LOCAL {name} = '{value}'; " for name, value in said)
+        return tuple(f"SET LOCAL {name} = '{value}'" for name, value in said)
 
     def conninfo(
         self,

@@ -69,18 +69,14 @@ class Commits:
         """The statements that begin a transaction whose turn it is."""
         # The commit itself does not wait for the disk: the next one is let in at once.
         off = "SET LOCAL synchronous_commit = off"
-        return ("BEGIN", *self._settings, off, self._take)
-
-    @property
-    def _settings(self) -> list[str]:
-        return [self._address.settings.removesuffix("; ")] if self._address.pooled else []
+        return ("BEGIN", *self._address.settings, off, self._take)
 
     @property
     def barrier(self) -> str:
         """What returns when all that has been committed is safe."""
         if not self._address.pooled:
             return BARRIER
-        return f"BEGIN; {self._address.settings}{BARRIER}; COMMIT"
+        return "; ".join(["BEGIN", *self._address.settings, BARRIER, "COMMIT"])
 
     def commit(
         self, cursor: psycopg.Cursor[Any], *, wrote: bool, durable: bool, now_ms: int

@@ -44,12 +44,12 @@ WITH RECURSIVE chain (id) AS (
     SELECT history_id FROM records
     WHERE swarm = :swarm AND key = :key AND history_id IS NOT NULL
     UNION
-    SELECT history.prev_id FROM chain JOIN history ON history.id = chain.id
+    SELECT history.prev_id FROM chain JOIN history ON history.swarm = :swarm AND history.id = chain.id
     WHERE history.prev_id IS NOT NULL AND history.swarm = :swarm AND history.key = :key
 )
 SELECT swarm, key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value,
     history.id
-FROM chain JOIN history ON history.id = chain.id
+FROM chain JOIN history ON history.swarm = :swarm AND history.id = chain.id
 WHERE swarm = :swarm AND key = :key
 ORDER BY version
 

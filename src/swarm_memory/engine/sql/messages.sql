@@ -38,7 +38,8 @@ ON CONFLICT (swarm, queue) DO UPDATE SET own_seq = excluded.own_seq,
 -- claim came between, or the message is not there any more.
 UPDATE message_cursors SET own_seq = :own_seq, all_seq = :all_seq
 WHERE swarm = :swarm AND queue = :queue AND own_seq = :own_was AND all_seq = :all_was
-    AND EXISTS (SELECT 1 FROM messages WHERE seq = :seq AND message_id = :message_id)
+    AND EXISTS (SELECT 1 FROM messages
+        WHERE swarm = :swarm AND seq = :seq AND message_id = :message_id)
 
 -- message_plain --
 -- Plain messages of a log behind a place, in their order; those that expire after `alive_ms`.

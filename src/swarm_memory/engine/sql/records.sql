@@ -110,11 +110,11 @@ WITH RECURSIVE chain (id, depth) AS (
     WHERE swarm = :swarm AND key = :key AND history_id IS NOT NULL AND :depth > 0
     UNION ALL
     SELECT history.prev_id, chain.depth + 1
-    FROM chain JOIN history ON history.id = chain.id
+    FROM chain JOIN history ON history.swarm = :swarm AND history.id = chain.id
     WHERE history.prev_id IS NOT NULL AND chain.depth < :depth
 )
 SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
-FROM chain JOIN history ON history.id = chain.id
+FROM chain JOIN history ON history.swarm = :swarm AND history.id = chain.id
 WHERE history.swarm = :swarm AND history.key = :key
     AND (expires_ms IS NULL OR expires_ms > :now_ms)
 ORDER BY version DESC
@@ -126,7 +126,7 @@ WITH RECURSIVE chain (id, depth) AS (
     WHERE swarm = :swarm AND key = :key AND history_id IS NOT NULL
     UNION ALL
     SELECT history.prev_id, chain.depth + 1
-    FROM chain JOIN history ON history.id = chain.id
+    FROM chain JOIN history ON history.swarm = :swarm AND history.id = chain.id
     WHERE history.prev_id IS NOT NULL AND history.swarm = :swarm AND history.key = :key
 )
 DELETE FROM history
@@ -138,7 +138,7 @@ WITH RECURSIVE chain (id) AS (
     SELECT history_id FROM records
     WHERE swarm = :swarm AND key = :key AND history_id IS NOT NULL
     UNION ALL
-    SELECT history.prev_id FROM chain JOIN history ON history.id = chain.id
+    SELECT history.prev_id FROM chain JOIN history ON history.swarm = :swarm AND history.id = chain.id
     WHERE history.prev_id IS NOT NULL AND history.swarm = :swarm AND history.key = :key
 )
 UPDATE history SET value = NULL, provenance = NULL

@@ -20,7 +20,8 @@ INSERT INTO message_runs (swarm, receipt, queue, first, last, size, log, state, 
 SELECT swarm, '', queue, seq, seq, 1, queue,
     CASE WHEN visible_ms > :now_ms THEN 'hidden' ELSE 'ready' END, rank, 0, attempts_max,
     visible_ms, expires_ms
-FROM messages WHERE seq > (SELECT max(seq) FROM messages) - :count
+FROM messages
+WHERE swarm = :swarm AND seq > (SELECT max(seq) FROM messages WHERE swarm = :swarm) - :count
 
 -- search_put_terms --
 -- Each term of an entry is a row, with how often it occurs.
@@ -201,28 +202,35 @@ SELECT coalesce(
     'ok')
 
 -- verify_schema --
-SELECT c.relname::text, CASE c.relkind
-        WHEN 'r' THEN (
+SELECT c.relname::text, CASE
+        WHEN c.relkind IN ('r', 'p') THEN (
             SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
                 || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END, ', ' ORDER BY a.attnum)
             FROM pg_attribute AS a
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
-        WHEN 'v' THEN pg_get_viewdef(c.oid)
+        WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid)
         ELSE pg_get_indexdef(c.oid) END
 FROM pg_class AS c
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'v', 'i')
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'i', 'I')
 ORDER BY c.relname
 
 -- verify_records --
--- In the order they lie in; a place is its page times 65536 and its line there.
+-- In the order they lie in. A place is a row's page times 2^26, its line there times 2^10, and which
+-- part of a table that is divided it lies in.
+WITH parts AS (
+    SELECT inhrelid AS part, row_number() OVER (ORDER BY inhrelid) AS number
+    FROM pg_inherits WHERE inhparent = 'records'::regclass
+), placed AS (
+    SELECT r.*, ((r.ctid::text::point)[0]::bigint << 26) + ((r.ctid::text::point)[1]::bigint << 10)
+        + coalesce((SELECT number FROM parts WHERE part = r.tableoid), 0) AS place
+    FROM records AS r
+    WHERE r.ctid >= format('(%s,0)', greatest(:after, 0) >> 26)::tid
+)
 SELECT r.swarm, r.key, r.version, r.author, r.session, r.created_ms, r.updated_ms, r.expires_ms,
-    r.provenance, r.value,
-    ((r.ctid::text::point)[0]::bigint << 16) + (r.ctid::text::point)[1]::bigint,
-    r.history_id, h.swarm, h.key, h.version
-FROM records AS r LEFT JOIN history AS h ON h.id = r.history_id
-WHERE r.ctid > format('(%s,%s)', greatest(:after, 0) >> 16, greatest(:after, 0) & 65535)::tid
-ORDER BY r.ctid
-LIMIT :limit
+    r.provenance, r.value, r.place, r.history_id, h.swarm, h.key, h.version
+FROM (SELECT * FROM placed WHERE place > :after ORDER BY place LIMIT :limit) AS r
+    LEFT JOIN history AS h ON h.id = r.history_id
+ORDER BY r.place
 
 -- verify_cursors --
 SELECT swarm, name, value FROM facts
