@@ -55,7 +55,7 @@ def once(
     row = tx.one("op_get", **where)
     if row is None:
         result = call(tx)
-        tx.run("op_put", **where, args_digest=digest, result=dump(result), at_ms=tx.now_ms)
+        tx.do("op_put", **where, args_digest=digest, result=dump(result), at_ms=tx.now_ms)
         return result
     if row[0] != digest:
         raise OpIdReusedError(f"op_id {op_id!r} was used for another call")

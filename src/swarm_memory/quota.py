@@ -14,9 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.config import Category
     from swarm_memory.context import Context
-    from swarm_memory.engine import Row, Tx
+    from swarm_memory.engine import Ahead, Row, Tx
 
 FOLD_EVENTS = 256
+LATELY_EVENTS = 128  # since what a scope held was seen; all of them are summed up at each write
 TELEMETRY_SCOPE = "telemetry"
 WHOLE_SWARM = ""
 
@@ -104,20 +105,26 @@ class Quota:
         records: int,
         size: int,
     ) -> int:
-        row = tx.one(
-            "event_append",
-            swarm=self._context.swarm,
-            key=key,
-            version=version,
-            op=op,
-            author=self._context.agent,
-            at_ms=tx.now_ms,
-            scope=scope,
-            category=category,
-            telemetry=telemetry,
-            records=records,
-            bytes=size,
-        )
+        event = {
+            "swarm": self._context.swarm,
+            "key": key,
+            "version": version,
+            "op": op,
+            "author": self._context.agent,
+            "at_ms": tx.now_ms,
+            "scope": scope,
+            "category": category,
+            "telemetry": telemetry,
+            "records": records,
+            "bytes": size,
+        }
+        if tx.ahead is not None:
+            tx.do("event_append", **event)
+            if tx.ahead.unfolded >= FOLD_EVENTS:
+                tx.do("usage_fold")
+                tx.do("usage_folded")
+            return tx.ahead.newest_seen + 1  # or a later one
+        row = tx.one("event_append", **event)
         seq = int(row[0]) if row else 0
         if seq % FOLD_EVENTS == 0:
             self.fold(tx, seq)
@@ -139,6 +146,11 @@ class Quota:
         self._check_limit(tx, WHOLE_SWARM, seq, grown, limit, "the swarm's memory")
 
     def _check_limit(self, tx: Tx, scope: str, seq: int, grown: int, limit: int, what: str) -> None:
+        if tx.ahead is not None:
+            used, at, _ = self._known_at(tx.ahead, scope, seq)
+            where = {"swarm": self._context.swarm, "scope": scope, "after": at}
+            tx.ahead.assure("usage_within", **where, most=limit - used - grown)
+            return
         used = self._follow(tx, scope, seq, grown)
         if used > limit:
             self._sweep(tx, scope)
@@ -152,6 +164,13 @@ class Quota:
             )
         self._known[scope] = (used, seq, tx)
 
+    def _known_at(self, ahead: Ahead, scope: str, seq: int) -> tuple[int, int, Tx]:
+        """Return what is known of a scope, if that was seen lately."""
+        known = self._known.get(scope)
+        if known is None or not known[2].committed or seq - known[1] > LATELY_EVENTS:
+            ahead.in_turn()
+        return known
+
     def _follow(self, tx: Tx, scope: str, seq: int, grown: int) -> int:
         """Return what `scope` holds at event `seq`, from what is known of it if that holds."""
         known = self._known.get(scope)
@@ -159,6 +178,8 @@ class Quota:
         if known is None or not (known[2] is tx or known[2].committed):
             return self._used(tx, scope)
         used, at, _ = known
+        if seq - at > FOLD_EVENTS:
+            return self._used(tx, scope)  # sums of counters, and of fewer events than lie between
         if seq - at > 1:
             row = tx.one(
                 "usage_between", swarm=self._context.swarm, scope=scope, after=at, before=seq

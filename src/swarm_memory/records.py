@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 
 SCAN_LIMIT = 1000
+PUSHED = -1  # stands for the id of the version that was moved to history last
 TTL_S_MAX = 3_153_600_000  # a hundred years
 
 
@@ -243,7 +244,9 @@ class Records:
             on_conflict = prepared.category.on_conflict
         if fence is None and op_id is None:
             return self._db.write(
-                lambda tx: self._put(tx, prepared, expect, on_conflict), durability=durability
+                lambda tx: self._put(tx, prepared, expect, on_conflict),
+                durability=durability,
+                ahead=True,
             )
 
         def write(tx: Tx) -> Record:
@@ -252,10 +255,12 @@ class Records:
             return self._put(tx, prepared, expect, on_conflict)
 
         if op_id is None:
-            return self._db.write(write, durability=durability)
+            return self._db.write(write, durability=durability, ahead=True)
         digest = digest_of(["put", key, value, expect, ttl_s, settle.strategy_name(on_conflict)])
         return self._db.write(
-            lambda tx: self._once(tx, op_id, digest, write, value), durability=durability
+            lambda tx: self._once(tx, op_id, digest, write, value),
+            durability=durability,
+            ahead=True,
         )
 
     def put_many(
@@ -322,7 +327,7 @@ class Records:
             self._bury(tx, key, head)
             return True
 
-        return self._db.write(write, durability=durability)
+        return self._db.write(write, durability=durability, ahead=True)
 
     def rollback(
         self,
@@ -449,7 +454,7 @@ class Records:
                 about,
             ),
         )
-        tx.run(
+        tx.do(
             "record_put",
             swarm=context.swarm,
             key=key,
@@ -492,16 +497,16 @@ class Records:
             return version, None
         if version % kept == 0:
             # Now and then instead of always: up to twice as many lie there for a while.
-            tx.run("history_trim", **where, keep=kept - 1)
-        pushed = tx.one("history_push", **where)
-        return version, pushed[0] if pushed else None
+            tx.do("history_trim", **where, keep=kept - 1)
+        tx.do("history_push", **where)
+        return version, PUSHED
 
     def _bury(self, tx: Tx, key: str, head: Row) -> None:
         """Replace a live record by a tombstone, one version on."""
         context = self._context
         version, _, scope, category, telemetry, created_ms, _ = head
-        pushed = tx.one("history_push", swarm=context.swarm, key=key)
-        tx.run(
+        tx.do("history_push", swarm=context.swarm, key=key)
+        tx.do(
             "record_put",
             swarm=context.swarm,
             key=key,
@@ -515,7 +520,7 @@ class Records:
             created_ms=created_ms,
             updated_ms=tx.now_ms,
             expires_ms=None,
-            history_id=pushed[0] if pushed else None,
+            history_id=PUSHED,
             value=None,
         )
         self._quota.remove(tx, key, version + 1, "delete", head)

@@ -2,6 +2,7 @@
 
 python postgres_worker.py count URL TIMES
 python postgres_worker.py put URL NAME      for ever; each acknowledged number on a line
+python postgres_worker.py churn URL NAME    40 records among few keys
 python postgres_worker.py hold URL          stops inside a transaction, and says so
 """
 
@@ -49,11 +50,18 @@ def put(url, name):
             number += 1
 
 
+def churn(url, name):
+    with Swarm.open(url, agent=name, swarm="s") as swarm:
+        for n in range(40):
+            swarm.records.put(f"notes/churn/{n % 5}", n)
+
+
 def hold(url):
     with Swarm.open(url, agent="a", swarm="s") as swarm:
 
         def wait(tx):
             tx.records.put("notes/held", 1)
+            tx.records.get("notes/held")  # sends what waits to be sent
             say("inside")
             time.sleep(600)
 
@@ -61,4 +69,4 @@ def hold(url):
 
 
 if __name__ == "__main__":
-    {"count": count, "put": put, "hold": hold}[sys.argv[1]](*sys.argv[2:])
+    {"count": count, "put": put, "churn": churn, "hold": hold}[sys.argv[1]](*sys.argv[2:])

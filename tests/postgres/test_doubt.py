@@ -12,6 +12,7 @@ import pytest
 from swarm_memory import Swarm
 from swarm_memory.engine.postgres import commits, connections
 from swarm_memory.engine.postgres.commits import Commits
+from swarm_memory.engine.postgres.texts import Texts
 from swarm_memory.errors import AmbiguousCommitError, EngineUnavailableError
 from swarm_memory.testing.postgres import server
 
@@ -37,14 +38,14 @@ def broken(monkeypatch, *, sent, times=1):
     patiently = Commits._patiently
     left = [times]
 
-    def breaking(self, connection, cursor, text, **options):
-        if "COMMIT" in text and "turns (" in text and left[0]:
+    def breaking(self, connection, cursor, texts):
+        if "COMMIT" in texts and connection.turn and left[0]:
             left[0] -= 1
             if sent:
-                patiently(self, connection, cursor, text, **options)
+                patiently(self, connection, cursor, texts)
             connection.close()
             raise psycopg.OperationalError("the connection was lost")
-        return patiently(self, connection, cursor, text, **options)
+        return patiently(self, connection, cursor, texts)
 
     monkeypatch.setattr(Commits, "_patiently", breaking)
 
@@ -112,7 +113,7 @@ def test_who_looks_waits_until_the_transaction_in_doubt_is_over(swarm, postgres_
         connection = pool.take()
         cursor = connection.cursor()
         cursor.execute("; ".join(turns.begin))
-        cursor.execute(commits._TOLD.format(client=connection.client, turn=1, at_ms=0))
+        cursor.execute(commits.TOLD, {"client": connection.client, "turn": 1, "at_ms": 0})
         said = []
         doubt = commits.Doubt(connection.client, 1, True, "")
         looking = threading.Thread(target=lambda: said.append(swarm._engine._settled(doubt)))
@@ -134,25 +135,28 @@ def test_who_looks_waits_until_the_transaction_in_doubt_is_over(swarm, postgres_
 
 
 def test_a_lease_whose_answer_is_lost_is_held_and_released_once(swarm, monkeypatch):
-    execute = connections.Connection.execute
-    verbs = []
+    of, run = Texts.of, Texts.run
+    asked, lost = [], []
 
-    def losing(self, query, *arguments, **options):
-        result = execute(self, query, *arguments, **options)
-        verb = next((v for v in ("'held', holder", "= 'free'\n") if v in str(query)), None)
-        if verb is not None and verb not in verbs and "UPDATE seats" in str(query):
-            verbs.append(verb)
-            self.close()
+    def noting(self, name, sql, parameters):
+        asked.append(name)
+        return of(self, name, sql, parameters)
+
+    def losing(self, cursor, texts):
+        run(self, cursor, texts)
+        if asked[-1].startswith("lease_") and asked[-1] not in lost:
+            lost.append(asked[-1])
+            cursor.connection.close()
             raise psycopg.OperationalError("the connection was lost")
-        return result
 
     swarm.leases.acquire("deploy").release()  # the name is there
-    monkeypatch.setattr(connections.Connection, "execute", losing)
+    monkeypatch.setattr(Texts, "of", noting)
+    monkeypatch.setattr(Texts, "run", losing)
     lease = swarm.leases.acquire("deploy", wait_s=0)
     assert [lease.token] == [seat.token for seat in swarm.leases.list("deploy")]
     lease.release()
 
-    assert 2 == len(verbs)
+    assert {"lease_take", "lease_leave_alone"} <= set(lost)
     assert [] == swarm.leases.list("deploy")
 
 

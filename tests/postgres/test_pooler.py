@@ -149,7 +149,9 @@ def test_limits_hold_behind_a_pooler(url):
     with Swarm.open(url, agent="a", swarm="s") as swarm:
         inside, over = threading.Event(), threading.Event()
         holding = threading.Thread(
-            target=lambda: swarm.transact(lambda tx: (inside.set(), over.wait(WAIT_S)))
+            target=lambda: swarm.transact(
+                lambda tx: (tx.records.get("notes/1"), inside.set(), over.wait(WAIT_S))
+            )
         )
         holding.start()
         assert inside.wait(WAIT_S)

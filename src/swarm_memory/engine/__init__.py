@@ -13,7 +13,7 @@ from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, NoReturn, Protocol, TypeVar
 
     from swarm_memory.engine.postgres.look import Look
 
@@ -44,11 +44,14 @@ if TYPE_CHECKING:
             opened with full durability): for what leaves the store.
             """
 
-        def write(self, fn: Callable[[Tx], T], /, *, durability: str | None = None) -> T:
+        def write(
+            self, fn: Callable[[Tx], T], /, *, durability: str | None = None, ahead: bool = False
+        ) -> T:
             """Run `fn` in one transaction that commits when it returns and undoes when it raises.
 
             `fn` may run again after a conflict, so it must have no other effects. `durability` is
-            one of DURABILITIES, or MACHINE.
+            one of DURABILITIES, or MACHINE. With `ahead` an engine may run it before its turn and
+            see at the commit that what it read is still so: for few reads, and writes by `do`.
             """
 
         def write_one(
@@ -61,10 +64,36 @@ if TYPE_CHECKING:
             In a transaction it is part of that.
             """
 
+    class Ahead(Protocol):
+        """What a transaction must know that runs ahead of its turn."""
+
+        @property
+        def newest_seen(self) -> int:
+            """The newest number that an event had when it looked, or a little later one."""
+
+        @property
+        def unfolded(self) -> int:
+            """How many events had not been added to the counters by then, or a few more."""
+
+        def assure(self, statement: str, /, **parameters: Any) -> None:
+            """Let it begin anew if this statement does not return one true value in its turn."""
+
+        def in_turn(self) -> NoReturn:
+            """Let it begin anew in its turn, since what it must know cannot be said before."""
+
     class Tx(Reader, Protocol):
-        """One transaction; `committed` turns true when it is, and stays false if it is undone."""
+        """One transaction; `committed` turns true when it is, and stays false if it is undone.
+
+        `ahead` is there in one that runs ahead of its turn.
+        """
 
         committed: bool
+
+        @property
+        def ahead(self) -> Ahead | None: ...
+
+        def do(self, statement: str, /, **parameters: Any) -> None:
+            """Run a writing statement of which nobody asks what came; at the commit at last."""
 
         def run(self, statement: str, /, **parameters: Any) -> int:
             """Run a writing statement and return how many rows it changed."""

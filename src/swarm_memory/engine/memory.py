@@ -45,7 +45,9 @@ class MemoryEngine(SqliteEngine):
     def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
         return self._run(fn, "BEGIN")
 
-    def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
+    def write(
+        self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None, ahead: bool = False
+    ) -> T:
         with self._lock:
             if self._writing:
                 raise InvalidArgumentError(

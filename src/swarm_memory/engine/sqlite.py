@@ -51,6 +51,7 @@ class SqliteTx:
     """One transaction on one connection."""
 
     __slots__ = ("_changes", "_clock", "_execute", "_executemany", "committed", "now_ms", "touched")
+    ahead = None  # it has its turn
 
     def __init__(self, connection: Connection, clock: SystemClock) -> None:
         self._execute = connection.execute
@@ -84,6 +85,11 @@ class SqliteTx:
         self._execute(_SQL[statement], parameters)
         return self._changes()
 
+    def do(self, statement: str, /, **parameters: Any) -> None:
+        if _TOUCHING[statement]:
+            self.touched = True
+        self._execute(_SQL[statement], parameters)
+
     def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
         if _TOUCHING[statement]:
             self.touched = True
@@ -101,7 +107,9 @@ class SqliteTx:
     def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
         return fn(self)
 
-    def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
+    def write(
+        self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None, ahead: bool = False
+    ) -> T:
         if durability is not None:
             raise InvalidArgumentError(
                 "durability is chosen per transaction", hint="pass it to transact()"
@@ -239,7 +247,9 @@ class SqliteEngine:
         finally:
             self._pool.give(connection)
 
-    def write(self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None) -> T:
+    def write(
+        self, fn: Callable[[SqliteTx], T], /, *, durability: str | None = None, ahead: bool = False
+    ) -> T:
         durability = durability or self.durability
         if durability not in (*DURABILITIES, MACHINE):
             raise InvalidArgumentError(f"durability {durability!r}", hint=" or ".join(DURABILITIES))

@@ -18,11 +18,12 @@ from zlib import crc32
 import psycopg
 
 from swarm_memory.engine import DURABILITIES, MACHINE
-from swarm_memory.engine.postgres import dialect, migrate
+from swarm_memory.engine.postgres import migrate
 from swarm_memory.engine.postgres.address import Address
-from swarm_memory.engine.postgres.commits import CLOCK, PRUNE, Commits, Doubt, last
+from swarm_memory.engine.postgres.commits import CLOCK, PRUNE, Commits, Doubt
 from swarm_memory.engine.postgres.connections import Pool
 from swarm_memory.engine.postgres.faults import is_conflict, is_lost, translate
+from swarm_memory.engine.postgres.transactions import SQL, STILL, AheadTx, PostgresTx, Turn
 from swarm_memory.engine.seats import pause
 from swarm_memory.errors import (
     AmbiguousCommitError,
@@ -34,7 +35,7 @@ from swarm_memory.locks import Lock, local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     from swarm_memory.engine import Row
@@ -49,57 +50,7 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.002, 0.5
 BOOT_ID = 1  # the server's clock is the same after a restart, so its starts are not told apart
 PAGE_BYTES = 8192
 
-_SQL = dialect.load()
-
-
-class PostgresTx:
-    """One transaction."""
-
-    def __init__(self, cursor: psycopg.Cursor[Any], engine: PostgresEngine, now_ms: int) -> None:
-        self._cursor = cursor
-        self._engine = engine
-        self.now_ms = now_ms
-        self.committed = False
-        self.wrote = False
-
-    @property
-    def uptime_ms(self) -> int:
-        return self._engine.uptime_in(self.now_ms)
-
-    def one(self, statement: str, /, **parameters: Any) -> Row | None:
-        rows = self.all(statement, **parameters)
-        return rows[0] if rows else None
-
-    def all(self, statement: str, /, **parameters: Any) -> list[Row]:
-        cursor = self._cursor.execute(_SQL[statement], parameters)
-        self.wrote = self.wrote or not (cursor.statusmessage or "").startswith("SELECT")
-        return cursor.fetchall() if cursor.description is not None else []
-
-    def run(self, statement: str, /, **parameters: Any) -> int:
-        self.wrote = True
-        return self._cursor.execute(_SQL[statement], parameters).rowcount
-
-    def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
-        self.wrote = True
-        self._cursor.executemany(_SQL[statement], rows)
-
-    def schema_made(self) -> dict[str, str]:
-        return dict(self._cursor.execute(migrate.MADE).fetchall())
-
-    def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
-        return fn(self)
-
-    def write(self, fn: Callable[[PostgresTx], T], /, *, durability: str | None = None) -> T:
-        if durability is not None:
-            raise InvalidArgumentError(
-                "durability is chosen per transaction", hint="pass it to transact()"
-            )
-        return fn(self)
-
-    def write_one(
-        self, statement: str, durability: str = "relaxed", /, **parameters: Any
-    ) -> Row | None:
-        return self.one(statement, **parameters)
+AHEAD_SKIPPED_MAX = 64  # how many wait for their turn after one was in vain
 
 
 class PostgresEngine:
@@ -117,6 +68,8 @@ class PostgresEngine:
         self._ahead_ms = 0  # the server's clock minus ours
         self._clock_until_s = 0.0
         self._commits = Commits(self._address, busy_timeout_s)
+        self._kept: dict[Any, tuple[list[Row], str]] = {}
+        self._skip = self._skipped = 0  # transactions that do not run ahead, after one in vain
         try:
             self._open()
         except BaseException:
@@ -134,7 +87,7 @@ class PostgresEngine:
                     connection,
                     self._address.namespace,
                     self.now_ms,
-                    _SQL["verify_schema"],
+                    SQL["verify_schema"],
                     self._address.partitions,
                 )
         except psycopg.Error as error:
@@ -159,7 +112,8 @@ class PostgresEngine:
         if time.monotonic() >= self._clock_until_s:
             connection = self._pool.take()
             try:
-                self._noted(connection.execute(CLOCK).fetchone())
+                row = connection.execute(CLOCK).fetchone()
+                self.noted(int(row[0]) if row else 0)
             except psycopg.Error as error:
                 raise translate(error, self._address.shown) from error
             finally:
@@ -178,9 +132,8 @@ class PostgresEngine:
     def boot_id(self) -> int:
         return int(self._clock.boot_id()) if self._clock is not None else BOOT_ID
 
-    def _noted(self, row: Row | None) -> int:
-        """Remember what the server's clock said just now, and return it."""
-        said_ms = int(row[0]) if row else 0
+    def noted(self, said_ms: int) -> int:
+        """Remember what the server's clock said just now; return the time of the store."""
         with self._clock_lock:
             self._ahead_ms = said_ms - int(time.monotonic() * 1000)
             self._clock_until_s = time.monotonic() + CLOCK_S
@@ -195,13 +148,12 @@ class PostgresEngine:
     def all(self, statement: str, /, **parameters: Any) -> list[Row]:
         def select(connection: Connection) -> list[Row]:
             if not self._address.pooled:
-                return connection.execute(_SQL[statement], parameters).fetchall()
-            text = psycopg.ClientCursor(connection).mogrify(_SQL[statement], parameters)
-            steps = ["BEGIN READ ONLY", *self._address.settings, text, "COMMIT"]
-            cursor = connection.execute("; ".join(steps))
-            while not cursor.description:
-                cursor.nextset()
-            return cursor.fetchall()
+                return connection.execute(SQL[statement], parameters).fetchall()
+            text = connection.texts.of(statement, SQL[statement], parameters)
+            steps = ["BEGIN READ ONLY", *self._address.settings, *text, "COMMIT"]
+            cursor = connection.cursor()
+            connection.texts.run(cursor, steps)
+            return cursor.set_result(-2).fetchall()
 
         return self._again(select)
 
@@ -211,12 +163,11 @@ class PostgresEngine:
         self._refuse_nested()
 
         def write(connection: Connection) -> Row | None:
-            # With its values inside the text all of it is one trip to the server.
-            text = psycopg.ClientCursor(connection).mogrify(_SQL[statement], parameters)
-            begin = self._commits.begin
-            cursor = connection.execute("; ".join([*begin, text, "COMMIT", self._commits.wake]))
-            for _ in begin:
-                cursor.nextset()
+            text = connection.texts.of(statement, SQL[statement], parameters)
+            cursor = connection.cursor()
+            steps = [*self._commits.begin, *text, "COMMIT", self._commits.wake]
+            connection.texts.run(cursor, steps)
+            cursor.set_result(len(self._commits.begin) + len(text) - 1)
             return cursor.fetchone() if cursor.description is not None else None
 
         row = self._again(write)
@@ -228,21 +179,41 @@ class PostgresEngine:
 
     def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
         def run(connection: Connection) -> T:
-            cursor = connection.cursor()
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-            cursor.execute("; ".join([begin, *self._address.settings, CLOCK]))
+            tx = PostgresTx(connection, self, [begin, *self._address.settings])
             if durable and self.durability == "full":
-                self.flush()  # the clock was read in the snapshot, which is fixed by now
-            result = fn(PostgresTx(cursor, self, self._noted(last(cursor))))
-            cursor.execute("COMMIT")
+                tx.now_ms  # noqa: B018 (with it the snapshot is fixed, and all in it is older)
+                self.flush()
+            result = fn(tx)
+            if tx.begun:
+                connection.execute("COMMIT")
             return result
 
         return self._again(run)
 
-    def write(self, fn: Callable[[PostgresTx], T], /, *, durability: str | None = None) -> T:
+    def write(
+        self,
+        fn: Callable[[PostgresTx], T],
+        /,
+        *,
+        durability: str | None = None,
+        ahead: bool = False,
+    ) -> T:
         durable = self._waits_for_disk(durability or self.durability)
         self._refuse_nested()
+        if ahead and self._may_run_ahead():
+            try:
+                return self._again(lambda connection: self._write_ahead(connection, fn, durable))
+            except Turn:
+                pass
         return self._again(lambda connection: self._write(connection, fn, durable))
+
+    def _may_run_ahead(self) -> bool:
+        """Tell whether it is worth it: where many change the same, whoever runs ahead is late."""
+        if self._skipped < self._skip:
+            self._skipped += 1
+            return False
+        return True
 
     def _waits_for_disk(self, durability: str) -> bool:
         if durability not in (*DURABILITIES, MACHINE):
@@ -258,21 +229,51 @@ class PostgresEngine:
             )
 
     def _write(self, connection: Connection, fn: Callable[[PostgresTx], T], durable: bool) -> T:
-        cursor = connection.cursor()
-        cursor.execute("; ".join([*self._commits.begin, CLOCK]))
-        tx = PostgresTx(cursor, self, self._noted(last(cursor)))
+        tx = PostgresTx(connection, self, self._commits.begin)
+        self._local.inside = True
+        try:
+            result = fn(tx)
+        finally:
+            self._local.inside = False
+        self._commit(connection, tx, tx.waiting(), durable)
+        return result
+
+    def _write_ahead(
+        self, connection: Connection, fn: Callable[[PostgresTx], T], durable: bool
+    ) -> T:
+        """Run `fn` before its turn.
+
+        Raises:
+            Turn: It has to run again, in its turn.
+        """
+        tx = AheadTx(connection, self, self._kept)
         self._local.inside = True
         try:
             result = fn(tx)
         finally:
             self._local.inside = False
         try:
-            self._commits.commit(cursor, wrote=tx.wrote, durable=durable, now_ms=tx.now_ms)
+            self._commit(connection, tx, [*self._commits.begin, *tx.waiting()], durable)
+        except psycopg.Error as error:
+            if error.sqlstate != STILL:
+                raise
+            self._kept.clear()
+            self._skip, self._skipped = min(2 * self._skip + 1, AHEAD_SKIPPED_MAX), 0
+            raise Turn from error
+        self._skip //= 2
+        return result
+
+    def _commit(
+        self, connection: Connection, tx: PostgresTx, waiting: list[str], durable: bool
+    ) -> None:
+        try:
+            self._commits.commit(
+                connection, waiting, wrote=tx.wrote, durable=durable, now_ms=tx.now_ms
+            )
         except Doubt as doubt:
             if not self._settled(doubt):
                 raise psycopg.OperationalError(doubt.what) from doubt  # undone: it runs again
         tx.committed = True
-        return result
 
     def _settled(self, doubt: Doubt) -> bool:
         """Tell whether a transaction in doubt has committed.
@@ -312,6 +313,7 @@ class PostgresEngine:
         try:
             return call(connection)
         except BaseException:
+            connection.texts.drop()
             _undo(connection)
             raise
         finally:

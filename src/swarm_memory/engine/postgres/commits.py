@@ -21,7 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from swarm_memory.engine import Row
     from swarm_memory.engine.postgres.address import Address
     from swarm_memory.engine.postgres.connections import Connection
 
@@ -29,7 +28,7 @@ CLOCK = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 # Writes to the log, so that its commit waits until all before it is safe.
 BARRIER = "SELECT pg_logical_emit_message(true, 'swarm-memory', '')"
 _LOOK = "SELECT turn FROM turns WHERE client = {client}"
-_TOLD = """INSERT INTO turns (client, turn, at_ms) VALUES ({client}, {turn}, {at_ms})
+TOLD = """INSERT INTO turns (client, turn, at_ms) VALUES (%(client)s, %(turn)s, %(at_ms)s)
 ON CONFLICT (client) DO UPDATE SET turn = excluded.turn, at_ms = excluded.at_ms"""
 _OLD_MS = 86_400_000  # nobody asks for so long what became of a commit
 PRUNE = f"DELETE FROM turns WHERE at_ms < ({CLOCK}) - {_OLD_MS}"  # noqa: S608 (ours, both)
@@ -79,16 +78,24 @@ class Commits:
         return "; ".join(["BEGIN", *self._address.settings, BARRIER, "COMMIT"])
 
     def commit(
-        self, cursor: psycopg.Cursor[Any], *, wrote: bool, durable: bool, now_ms: int
+        self,
+        connection: Connection,
+        waiting: list[str],
+        *,
+        wrote: bool,
+        durable: bool,
+        now_ms: int,
     ) -> None:
         """Commit, tell those who wait, and return when it is safe; one trip to the server.
+
+        Args:
+            waiting: What is to be run before.
 
         Raises:
             Doubt: It may have committed.
             psycopg.Error: It has not.
             EngineUnavailableError: A statement had failed.
         """
-        connection: Connection = cursor.connection  # type: ignore[assignment]
         if _failed(connection):
             undone = EngineUnavailableError(
                 f"{self._address.shown}: a statement had failed, so nothing was written",
@@ -100,9 +107,9 @@ class Commits:
         if wrote:
             connection.turn += 1
             told = {"client": connection.client, "turn": connection.turn, "at_ms": now_ms}
-            steps.insert(0, _TOLD.format(**told))
+            steps = [*connection.texts.of("told", TOLD, told), *steps]
         try:
-            self._patiently(connection, cursor, "; ".join(steps))
+            self._patiently(connection, connection.cursor(), [*waiting, *steps])
         except psycopg.Error as error:
             if _failed(connection) or not wrote:
                 raise  # before the COMMIT, or there is nothing to be in doubt of
@@ -117,7 +124,8 @@ class Commits:
         ask = _LOOK.format(client=doubt.client)
         steps = [*self.begin, ask, "COMMIT", *([self.barrier] if doubt.durable else [])]
         cursor = connection.cursor()
-        self._patiently(connection, cursor, "; ".join(steps), result=len(self.begin))
+        self._patiently(connection, cursor, steps)
+        cursor.set_result(len(self.begin))
         row = cursor.fetchone()
         return row is not None and row[0] == doubt.turn
 
@@ -127,40 +135,24 @@ class Commits:
         Raises:
             psycopg.Error: That cannot be said.
         """
-        self._patiently(connection, connection.cursor(), self.barrier)
+        self._patiently(connection, connection.cursor(), [self.barrier])
 
     def _patiently(
-        self,
-        connection: Connection,
-        cursor: psycopg.Cursor[Any],
-        text: str,
-        result: int | None = None,
+        self, connection: Connection, cursor: psycopg.Cursor[Any], texts: list[str]
     ) -> None:
-        """Run statements of which one waits for the disk; go to the last result, or that one."""
+        """Run statements of which one waits for the disk."""
         connection.warnings.clear()
         connection.patience_s = self._patience_s
         try:
-            cursor.execute(text)
+            connection.texts.run(cursor, texts)
         finally:
             connection.patience_s = None
         if connection.warnings:  # safe here, and perhaps not with the standby
             said = "; ".join(connection.warnings)
             connection.close()
             raise psycopg.OperationalError(said)
-        if result is None:
-            last(cursor)
-            return
-        for _ in range(result):
-            cursor.nextset()
 
 
 def _failed(connection: Connection) -> bool:
     """Tell whether a statement of the transaction that is under way has failed."""
     return connection.info.transaction_status == pq.TransactionStatus.INERROR
-
-
-def last(cursor: psycopg.Cursor[Any]) -> Row | None:
-    """Return the row of the last of several statements, None if that gave none."""
-    while cursor.nextset():
-        pass
-    return cursor.fetchone() if cursor.description is not None else None

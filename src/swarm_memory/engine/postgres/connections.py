@@ -11,6 +11,7 @@ from psycopg.adapt import AdaptersMap, Loader
 from psycopg.types.numeric import Int8Dumper
 
 from swarm_memory.engine.postgres.faults import translate
+from swarm_memory.engine.postgres.texts import Texts
 from swarm_memory.errors import EngineUnavailableError
 
 TYPE_CHECKING = False
@@ -67,6 +68,7 @@ class Connection(psycopg.Connection):  # of tuples, which is its default
 
     address: Address
     client: int
+    texts: Texts
     turn = 0
     patience_s: float | None = None
     warnings: list[str]
@@ -159,6 +161,7 @@ class Pool:
         made.address = self._address
         made.client = int.from_bytes(os.urandom(7), "big")
         made.warnings = []
+        made.texts = Texts(made.pgconn, prepares=not self._address.pooled)
         made.add_notice_handler(lambda notice: _note(made.warnings, notice))
         self._address.prefer(made.info.host, made.info.port)
         return made

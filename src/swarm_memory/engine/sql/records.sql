@@ -11,11 +11,13 @@ FROM records
 WHERE swarm = :swarm AND key = :key
 
 -- record_put --
--- Insert or replace the current version; the replaced one went to history before.
+-- Insert or replace the current version; the replaced one went to history before, and if that was
+-- just now, its id is -1 here.
 INSERT INTO records (swarm, key, version, scope, category, telemetry, author, session, provenance,
     created_ms, updated_ms, expires_ms, history_id, value)
 VALUES (:swarm, :key, :version, :scope, :category, :telemetry, :author, :session, :provenance,
-    :created_ms, :updated_ms, :expires_ms, :history_id, :value)
+    :created_ms, :updated_ms, :expires_ms,
+    CASE WHEN :history_id = -1 THEN last_insert_rowid() ELSE :history_id END, :value)
 ON CONFLICT (swarm, key) DO UPDATE SET version = excluded.version, scope = excluded.scope,
     category = excluded.category, telemetry = excluded.telemetry, author = excluded.author,
     session = excluded.session, provenance = excluded.provenance,

@@ -14,6 +14,12 @@ GROUP BY swarm, scope, category
 ON CONFLICT (swarm, scope, category) DO UPDATE SET
     records = usage.records + excluded.records, bytes = usage.bytes + excluded.bytes
 
+-- usage_folded --
+-- Say that all events there are have been added up.
+INSERT INTO facts (swarm, name, value)
+SELECT '', 'folded_seq', coalesce(max(seq), 0) FROM events WHERE true
+ON CONFLICT (swarm, name) DO UPDATE SET value = excluded.value
+
 -- usage_used --
 -- What one scope holds, or with '' the whole swarm.
 SELECT coalesce(sum(bytes), 0) FROM usage_now
@@ -24,6 +30,11 @@ WHERE swarm = :swarm AND telemetry = 0 AND (:scope = '' OR scope = :scope)
 SELECT coalesce(sum(bytes), 0) FROM events
 WHERE seq > :after AND seq < :before AND swarm = :swarm AND telemetry = 0
     AND (:scope = '' OR scope = :scope)
+
+-- usage_within --
+-- Whether a scope, or with '' the whole swarm, has grown by no more than :most since an event.
+SELECT coalesce(sum(bytes), 0) <= :most FROM events
+WHERE seq > :after AND swarm = :swarm AND telemetry = 0 AND (:scope = '' OR scope = :scope)
 
 -- usage_list --
 -- Every counter of a swarm.

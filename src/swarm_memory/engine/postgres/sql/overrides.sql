@@ -1,3 +1,15 @@
+-- record_put --
+INSERT INTO records (swarm, key, version, scope, category, telemetry, author, session, provenance,
+    created_ms, updated_ms, expires_ms, history_id, value)
+VALUES (:swarm, :key, :version, :scope, :category, :telemetry, :author, :session, :provenance,
+    :created_ms, :updated_ms, :expires_ms,
+    CASE WHEN :history_id = -1 THEN currval('history_id_seq') ELSE :history_id END, :value)
+ON CONFLICT (swarm, key) DO UPDATE SET version = excluded.version, scope = excluded.scope,
+    category = excluded.category, telemetry = excluded.telemetry, author = excluded.author,
+    session = excluded.session, provenance = excluded.provenance,
+    created_ms = excluded.created_ms, updated_ms = excluded.updated_ms,
+    expires_ms = excluded.expires_ms, history_id = excluded.history_id, value = excluded.value
+
 -- lease_token --
 -- A parameter without a column beside it has to say its type.
 SELECT token FROM seats

@@ -27,6 +27,13 @@ EXCEPTION WHEN data_exception THEN
     RETURN 0;
 END $$;
 
+-- Ends a transaction that ran ahead of its turn and finds that what it has seen is not so any more.
+CREATE FUNCTION still(so boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF so THEN RETURN so; END IF;
+    RAISE EXCEPTION 'somebody else was first' USING ERRCODE = 'SMC01';
+END $$;
+
 CREATE TABLE records (
     swarm text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
