@@ -125,7 +125,7 @@ def test_a_fence_that_falls_meanwhile_refuses_the_write(swarm, other, between):
 
 def test_a_quota_that_others_use_up_meanwhile_holds(postgres_url, between, tmp_path):
     path = tmp_path / "schema.json"
-    path.write_text(json.dumps({"settings": {"total_bytes_max": 20_000}}))
+    path.write_text(json.dumps({"settings": {"total_bytes_max": 12_000}}))
     with (
         Swarm.open(postgres_url, agent="a", swarm="s", config_path=str(path)) as swarm,
         Swarm.open(postgres_url, agent="b", swarm="s", config_path=str(path)) as other,
