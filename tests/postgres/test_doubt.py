@@ -174,6 +174,47 @@ def test_numbers_of_old_connections_are_pruned_and_those_in_use_are_not(swarm):
     assert connection.client in left
 
 
+def test_who_was_quiet_while_all_connections_were_lost_notices_nothing(
+    swarm, postgres_url, monkeypatch
+):
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        for call in (
+            lambda: swarm.messages.send("hello", to="b"),
+            lambda: swarm.leases.acquire("deploy").release(),
+            lambda: swarm.search("hello"),
+            lambda: swarm.records.put("notes/1", 1),
+            lambda: swarm.records.get("notes/1"),
+        ):
+            call()
+            db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND application_name = 'swarm-memory'"
+            )
+            swarm._engine._clock_until_s = 0.0  # what it knew of the clock is too old
+            call()
+
+
+def test_who_opens_a_store_waits_for_a_server_that_is_on_its_way(own_server):
+    with Swarm.open(own_server.url("s"), agent="a", swarm="s") as swarm:
+        swarm.records.put("notes/1", 1)
+    own_server.stop()
+    url = own_server.url("s")
+    hosts = f"host={own_server.folder},{own_server.folder}"
+    cluster = url.replace(f"host={own_server.folder}", hosts)
+    found = []
+
+    def open_it():
+        with Swarm.open(cluster, agent="a", swarm="s") as swarm:
+            found.append(swarm.records.get("notes/1").value)
+
+    opening = threading.Thread(target=open_it)
+    opening.start()
+    own_server.start()
+    opening.join(WAIT_S)
+
+    assert [1] == found
+
+
 # --- standbys that do not answer -----------------------------------------------------------------
 
 

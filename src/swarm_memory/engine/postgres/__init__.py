@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "SELECT pg_current_snapshot()::text"
 POLL_S = 0.25  # the net: a notification is only a hint
+OPEN_S = 2.0
 CLOCK_S = 5.0  # how long the server's clock is taken to run as ours does
 PAUSE_S_MIN, PAUSE_S_MAX = 0.002, 0.5
 BOOT_ID = 1  # the server's clock is the same after a restart, so its starts are not told apart
@@ -77,31 +78,29 @@ class PostgresEngine:
             raise
 
     def _open(self) -> None:
-        connection = self._pool.take()
-        try:
-            if self._is_pooled(connection):
-                connection.close()
-                connection = self._pool.take()
-            if not migrate.up_to_date(connection, self._address.namespace):
-                migrate.bring_up_to_date(
-                    connection,
-                    self._address.namespace,
-                    self.now_ms,
-                    SQL["verify_schema"],
-                    self._address.partitions,
-                )
-        except psycopg.Error as error:
-            raise translate(error, self._address.shown) from error
-        finally:
-            self._pool.give(connection)
+        # A cluster may be between two primaries; a server that is alone is rather misspelt.
+        patience_s = self._busy_timeout_s if self._address.is_cluster else OPEN_S
+        self._again(self._look_around, patience_s)
+        self._again(self._bring_up_to_date, patience_s)
 
-    def _is_pooled(self, connection: Connection) -> bool:
-        """Tell whether what a connection was made with was not passed on to the server."""
+    def _look_around(self, connection: Connection) -> None:
+        """See whether what a connection was made with was passed on to the server."""
         if not self._address.pooled:
             row = connection.execute("SELECT current_setting('search_path')").fetchone()
-            self._address.pooled = row != (self._address.namespace,)
-            return self._address.pooled
-        return False
+            if row != (self._address.namespace,):
+                self._address.pooled = True
+                connection.close()
+
+    def _bring_up_to_date(self, connection: Connection) -> None:
+        if not migrate.up_to_date(connection, self._address.namespace):
+            row = connection.execute(CLOCK).fetchone()
+            migrate.bring_up_to_date(
+                connection,
+                self._address.namespace,
+                self.noted(int(row[0]) if row else 0),
+                SQL["verify_schema"],
+                self._address.partitions,
+            )
 
     # --- clocks ---
 
@@ -110,14 +109,8 @@ class PostgresEngine:
         if self._clock is not None:
             return int(self._clock.now_ms())
         if time.monotonic() >= self._clock_until_s:
-            connection = self._pool.take()
-            try:
-                row = connection.execute(CLOCK).fetchone()
-                self.noted(int(row[0]) if row else 0)
-            except psycopg.Error as error:
-                raise translate(error, self._address.shown) from error
-            finally:
-                self._pool.give(connection)
+            row = self._again(lambda connection: connection.execute(CLOCK).fetchone())
+            self.noted(int(row[0]) if row else 0)
         return int(time.monotonic() * 1000) + self._ahead_ms
 
     @property
@@ -286,12 +279,13 @@ class PostgresEngine:
         except SwarmMemoryError as error:
             raise AmbiguousCommitError(f"{self._address.shown}: {doubt.what}; {error}") from doubt
 
-    def _again(self, call: Callable[[Connection], T]) -> T:
+    def _again(self, call: Callable[[Connection], T], patience_s: float | None = None) -> T:
         """Run `call` with a connection, again after conflicts and while the server is lost.
 
         Nothing that was tried in vain is left. What may have been committed is looked for first.
         """
-        deadline = time.monotonic() + self._busy_timeout_s
+        limit_s = self._busy_timeout_s
+        deadline = time.monotonic() + min(limit_s, limit_s if patience_s is None else patience_s)
         pause_s = PAUSE_S_MIN
         while True:
             try:

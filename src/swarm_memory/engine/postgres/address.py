@@ -80,6 +80,11 @@ class Address:
         self.shown = f"{given.get('dbname') or 'the database'} at {host}, schema {self.namespace}"
 
     @property
+    def is_cluster(self) -> bool:
+        """Whether any of several hosts may be the primary."""
+        return len(self._hosts) > 1
+
+    @property
     def can_listen(self) -> bool:
         """Whether a connection that is told of writes can be had."""
         return bool(self._listen) or not self.pooled
