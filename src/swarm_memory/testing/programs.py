@@ -136,8 +136,10 @@ def identity() -> Identity:
     entry = pwd.getpwnam(name)
     own = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
     apart = ["unshare", "--user", f"--map-user={entry.pw_uid}", f"--map-group={entry.pw_gid}"]
+    # By a shell, which already has no rights left: as Patroni starts programs itself.
+    attempt = ["sh", "-c", '"$0" -c "import patroni"; exit $?', sys.executable]
     for found in (Identity(own, name), Identity(apart)):
-        if succeeds([*found.prefix, sys.executable, "-c", "import patroni"]):
+        if succeeds([*found.prefix, *attempt]):
             return found
     raise EngineUnavailableError(
         f"PostgreSQL refuses root, and {name} cannot run {sys.executable}",
