@@ -35,12 +35,12 @@ folder, before, after = sys.argv[1], *map(json.loads, sys.argv[2:])
 def run(commands):
     for command, options in commands:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(command, cwd=folder, **quiet, **options)
+        subprocess.run(command, cwd=folder, timeout=60, **quiet, **options)
 
 def working():
     for name in filter(str.isdecimal, os.listdir("/proc")):
         try:
-            if os.readlink(f"/proc/{name}/cwd").startswith(folder + "/"):
+            if (os.readlink(f"/proc/{name}/cwd") + "/").startswith(folder + "/"):
                 yield int(name)
         except OSError:
             pass
@@ -161,7 +161,7 @@ def working_in(folder: str) -> list[int]:
     found = []
     for name in filter(str.isdecimal, os.listdir("/proc")):
         try:
-            if os.readlink(f"/proc/{name}/cwd").startswith(f"{folder}/"):
+            if f"{os.readlink(f'/proc/{name}/cwd')}/".startswith(f"{folder}/"):
                 found.append(int(name))
         except OSError:
             continue
