@@ -21,14 +21,14 @@ def pytest_configure():
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption("--cluster", action="store_true", help="run the tests with clusters, too")
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--long"):
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    items[:] = [item for item in items if item not in long]
-    config.hook.pytest_deselected(items=long)
+    absent = {name for name in ("long", "cluster") if not config.getoption(f"--{name}")}
+    left = [item for item in items if absent & {mark.name for mark in item.iter_markers()}]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture
