@@ -29,6 +29,7 @@ def judge(swarm, ledgers):
     for check in (puts, counts, messages):
         check(swarm, lines, lost, twice)
     fences = guards(swarm, of_kind(oks, "guarded"), lost)
+    fences += shared_tokens([line for line in lines if "token" in line])
     times = [[ok["at"] for ok in ledger if ok.get("kind") in WRITES] for ledger in ledgers]
     return Verdict(
         acked=len(oks),
@@ -108,16 +109,12 @@ def drained(swarm):
 
 
 def guards(swarm, oks, lost):
-    """Return where a token was accepted after a newer one, or was that of two holders."""
+    """Return where a token was accepted after a newer one."""
     wrong = []
     ordered = sorted(oks, key=lambda ok: ok["version"])
     for before, after in itertools.pairwise(ordered):
         if before["version"] == after["version"] or before["token"] > after["token"]:
             wrong.append((before, after))
-    holders = {}
-    for ok in ordered:
-        holders.setdefault(ok["token"], set()).add(ok["holder"])
-    wrong += [(token, sorted(who)) for token, who in holders.items() if len(who) > 1]
     record = swarm.records.get(GUARDED)
     reached = 0 if record is None else record.version
     lost += [f"{GUARDED} {ok['version']}" for ok in oks if ok["version"] > reached]
@@ -127,6 +124,14 @@ def guards(swarm, oks, lost):
             f"{GUARDED} {ok['version']}" for ok in told if ok["token"] != version.value["token"]
         ]
     return wrong
+
+
+def shared_tokens(lines):
+    """Return the tokens that were given to two holders."""
+    holders = {}
+    for line in lines:
+        holders.setdefault(line["token"], set()).add(line["holder"])
+    return [(token, sorted(who)) for token, who in holders.items() if len(who) > 1]
 
 
 def read(path):

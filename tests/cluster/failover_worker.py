@@ -21,6 +21,7 @@ from swarm_memory.errors import (
     LeaseHeldError,
     LeaseLostError,
     StaleReceiptError,
+    StorageFullError,
     SwarmMemoryError,
 )
 
@@ -61,7 +62,8 @@ class Agent:
                 if found is not None:
                     self.note("doubt", committed=self.settled(found))
             except SwarmMemoryError as error:
-                if not error.retryable or isinstance(error, LeaseHeldError):
+                full = isinstance(error, StorageFullError)  # somebody makes room
+                if isinstance(error, LeaseHeldError) or not (error.retryable or full):
                     raise
                 self.note("error", code=error.code, said=str(error))
                 time.sleep(RETRY_S)

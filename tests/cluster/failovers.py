@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
 from failover_judge import judge, read
 from failover_worker import SWARM
 
@@ -19,6 +20,7 @@ from swarm_memory.testing.cluster import TTL_S
 
 WORKER = Path(__file__).parent / "failover_worker.py"
 CREW = ("put", "put", "count", "count", "hold", "hold", "send", "receive")
+CANCELS = 20  # more than there are agents: some are cancelled when they ask again
 STEPS = 3  # by which each agent has to get on before, after and once more after a fault
 WAIT_S = 180.0
 LOOK_S = 0.1
@@ -38,9 +40,7 @@ class Crew:
         return self
 
     def __exit__(self, *_):
-        for process, _ in self.running.values():
-            process.kill()
-            process.communicate()
+        self.kill()
 
     def start(self, *roles, inside=()):
         """Start an agent for each role; `inside` stands before its command."""
@@ -49,10 +49,12 @@ class Crew:
             ledger = self.folder / name
             ledger.touch()
             command = [*inside, sys.executable, WORKER, role, self.url, name, ledger]
-            process = subprocess.Popen(
-                [str(word) for word in command], stderr=subprocess.PIPE, text=True
-            )
+            with open(self.said(name), "wb") as said:
+                process = subprocess.Popen([str(word) for word in command], stderr=said)
             self.running[name] = process, ledger
+
+    def said(self, name):
+        return self.folder / f"{name}-said"
 
     def done(self):
         """Return how many acknowledgements each agent has had."""
@@ -79,6 +81,11 @@ class Crew:
             assert time.monotonic() < deadline, f"nobody gets on: {self.done()} {self.last()}"
             time.sleep(LOOK_S)
 
+    def told(self, code):
+        """Tell whether an agent was told an error of this code."""
+        ledgers = [ledger for _, ledger in self.running.values()]
+        return any(line.get("code") == code for ledger in ledgers for line in read(ledger))
+
     def last(self):
         """Return the last errors that reached agents."""
         lines = [line for _, ledger in self.running.values() for line in read(ledger)]
@@ -86,15 +93,19 @@ class Crew:
 
     def check_alive(self):
         for name, (process, _) in self.running.items():
-            assert process.poll() is None, f"{name}: {process.communicate()[1]}"
+            assert process.poll() is None, f"{name}: {self.said(name).read_text()}"
 
     def stop(self):
         """Let each come to an end with what it has begun."""
         for process, _ in self.running.values():
             process.send_signal(signal.SIGTERM)
         for name, (process, _) in self.running.items():
-            said = process.communicate(timeout=WAIT_S)[1]
-            assert 0 == process.returncode, f"{name}: {said}"
+            assert 0 == process.wait(WAIT_S), f"{name}: {self.said(name).read_text()}"
+
+    def kill(self):
+        for process, _ in self.running.values():
+            process.kill()
+            process.wait()
 
     def verdict(self):
         """Return what the judge says once all have ended."""
@@ -157,18 +168,38 @@ def partition(cluster, crew):
 
 
 def fill_disk(cluster, crew):
+    """Either the server stops and another takes over, or agents are told that the disk is full."""
     former = cluster.primary()
     cluster.fill_disk(former)
     crew.start("fill", "fill")
-    crew.until(
-        lambda: any(name != former and cluster.nodes[name].leads() for name in others(former))
-    )
-    crew.get_on()
+    crew.until(lambda: crew.told("storage_full") or leads_without(cluster, former))
     cluster.free_disk(former)
+    crew.get_on()
 
 
-def others(name):
-    return [each for each in ("pg1", "pg2", "pg3") if each != name]
+def leads_without(cluster, former):
+    return any(node.leads() for name, node in cluster.nodes.items() if name != former)
+
+
+def cancel_commits(cluster, crew):
+    """Cancel commits that wait for standbys which nobody can reach, and lose the primary.
+
+    What was written is on the lost server alone. A client that takes the answer to such a commit
+    for a success loses it, and so does one that asks again and is told that it is there.
+    """
+    former = cluster.primary()
+    cluster.freeze_patroni(former)  # else it would take the standbys out of the reckoning
+    cluster.cut_standbys_off(former)
+    waiting = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with psycopg.connect(cluster.url_of(former), autocommit=True) as admin:
+        cancelled = []
+        crew.until(
+            lambda: cancelled.extend(admin.execute(waiting).fetchall()) or len(cancelled) >= CANCELS
+        )
+    cluster.kill_node(former)
+    cluster.thaw()
+    crew.get_on()
+    cluster.start_node(former)
 
 
 FAULTS = {
@@ -180,6 +211,7 @@ FAULTS = {
     "majority of etcd frozen": freeze_etcd_majority,
     "primary cut off": partition,
     "disk full": fill_disk,
+    "commits cancelled": cancel_commits,
 }
 
 

@@ -4,6 +4,7 @@ CLUSTER_RUNS is how often each fault is tried, and CLUSTER_REPORT a file for wha
 """
 
 import pytest
+from failovers import Crew
 
 pytestmark = pytest.mark.cluster
 
@@ -19,3 +20,28 @@ def test_agents_work_through_a_failover(campaign, three, fault):
 )
 def test_agents_work_through_what_is_frozen(campaign, three, fault):
     campaign(three, fault)
+
+
+@pytest.mark.long
+def test_a_commit_that_was_cancelled_before_a_standby_had_it_is_not_acknowledged(campaign, three):
+    campaign(three, "commits cancelled")
+
+
+@pytest.mark.long
+def test_who_does_not_wait_for_the_standbys_loses_what_was_acknowledged(three, tmp_path):
+    # The bug that all of this is there to find, planted.
+    three.wait_healthy()
+    former = three.primary()
+    with Crew(three.url("hasty"), tmp_path) as crew:
+        crew.start("hasty")
+        crew.get_on()
+        three.freeze_patroni(former)
+        three.cut_standbys_off(former)
+        crew.get_on()
+        crew.kill()
+        three.kill_node(former)
+        three.thaw()
+        verdict = crew.verdict()
+    three.start_node(former)
+
+    assert [] != verdict.lost
