@@ -41,7 +41,8 @@ def test_who_does_not_wait_for_the_standbys_loses_what_was_acknowledged(three, t
         crew.kill()
         three.kill_node(former)
         three.thaw()
+        three.start_node(former)
+        three.wait_healthy()
         verdict = crew.verdict()
-    three.start_node(former)
 
     assert [] != verdict.lost
