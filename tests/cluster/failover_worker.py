@@ -42,6 +42,7 @@ class Agent:
         self.name = name
         self.file = os.open(ledger, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         self.stopping = False
+        self.parent = os.getppid()
         signal.signal(signal.SIGTERM, self.stop)
         self.swarm = self.settled(lambda: Swarm.open(url, agent=name, swarm=SWARM))
 
@@ -54,7 +55,7 @@ class Agent:
 
     def settled(self, call, found=None):
         """Return what `call` returns at last; `found` tells whether a commit in doubt is there."""
-        while True:
+        while self.parent == os.getppid():  # nobody is to outlive a campaign that was killed
             try:
                 return call()
             except AmbiguousCommitError as error:
@@ -67,6 +68,7 @@ class Agent:
                     raise
                 self.note("error", code=error.code, said=str(error))
                 time.sleep(RETRY_S)
+        sys.exit("the campaign has ended")
 
     def work(self, turn):
         number = 0
