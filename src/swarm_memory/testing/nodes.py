@@ -188,7 +188,7 @@ class Node(Machine):
             "SHARED_MEMORY": "mmap",  # what is killed leaves nothing outside of its folder
             "WATCHDOG": "'off'",
         }
-        template = Template(TEMPLATE.read_text(encoding="utf-8").replace("$NAME", "each name"))
+        template = Template(TEMPLATE.read_text(encoding="utf-8"))
         path = f"{self.folder}/patroni.yml"
         with open(path, "w", encoding="utf-8") as file:
             file.write(template.substitute(values | changes))
