@@ -7,7 +7,7 @@ import pytest
 from failovers import report, run, table
 
 from swarm_memory.errors import EngineUnavailableError
-from swarm_memory.testing.cluster import cluster
+from swarm_memory.testing.cluster import UnhealthyError, cluster
 
 AGENTS = 2  # that have a host of their own beside those of the nodes
 DISK_MB = 500
@@ -17,9 +17,9 @@ def made(**options):
     try:
         with cluster(**options) as running:
             yield running
+    except UnhealthyError:
+        raise
     except EngineUnavailableError as error:
-        if "is not healthy" in str(error):
-            raise
         pytest.skip(f"no cluster: {error}")
 
 

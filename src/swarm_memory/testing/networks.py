@@ -67,7 +67,8 @@ class Hosts:
     def __init__(self, count: int) -> None:
         self.count = count
         self.name = f"sm{os.urandom(3).hex()}"
-        self._net = f"10.{random.randrange(64, 128)}.{random.randrange(256)}"
+        # Of the addresses that are set aside for tests of networks (RFC 2544).
+        self._net = f"198.{random.randrange(18, 20)}.{random.randrange(256)}"
 
     def start(self) -> None:
         """Make it.

@@ -25,25 +25,39 @@ if TYPE_CHECKING:
 
 UNPRIVILEGED = ("postgres", "nobody")  # as whom PostgreSQL runs if we are root, which it refuses
 TRY_S = 60
+STOP_S = 10
 # Ends with its standard input, which is ours: also when we are killed. Commands come first, then
-# all that still works in the folder is killed, then what could only be undone after that.
+# all that still works in the folder is ended, then what could only be undone after that. A server
+# is asked first, so that it gives back what is not in a file.
 _WATCH = """
 import json, os, shutil, signal, subprocess, sys, time
 sys.stdin.read()
-folder, before, after = sys.argv[1], *map(json.loads, sys.argv[2:])
+folder, before, after, limit_s = sys.argv[1], *map(json.loads, sys.argv[2:])
 
 def run(commands):
     for command, options in commands:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(command, cwd=folder, timeout=60, **quiet, **options)
+        try:
+            subprocess.run(command, cwd=folder, timeout=60, **quiet, **options)
+        except (OSError, subprocess.SubprocessError):
+            pass  # what comes after is needed all the more
+
+def link(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/cwd") + "/"
+    except OSError:
+        return ""
+
+def is_server(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read() == "postgres\\n"
+    except OSError:
+        return False
 
 def working():
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            if (os.readlink(f"/proc/{name}/cwd") + "/").startswith(folder + "/"):
-                yield int(name)
-        except OSError:
-            pass
+    pids = map(int, filter(str.isdecimal, os.listdir("/proc")))
+    return [pid for pid in pids if link(pid).startswith(folder + "/")]
 
 def tell(pids, *signals):
     for pid in pids:
@@ -54,9 +68,13 @@ def tell(pids, *signals):
                 pass
 
 run(before)
-deadline = time.monotonic() + 10
-while (found := list(working())) and time.monotonic() < deadline:
-    tell(found, signal.SIGKILL)
+begun = time.monotonic()
+asked = set()
+while (found := working()) and (spent_s := time.monotonic() - begun) < limit_s:
+    servers = {pid for pid in found if is_server(pid) and spent_s < limit_s / 4}
+    tell(servers - asked, signal.SIGQUIT, signal.SIGCONT)
+    tell(set(found) - servers, signal.SIGKILL)
+    asked |= servers
     time.sleep(0.05)
 run(after)
 shutil.rmtree(folder, ignore_errors=True)
@@ -189,7 +207,7 @@ def watch(
             a folder of `folder`.
     """
     return subprocess.Popen(
-        [sys.executable, "-c", _WATCH, folder, json.dumps(before), json.dumps(after)],
+        [sys.executable, "-c", _WATCH, folder, *map(json.dumps, (before, after, STOP_S))],
         stdin=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for us; it hears of that by its input
     )
