@@ -26,7 +26,7 @@ from swarm_memory import Swarm
 from swarm_memory.errors import SwarmMemoryError
 
 SWARM = "load"
-RECORDS_EACH = 5  # that an agent has before it begins
+RECORDS_EACH = 3  # that an agent has before it begins
 FILES = 2000  # that agents work on
 LISTED, CLAIMED, FOUND = 20, 10, 5
 LOCK_WAIT_S = 10.0
@@ -47,6 +47,7 @@ class Load(NamedTuple):
     think_s: float
     durability: str
     swarm: str = SWARM
+    filled: bool = False  # by a load before it
 
 
 class Call(NamedTuple):
@@ -241,7 +242,8 @@ def _process(number: int, load: Load, ready, go, results) -> None:
     first = load.agents * number // load.processes
     last = load.agents * (number + 1) // load.processes
     agents = Agents(load, first, last - first)
-    agents.fill()
+    if not load.filled:
+        agents.fill()
     schedule = Schedule(range(first, last), load.think_s, seed=number)
     ready.put(number)
     start_s = go.recv()
@@ -294,7 +296,7 @@ def play(load: Load, show: Callable[[str], None] = print) -> Report:
         ready.get(timeout=LIMIT_S)
     show(f"  {load.agents:,} agents in {load.processes} processes begin")
     with Swarm.open(load.store, agent="load", swarm=load.swarm) as swarm:
-        swarm.search(profile.word(0), limit=1)  # makes the index of what lies there already
+        catch_up(swarm)
     start_s = time.monotonic() + 0.5
     for pipe in pipes:
         pipe.send(start_s)
@@ -307,6 +309,13 @@ def play(load: Load, show: Callable[[str], None] = print) -> Report:
     backlog = sum(left for _, left in found)
     due = len(calls) + backlog
     return Report(load, due, calls, load.seconds, backlog, turns, waiting, cores)
+
+
+def catch_up(swarm: Swarm) -> None:
+    """Bring the index of the search up to date, which the first who search would do else."""
+    swarm.search(profile.word(0), limit=1)
+    while not swarm.finder.keep_up():
+        pass
 
 
 class Meter:
@@ -428,6 +437,9 @@ def main() -> int:
     parser.add_argument("--think", type=float, default=profile.THINK_S, metavar="SECONDS")
     parser.add_argument("--durability", choices=("full", "relaxed"), default="full")
     parser.add_argument("--swarm", default=SWARM)
+    parser.add_argument(
+        "--filled", action="store_true", help="a load with as many agents was played on it before"
+    )
     parser.add_argument("--json", action="store_true")
     said = parser.parse_args()
     processes = min(said.processes, said.agents)
@@ -440,6 +452,7 @@ def main() -> int:
         said.think,
         said.durability,
         said.swarm,
+        said.filled,
     )
     report = play(load, lambda line: print(line, file=sys.stderr, flush=True))
     print(json.dumps(to_dict(report), indent=1) if said.json else "\n".join(lines(report)))
