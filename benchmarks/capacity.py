@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 
+import capacity_page
 import load_profile as profile
 from capacity_model import Cost, Prediction, agents_max, predict
 from subjects import told
@@ -24,8 +25,7 @@ from swarm_load import Agents, Load, Meter, Report, catch_up, percentile, play
 from swarm_memory.errors import EngineUnavailableError
 from swarm_memory.testing.postgres import Server, server
 
-AGENTS = (100, 1_000, 10_000)  # that predictions are made for
-PLAYED = (100, 1_000, 2_000, 4_000, 6_000, 8_000, 10_000)  # and that the load generator plays
+PLAYED = (100, 1_000, 2_000, 4_000, 6_000, 8_000, 10_000)
 ALONE_AGENTS, ALONE_S, QUANTILES = 200, 3.0, 20
 SECONDS, PROCESSES, THREADS = 15.0, 4, 6
 POINTS = 60  # of the curve
@@ -45,6 +45,9 @@ def run() -> list[Figure]:
             played = _played(running)
     except EngineUnavailableError as error:
         return [told("capacity", f"skipped: {error}")]
+    rows = [_row(report) for report in played]
+    capacity_page.keep(costs, rows, {"cores": CORES, "think_s": profile.THINK_S})
+    capacity_page.write()
     return [*_costs(costs), *_compared(costs, played), _plot(costs, played)]
 
 
@@ -175,6 +178,20 @@ def _played(running: Server) -> list[Report]:
         print("  " + _point(report), flush=True)
         found.append(report)
     return found[::-1]
+
+
+def _row(report: Report) -> dict[str, float]:
+    late = report.late()
+    return {
+        "agents": report.load.agents,
+        "rate": round(report.rate, 1),
+        "p50_ms": round(percentile(late, 0.5), 2),
+        "p99_ms": round(percentile(late, 0.99), 2),
+        "turns": round(report.turns or 0, 3),
+        "cores": round(report.cores or 0, 3),
+        "backlog": report.backlog,
+        "errors": sum(report.errors.values()),
+    }
 
 
 def _point(report: Report) -> str:

@@ -47,7 +47,9 @@ def predict(agents: int, costs: Sequence[Cost], *, think_s: float, cores: int) -
     per_ms = agents / think_s / 1000
     busy = per_ms * sum(cost.share * cost.cores_ms for cost in costs) / cores
     if busy >= 1:
-        return Prediction(1000 * per_ms / busy, math.inf, busy, math.inf, math.inf)
+        writes, first, _ = turns(costs)
+        used = per_ms * writes * first
+        return Prediction(1000 * per_ms / max(busy, used), used, busy, math.inf, math.inf)
     slower = stretch(busy, cores) - 1
     slowed = [_slowed(cost, slower) for cost in costs]
     writes, first, second = turns(slowed)

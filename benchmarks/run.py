@@ -33,6 +33,10 @@ NAMES = [
     "search",
     "hooks",
     "mcp_door",
+    "on_postgresql",
+    "standby",
+    "growth_postgresql",
+    "capacity",
 ]
 
 
