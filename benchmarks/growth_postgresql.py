@@ -46,7 +46,7 @@ SETTINGS = {
     "SWARM_MEMORY_TOTAL_BYTES_MAX": str(2**40),
 }
 SMALL = "stays at 100 k"
-LAYOUTS = {"plain": ""}  # name → what its URL has more
+LAYOUTS = {"plain": "", "in 16 parts": "&partitions=16"}  # name → what its URL has more
 PLOT = "growth-postgresql.svg"
 PANELS = (("put new", "put again"), ("get", "list of 100"))
 GOALS = {"put new": 1.5, "put again": 1.5}
@@ -66,15 +66,18 @@ def run() -> list[Figure]:
 
 
 class Store:
-    """A store that grows."""
+    """A store that grows; `more` is what its URL has that only we understand."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, more: str = "") -> None:
         self.url = url
         with mock.patch.dict(os.environ, SETTINGS):
-            root = Swarm.open(url, agent="a", swarm="g0", durability="relaxed")
-        self.doors = [root.as_agent("a", swarm=f"g{n}") for n in range(SWARMS)]
+            self.root = Swarm.open(url + more, agent="a", swarm="g0", durability="relaxed")
+        self.doors = [self.root.as_agent("a", swarm=f"g{n}") for n in range(SWARMS)]
         self.size = 0
         self.new = 0
+
+    def close(self) -> None:
+        self.root.close()
 
     def door(self, number: int) -> Swarm:
         return self.doors[number // LISTED % SWARMS]
@@ -193,7 +196,7 @@ def _grow(running: Server) -> tuple[Costs, dict[str, str]]:
     costs: Costs = {}
     about = {}
     for layout, more in LAYOUTS.items():
-        store = Store(running.url(f"grown_{layout}") + more)
+        store = Store(running.url("grown"), more)
         for size in SIZES:
             store.grow(size)
             for call, found in _measure(small, store).items():
@@ -201,7 +204,9 @@ def _grow(running: Server) -> tuple[Costs, dict[str, str]]:
                 print(f"  {layout} {call} at {size:,}: {1e6 * found[0]:,.0f} µs", flush=True)
         with psycopg.connect(store.url) as db:
             about[layout] = db.execute(SIZE).fetchone()[0]
-            db.execute("DROP SCHEMA IF EXISTS grown_" + layout + " CASCADE")
+        store.close()
+        with psycopg.connect(running.url(), autocommit=True) as db:
+            db.execute("DROP SCHEMA grown CASCADE")
     return costs, about
 
 

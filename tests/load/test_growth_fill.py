@@ -1,5 +1,7 @@
 """The rows that the benchmark of growth copies into a store are those that puts would have made."""
 
+from contextlib import closing
+
 import pytest
 
 
@@ -10,12 +12,11 @@ def growth(bench, monkeypatch):
     return module
 
 
-@pytest.fixture
-def store(growth, postgres_url):
-    made = growth.Store(postgres_url)
-    made.grow(1500)
-    yield made
-    made.doors[0]._engine.close()
+@pytest.fixture(params=["", "&partitions=4"], ids=["plain", "in parts"])
+def store(request, growth, postgres_url):
+    with closing(growth.Store(postgres_url, request.param)) as made:
+        made.grow(1500)
+        yield made
 
 
 def test_nothing_is_found_wrong_with_them(store):
