@@ -69,12 +69,14 @@ class Store:
     """A store that grows; `more` is what its URL has that only we understand."""
 
     def __init__(self, url: str, more: str = "") -> None:
-        self.url = url
+        self.url, self._whole = url, url + more
+        self.size = self.new = 0
+        self._open()
+
+    def _open(self) -> None:
         with mock.patch.dict(os.environ, SETTINGS):
-            self.root = Swarm.open(url + more, agent="a", swarm="g0", durability="relaxed")
+            self.root = Swarm.open(self._whole, agent="a", swarm="g0", durability="relaxed")
         self.doors = [self.root.as_agent("a", swarm=f"g{n}") for n in range(SWARMS)]
-        self.size = 0
-        self.new = 0
 
     def close(self) -> None:
         self.root.close()
@@ -107,6 +109,8 @@ class Store:
             db.execute("VACUUM (ANALYZE, PARALLEL 0) events")
             db.execute("CHECKPOINT")
         self.size = size
+        self.close()  # what it knew of the counters was before
+        self._open()
 
     def _copy(self, db: psycopg.Connection, start: int, end: int) -> None:
         category = self.doors[0].config.category_of(key_of(0))
