@@ -212,6 +212,28 @@ class EngineUnavailableError(SwarmMemoryError):
     retryable = True
 
 
+class SwarmMovedError(SwarmMemoryError):
+    """The swarm lives in another store, `to`, and this one takes no writes of it any more.
+
+    `state` is "gone", or "arriving" while it is being moved here and still lives in `to`.
+    `move` names the move.
+    """
+
+    code = "swarm_moved"
+
+    def __init__(self, swarm: str, to: str, *, state: str = "gone", move: str = "") -> None:
+        if state == "gone":
+            what, hint = "moved to", f"open it there: --url {to}, or SWARM_MEMORY_URL"
+        else:
+            what = "is being moved here and still lives in"
+            hint = f"use {to} until the move is done; if it ended early, repeat it"
+        super().__init__(f"the swarm {swarm!r} {what} {to}; nothing was written", hint=hint)
+        self.swarm = swarm
+        self.to = to
+        self.state = state
+        self.move = move
+
+
 class AmbiguousCommitError(SwarmMemoryError):
     """The commit failed half-way: the write may or may not have happened."""
 
@@ -285,6 +307,7 @@ EXIT_STATUS = {
     "engine_busy": 5,
     "engine_unavailable": 5,
     "ambiguous_commit": 5,
+    "swarm_moved": 5,
     "storage_full": 5,
     "corrupt_value": 6,
     "damaged": 6,

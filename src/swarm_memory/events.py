@@ -17,7 +17,51 @@ if TYPE_CHECKING:
     from swarm_memory.reports import Changes
 
 PAGE_ROWS = 1000
+CURSOR = "cursor/"  # how the facts of readers are called
+# Facts about the last move of a swarm, see `Moved`.
+MOVED_OFFSET, MOVED_SINCE, MOVED_END = "moved/offset", "moved/since", "moved/end"
+MOVED_FIRST, MOVED_MINE = "moved/first", "moved/mine"
 CHANGES_MAX = 10_000
+
+
+class Moved:
+    """How the change log of a swarm came into this store, if it was moved here.
+
+    Its events were shifted by `offset`, so a number below that is of the store before, in which
+    its own begin with `since`; numbers of stores before that one are not known any more. Below
+    `end` there are only events that were moved. They are pruned by their time, as all are, while
+    others with smaller numbers may be kept: how far they reach back is looked at here, by the
+    first of them (`mine` when they came, with all after `first`).
+    """
+
+    __slots__ = ("end", "first", "mine", "offset", "since")
+
+    def __init__(self, facts: dict[str, int]) -> None:
+        self.offset = facts.get(MOVED_OFFSET, 0)
+        self.since = facts.get(MOVED_SINCE, 0)
+        self.end = facts.get(MOVED_END, 0)
+        self.first = facts.get(MOVED_FIRST, 0)
+        self.mine = facts.get(MOVED_MINE, 0)
+
+    @classmethod
+    def of(cls, db: Reader, swarm: str) -> Moved:
+        """Return how the swarm came here."""
+        return cls({str(name): int(value) for name, value in db.all("event_moved", swarm=swarm)})
+
+    def here(self, seq: int) -> int | None:
+        """Return what a reader's number is in this store; None if that is not known any more."""
+        if seq == 0 or seq >= self.offset:
+            return seq
+        return seq + self.offset if seq >= self.since else None
+
+    def floor(self, first: int | None) -> int:
+        """Return the oldest event that a cursor below `end` may go on with.
+
+        `first` is the swarm's first event from `offset` on.
+        """
+        if first is not None and first <= self.mine:
+            return self.first
+        return self.end if first is None else min(first, self.end)
 
 
 class Events:
@@ -46,16 +90,16 @@ class Events:
         """
 
         def read(tx: Tx) -> list[Event]:
-            oldest, newest = self._span(tx)
-            if seq and seq + 1 < oldest:
+            after, oldest, newest = self._place(tx, seq)
+            if after and after + 1 < oldest:
                 raise CursorExpiredError(f"events after {seq} are gone; the oldest is {oldest}")
-            if seq > newest:
+            if after > newest:
                 raise CursorExpiredError(f"event {seq} does not exist; the newest is {newest}")
             exact, low, high = check_prefix(prefix)
             rows = tx.all(
                 "event_list",
                 swarm=self._context.swarm,
-                after=seq,
+                after=after,
                 low=low,
                 high=high,
                 exact=exact or "",
@@ -80,14 +124,13 @@ class Events:
         Up to `limit` events; the next call goes on after them. `complete` is False when events in
         between were pruned already: then the records have to be read anew.
         """
-        where = {"swarm": self._context.swarm, "name": f"cursor/{self._context.agent}/{name}"}
+        where = {"swarm": self._context.swarm, "name": f"{CURSOR}{self._context.agent}/{name}"}
 
         from swarm_memory.reports import Changes
 
         def read(tx: Tx) -> Changes:
             row = tx.one("fact_get", **where)
-            oldest, newest = self._span(tx)
-            seq = row[0] if row else 0
+            seq, oldest, newest = self._place(tx, row[0] if row else 0)
             # A seq beyond the newest is from before a restore: it means nothing any more.
             complete = seq + 1 >= oldest and seq <= newest
             if not complete:
@@ -141,6 +184,20 @@ class Events:
                     return
                 pause_s = min(pause_s, left_s)
             engine.wait(seen, pause_s)
+
+    def _place(self, tx: Tx, seq: int) -> tuple[int, int, int]:
+        """Return a reader's number as it is here, the oldest event it may need, and the newest."""
+        oldest, newest = self._span(tx)
+        moved = Moved.of(tx, self._context.swarm)
+        if not moved.end:
+            return seq, oldest, newest
+        here = moved.here(seq)
+        if here is None:
+            return seq, moved.first, newest
+        if here < moved.end:
+            first = tx.one("event_first", swarm=self._context.swarm, after=moved.offset)
+            oldest = max(oldest, moved.floor(None if first is None else int(first[0])))
+        return here, oldest, newest
 
     def _span(self, db: Reader) -> tuple[int, int]:
         row: Row | None = db.one("event_span")

@@ -5,7 +5,8 @@ repository that git's common directory belongs to, so that all worktrees share o
 submodule is a project of its own. Outside git it is the nearest folder above that holds a
 `.swarm-memory/`. Without a project it is the user's own store.
 
-A changed directory inside a project never makes a second store.
+A changed directory inside a project never makes a second store. Where swarms of the project have
+moved to other stores, a file of routes beside its own says where they are.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 # os.path and not pathlib: this runs in every hook, and pathlib costs 10 ms to import.
 FOLDER = ".swarm-memory"
+_OURS = {FOLDER, "swarm-memory"}  # the folders that we choose for stores
 _FILE_SCHEME = "sqlite:///"
 FILE = "memory.db"
+ROUTES = "routes.json"  # beside the store, once one of its swarms has moved to another
+_ROUTES_SCHEME = "routes:"
 
 
 def locate(
@@ -97,9 +101,9 @@ def prepare(located: Located) -> None:
 
     It is private (0700) and holds a `.gitignore` with `*`, so no store is ever committed.
     """
-    path = file_of(located.url)
-    folder = os.path.dirname(path or "")
-    if os.path.basename(folder) not in {FOLDER, "swarm-memory"}:
+    path = file_of(located.url) or located.url.removeprefix(_ROUTES_SCHEME)
+    folder = os.path.dirname(path)
+    if os.path.basename(folder) not in _OURS:
         return
     ignore = os.path.join(folder, ".gitignore")
     if os.path.exists(ignore):
@@ -117,12 +121,36 @@ def prepare(located: Located) -> None:
 def file_of(url: str) -> str | None:
     """Return the path of the database that a URL names, None where it names no file."""
     path = url.removeprefix(_FILE_SCHEME)
-    if path == ":memory:" or ("://" in url and path == url):
+    if path == ":memory:" or ("://" in url and path == url) or url.startswith(_ROUTES_SCHEME):
         return None
     return os.path.abspath(path)
 
 
+def followed(url: str) -> str:
+    """Return the URL by which whoever stays follows the swarms of a project's store.
+
+    That is its file of routes, which need not be there yet; any other URL is returned as it is.
+    """
+    path = file_of(url)
+    folder, name = os.path.split(path or "")
+    if name != FILE or os.path.basename(folder) not in _OURS:
+        return url
+    return _ROUTES_SCHEME + os.path.join(folder, ROUTES)
+
+
+def own_store(url: str) -> str:
+    """Return the URL of the project's own store, also where its swarms have moved away."""
+    path = url.removeprefix(_ROUTES_SCHEME)
+    folder = os.path.dirname(path)
+    if path == url or os.path.basename(folder) not in _OURS:
+        return url
+    return _FILE_SCHEME + os.path.join(folder, FILE)
+
+
 def _url(folder: str) -> str:
+    routes = os.path.join(folder, ROUTES)
+    if os.path.exists(routes):
+        return _ROUTES_SCHEME + routes
     return _FILE_SCHEME + os.path.join(folder, FILE)
 
 

@@ -12,7 +12,7 @@ from swarm_memory.context import Context, new_id
 from swarm_memory.engine import open_engine
 from swarm_memory.errors import CorruptValueError, NotFoundError
 from swarm_memory.events import Events
-from swarm_memory.locate import locate, prepare
+from swarm_memory.locate import followed, locate, prepare
 from swarm_memory.once import digest_of, once
 from swarm_memory.records import Records
 from swarm_memory.rows import unseal_dictionary
@@ -88,7 +88,8 @@ class Swarm:
 
         Args:
             url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///:memory:` or
-                `postgresql://user@host/database`; None finds the project's store (see `locate`).
+                `postgresql://user@host/database`, or `routes:FILE` or `routes:postgresql://…`,
+                which says where the swarm lives; None finds the project's store (see `locate`).
             agent, swarm: Who acts, and in which swarm; 1 to 100 bytes each.
             session: The session that this belongs to, stored with what is written.
             session_ttl_s: Make it a session of this process, which a thread renews until `close`
@@ -101,6 +102,7 @@ class Swarm:
 
         Raises:
             ConfigError, SchemaError, EngineUnavailableError, InvalidArgumentError.
+            SwarmMovedError: The swarm lives in another store, which the error names.
         """
         check_name("agent", agent, NAME_BYTES_MAX)
         check_name("swarm", swarm, NAME_BYTES_MAX)
@@ -116,11 +118,12 @@ class Swarm:
         located = locate(url, os.getcwd(), environment)
         prepare(located)
         engine = open_engine(
-            located.url,
+            located.url if url else followed(located.url),
             durability=durability,
             clock=clock,
             busy_timeout_s=min(busy_timeout_s or config.busy_timeout_s, config.busy_timeout_s),
             failpoint=environment.get("SWARM_MEMORY_FAILPOINT"),
+            swarm=swarm,
         )
         if session is None and session_ttl_s is not None:
             session = f"process-{new_id(engine.now_ms)}"
@@ -170,12 +173,13 @@ class Swarm:
         """
         check_name("agent", agent, NAME_BYTES_MAX)
         mine = self.context
-        compressor = mine.compressor
+        compressor, engine = mine.compressor, self._engine
         if swarm is not None and swarm != mine.swarm:
             check_name("swarm", swarm, NAME_BYTES_MAX)
-            compressor = _compressor(self._engine, swarm, mine.config)
+            engine = engine.of(swarm)
+            compressor = _compressor(engine, swarm, mine.config)
         context = Context(swarm or mine.swarm, agent, session, mine.config, compressor, origin)
-        return Swarm(self._engine, context, located_why=self.why, owner=False)
+        return Swarm(engine, context, located_why=self.why, owner=False)
 
     # The services below are made when they are first used: a hook needs few of them, and each
     # one that is not imported makes it faster.

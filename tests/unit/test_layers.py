@@ -26,7 +26,7 @@ FACADE |= {"repair", "integrity", "backup"}
 FACADE |= {"briefing", "sources"}
 FACADE |= {"remembering"}
 FACADE |= {"memories", "callers"}
-FACADE |= {"forgetting", "flow"}
+FACADE |= {"forgetting", "flow", "moving"}
 ALLOWED = {
     "base": BASE,
     "learning": {"lean", "learning"},

@@ -136,6 +136,8 @@ SEARCH += [f"search_index_{part}" for part in ("data", "idx", "docsize", "config
 LEFT_OUT = {
     "usage": "counted anew from the records",
     "seats": "who held a lease before a restore does not hold it after; tokens stay as a floor",
+    "moved": "where swarms live now does not change by a restore",
+    "routes": "where swarms live now does not change by a restore",
     "migrations": "belongs to the schema",
     "sqlite_sequence": "SQLite's own; no cursor of a queue may be past it",
     "edits": "of the moment: who changes a file is not of the store",

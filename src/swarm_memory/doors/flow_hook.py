@@ -46,7 +46,7 @@ def run(hook: str, options: Options, environment: Mapping[str, str]) -> Answer |
         SwarmMemoryError: It could not be done.
     """
     from swarm_memory.flow import HOOKS, Answer, Flow
-    from swarm_memory.locate import file_of, locate
+    from swarm_memory.locate import file_of, locate, own_store
     from swarm_memory.pausing import is_paused
     from swarm_memory.swarm import DEFAULT_AGENT, DEFAULT_SWARM, Swarm
 
@@ -54,7 +54,7 @@ def run(hook: str, options: Options, environment: Mapping[str, str]) -> Answer |
         return Answer(hook, 0, [f"swarm-memory flow-hook {' | '.join(HOOKS)}"], {})
     folder = text(options, "cwd") or os.getcwd()
     url = locate(None, folder, environment).url
-    store = file_of(url)
+    store = file_of(own_store(url))
     if store is not None and is_paused(store):
         return None
     agent = text(options, "agent-id", "agent") or environment.get("SWARM_MEMORY_AGENT")

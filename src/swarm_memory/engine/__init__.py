@@ -8,7 +8,7 @@ transaction that somebody else began.
 
 from __future__ import annotations
 
-from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
+from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError, SwarmMovedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,14 +101,22 @@ if TYPE_CHECKING:
         def many(self, statement: str, rows: Iterable[dict[str, Any]], /) -> None:
             """Run a writing statement once per row."""
 
+        def fence(self, up: bool) -> None:
+            """Make what refuses writes of the swarms in the table `moved`, or take it away."""
+
         def schema_made(self) -> dict[str, str]:
             """Return the tables, indexes and views that were made, by name; see verify_schema."""
 
     class Engine(Reader, Protocol):
         """An open database."""
 
-        url: str
-        durability: str
+        @property
+        def url(self) -> str:
+            """Where it is, as somebody may open it again."""
+
+        @property
+        def durability(self) -> str:
+            """What a write is without a word about it: "full" or "relaxed"."""
 
         @property
         def boot_id(self) -> int:
@@ -138,6 +146,9 @@ if TYPE_CHECKING:
         def maintain(self) -> int:
             """Give free space back and refresh statistics; return the bytes saved."""
 
+        def of(self, swarm: str) -> Engine:
+            """Return the engine of the store that another swarm lives in; often this one."""
+
         def close(self) -> None:
             """Close; a second call does nothing."""
 
@@ -156,20 +167,50 @@ def open_engine(
     clock: Any = None,
     busy_timeout_s: float = 30.0,
     failpoint: str | None = None,
+    swarm: str | None = None,
 ) -> Engine:
     """Open the database that `url` names, creating and migrating it as needed.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db` and `sqlite:///:memory:`, or
-    `postgresql://user@host/database` as libpq takes it. `failpoint` is for tests: where this
-    process is to die (see `engine.sync.FAILPOINTS`).
+    `postgresql://user@host/database` as libpq takes it; `routes:FILE` or `routes:postgresql://…`
+    is the store that routes name for `swarm`, and follows that when it moves. With `swarm` a store
+    that this one does not live in is refused. `failpoint` is for tests: where this process is to
+    die (see `engine.sync.FAILPOINTS`).
 
     Raises:
+        SwarmMovedError: The swarm lives in another store.
         InvalidArgumentError: The URL or the durability is none that is known.
         SchemaError: The database belongs to somebody else or to newer code.
         EngineUnavailableError: It cannot be opened.
     """
     if durability not in DURABILITIES:
         raise InvalidArgumentError(f"durability {durability!r}", hint='"full" or "relaxed"')
+    if failpoint:
+        from swarm_memory.engine.sync import arm
+
+        arm(failpoint)
+
+    def open_store(url: str) -> Engine:
+        return _open_store(url, durability, clock, busy_timeout_s)
+
+    if url.startswith("routes:"):
+        from swarm_memory.engine.routed import open_routed
+
+        return open_routed(url, swarm or "default", open_store)
+    store = open_store(url)
+    if swarm is not None:
+        _refuse_moved(store, swarm)
+    return store
+
+
+def _refuse_moved(store: Engine, swarm: str) -> None:
+    row = store.one("moved_get", swarm=swarm)
+    if row is not None:
+        store.close()
+        raise SwarmMovedError(swarm, row[1], state=row[0], move=row[2])
+
+
+def _open_store(url: str, durability: str, clock: Any, busy_timeout_s: float) -> Engine:
     scheme, separator, rest = url.partition("://")
     if scheme in POSTGRES:
         return _open_postgres(url, durability, clock, busy_timeout_s)
@@ -182,10 +223,6 @@ def open_engine(
         raise InvalidArgumentError(f"{url!r} names no file", hint="use sqlite:///memory.db")
     from swarm_memory.clock import SystemClock
 
-    if failpoint:
-        from swarm_memory.engine.sync import arm
-
-        arm(failpoint)
     clock = clock or SystemClock()
     if path == ":memory:":
         from swarm_memory.engine.memory import MemoryEngine

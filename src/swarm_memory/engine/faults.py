@@ -51,6 +51,12 @@ def translate(error: apsw.Error, path: str) -> SwarmMemoryError:
         return StorageFullError(f"no space left for {path}: {error}")
     if isinstance(error, apsw.CorruptError):
         return damaged(path, error)
+    if isinstance(error, apsw.ConstraintError):
+        from swarm_memory.engine.fence import moved_error
+
+        moved = moved_error(str(error))
+        if moved is not None:
+            return moved
     hint = next((text for kind, text in _HINTS if isinstance(error, kind)), "report this")
     unavailable = EngineUnavailableError(f"{path}: {error}", hint=hint)
     unavailable.retryable = isinstance(error, apsw.IOError)

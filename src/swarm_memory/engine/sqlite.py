@@ -104,6 +104,12 @@ class SqliteTx:
         finally:
             new.close()
 
+    def fence(self, up: bool) -> None:
+        from swarm_memory.engine.fence import sqlite_triggers
+
+        for trigger in sqlite_triggers(up):
+            self._execute(trigger, {})
+
     def read(self, fn: Callable[[SqliteTx], T], /, *, durable: bool = False) -> T:
         return fn(self)
 
@@ -390,6 +396,9 @@ class SqliteEngine:
             connection.roll_back()
 
     # --- the rest of the port ---
+
+    def of(self, swarm: str) -> SqliteEngine:
+        return self  # all swarms of a store that no routes led to live in it
 
     def touched(self) -> int:
         return self._group.touched()

@@ -60,6 +60,11 @@ FAILPOINTS = (
     "lead-held",
     "synced",
     "before-acknowledge",
+    "move-begun",
+    "move-copied",
+    "move-applied",
+    "move-fenced",
+    "move-routed",
 )
 LEAD_S = 0.05  # who is not covered by then, or by four times its own last sync, syncs for itself
 LEAD_PAUSE_S = 0.0003  # who has no seat looks so often,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Row, Tx
     from swarm_memory.integrity.verify import Log
 
+EPOCH_LEAP = 2**32  # of numbers of events, when a store is restored or a swarm moves to it
 ROWS_MAX = 1000  # of one kind of finding that are read; more say nothing new
 SALVAGE = "save what can be read: swarm-memory repair --to NEW; or restore a backup"
 OLDER = "an older version may be intact: swarm-memory history KEY, then rollback; or a backup"
@@ -139,11 +140,14 @@ def _orphan(tx: Tx, log: Log, number: int) -> None:
 def events(tx: Tx, log: Log) -> None:
     """No event is missing, and each key is as its newest event left it."""
     before: Row | None = None
+    ends = iter([int(value) for (value,) in tx.all("verify_moved")])
+    moved = [(offset, end) for end, offset in zip(ends, ends, strict=True)]
     unlike: dict[tuple[str, str], Row] = {}  # by key, the newest event that the record differs from
     for rows in _pages(tx, "verify_events", "events", log, 0):
         for row in rows:
-            if before is not None and row[0] != before[0] + 1 and row[5] >= before[5]:
-                # Pruning goes by time: where a clock was set back it may leave such a gap.
+            # Pruning goes by time: where a clock was set back it may leave such a gap.
+            gap = before is not None and row[0] != before[0] + 1 and row[5] >= before[5]
+            if before is not None and gap and not _is_leap(before[0], row[0], moved):
                 log.damage("", f"event {row[0]}", f"the events after {before[0]} are missing", LOST)
             before = row
             if _is_like(row):
@@ -152,6 +156,13 @@ def events(tx: Tx, log: Log) -> None:
                 unlike[row[1:3]] = row
     for row in unlike.values():
         _judge(row, log)
+
+
+def _is_leap(before: int, seq: int, moved: list[tuple[int, int]]) -> bool:
+    """Tell whether numbers leap, or are of a swarm that was moved here without those beside it."""
+    if before // EPOCH_LEAP != seq // EPOCH_LEAP:
+        return True
+    return any(offset <= before and seq < end for offset, end in moved)
 
 
 def _is_like(row: Row) -> bool:

@@ -21,6 +21,7 @@ from swarm_memory.doors.cli import (
     serve,
     sessions,
     store,
+    swarms,
     upkeep,
     wiring,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "serve",
     "sessions",
     "store",
+    "swarms",
     "upkeep",
     "wiring",
 ]

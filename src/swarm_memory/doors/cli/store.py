@@ -10,6 +10,7 @@ import typer
 from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, safe, table
 from swarm_memory.locate import file_of
+from swarm_memory.moving import home_of
 from swarm_memory.swarm import Swarm
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def where(door: Door) -> None:
     Example: swarm-memory where
     """
     located = door.located()
-    path = file_of(located.url)
+    home, why = home_of(located.url, door.swarm), located.why
+    if home != located.url:
+        why = f"{why}: the swarm lives there by {located.url}"
+    path = file_of(home)
     # A server is not asked: it may be slow to answer, and doctor does.
     exists = None if path is None else os.path.exists(path)
     size = None
@@ -45,8 +49,8 @@ def where(door: Door) -> None:
         size = sum(os.stat(side).st_size for side in sides if os.path.exists(side))
     protocol = Swarm.protocol_of(path) if path is not None else None
     facts = {
-        "url": located.url,
-        "why": located.why,
+        "url": home,
+        "why": why,
         "exists": exists,
         "bytes": size,
         "sync": protocol,
@@ -54,14 +58,14 @@ def where(door: Door) -> None:
         "agent": door.agent,
     }
 
-    is_file = path is not None or located.url.endswith(":memory:")
+    is_file = path is not None or home.endswith(":memory:")
 
     def pretty(console: Console) -> None:
         state = human_bytes(size) if size is not None else "not made yet (swarm-memory init)"
         state = "ask the server: swarm-memory doctor" if exists is None else state
         for name, text in (
-            ("store", located.url),
-            ("why", located.why),
+            ("store", home),
+            ("why", why),
             ("size", state),
             ("sync", SYNC[protocol] if is_file else ON_SERVER),
             ("swarm", door.swarm),

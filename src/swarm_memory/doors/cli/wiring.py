@@ -13,7 +13,7 @@ from swarm_memory.doors.cli.frame import IN_MEMORY, Door, verb
 from swarm_memory.doors.cli.show import cell
 from swarm_memory.doors.cli.store import PANEL as STORE
 from swarm_memory.errors import InvalidArgumentError
-from swarm_memory.locate import FILE, file_of, project_folder
+from swarm_memory.locate import FILE, file_of, own_store, project_folder
 from swarm_memory.wiring import claude as claude_code
 from swarm_memory.wiring import claude_flow as flow
 from swarm_memory.wiring import codex as codex_cli
@@ -284,7 +284,7 @@ def uninstall(
         changes = removal.plan(ledger, place)
     shown = [change for change in changes if change.verb != "kept"]
     _show_diffs(door, shown)
-    path = file_of(door.located().url)
+    path = file_of(own_store(door.located().url))
     there = path is not None and os.path.exists(path)
     if not dry_run:
         take_out(ledger, changes)
@@ -346,7 +346,7 @@ def resume(door: Door) -> None:
 
 def _file(door: Door) -> str:
     url = door.located().url
-    path = file_of(url)
+    path = file_of(own_store(url))
     if path is None:
         raise InvalidArgumentError(f"{url} is no file", hint="hooks use a store in a file")
     return path

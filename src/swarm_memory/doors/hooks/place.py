@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from swarm_memory.lean import NamedTuple
-from swarm_memory.locate import branch_of, file_of, locate, project_folder, root_of
+from swarm_memory.locate import branch_of, file_of, locate, own_store, project_folder, root_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,4 +51,4 @@ def place_of(event: Event, environment: Mapping[str, str]) -> Place:
     folder = os.path.abspath(event.text("cwd") or environment.get("CLAUDE_PROJECT_DIR") or ".")
     url = locate(None, environment.get("CLAUDE_PROJECT_DIR") or folder, environment).url
     worktree = root_of(folder)
-    return Place(url, file_of(url), folder, worktree, branch_of(worktree))
+    return Place(url, file_of(own_store(url)), folder, worktree, branch_of(worktree))

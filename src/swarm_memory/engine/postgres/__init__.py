@@ -315,6 +315,9 @@ class PostgresEngine:
 
     # --- the rest of the port ---
 
+    def of(self, swarm: str) -> PostgresEngine:
+        return self  # all swarms of a store that no routes led to live in it
+
     def touched(self) -> int:
         return 0  # records are not kept in this process: who wrote what is known to the server
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import psycopg
 
+from swarm_memory.engine.fence import moved_error
 from swarm_memory.errors import (
     DamagedError,
     EngineBusyError,
@@ -23,6 +24,7 @@ _UNREACHABLE = ("57P", "08")
 _READ_ONLY = "25006"
 _FULL = ("53100", "53200")
 _BUSY = ("55P03", "57014", "53300", "53400")
+MOVED = "SM001"  # of our own: raised by the triggers of a swarm that has moved
 _DAMAGED = ("XX001", "XX002")
 
 
@@ -42,6 +44,10 @@ def is_lost(error: psycopg.Error) -> bool:
 def translate(error: psycopg.Error, where: str) -> SwarmMemoryError:
     """Return the driver's error as one of ours; `where` names the database."""
     state = error.sqlstate or ""
+    if state == MOVED:
+        moved = moved_error(str(error))
+        if moved is not None:
+            return moved
     what = f"{where}: {str(error).strip() or type(error).__name__}"
     if state in _FULL:
         return StorageFullError(what)

@@ -134,6 +134,11 @@ class PostgresTx:
         self._send([migrate.MADE])
         return dict(self._cursor.fetchall())
 
+    def fence(self, up: bool) -> None:
+        from swarm_memory.engine.postgres.fence import statements_of
+
+        self._send(list(statements_of(up)))
+
     def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
         return fn(self)
 

@@ -29,3 +29,11 @@ WHERE seq IN (SELECT seq FROM events WHERE at_ms <= :at_ms
 -- event_newest --
 -- The newest event of one swarm.
 SELECT seq, at_ms FROM events WHERE swarm = :swarm ORDER BY seq DESC LIMIT 1
+
+-- event_first --
+-- The first event of a swarm from a number on.
+SELECT seq FROM events WHERE swarm = :swarm AND seq >= :after ORDER BY seq LIMIT 1
+
+-- event_moved --
+-- How the events of a swarm were numbered when it was moved here; mostly nothing.
+SELECT name, value FROM facts WHERE swarm = :swarm AND name >= 'moved/' AND name < 'moved0'

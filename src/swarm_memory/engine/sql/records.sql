@@ -206,3 +206,7 @@ INSERT INTO facts (swarm, name, value) VALUES (:swarm, :name, :value)
 ON CONFLICT (swarm, name) DO UPDATE SET value = excluded.value 
     WHERE facts.value <= :before
 RETURNING value
+
+-- moved_get --
+-- Where a swarm lives, if it has left this store or is on its way here.
+SELECT state, url, move_id FROM moved WHERE swarm = :swarm

@@ -6,7 +6,8 @@ PRAGMA integrity_check(100)
 -- The tables, indexes and views as they were made, to be compared with those of a new store; but
 -- for those that SQLite makes for the full-text index, in which its versions may differ.
 SELECT name, sql FROM sqlite_schema
-WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' AND name NOT GLOB 'search_index_*'
+WHERE sql IS NOT NULL AND type <> 'trigger' AND name NOT LIKE 'sqlite_%'
+    AND name NOT GLOB 'search_index_*'
 ORDER BY name
 
 -- verify_sizes --
@@ -176,3 +177,7 @@ LIMIT :limit
 -- verify_dictionaries --
 -- Every dictionary: one changed byte of it would change values unnoticed.
 SELECT swarm, number, bytes FROM dictionaries ORDER BY swarm, number
+
+-- verify_moved --
+-- Where the numbers of swarms that were moved here end, and where they begin.
+SELECT value FROM facts WHERE name IN ('moved/end', 'moved/offset') ORDER BY swarm, name

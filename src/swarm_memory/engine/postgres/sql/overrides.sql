@@ -253,3 +253,6 @@ SELECT swarm, 'messages/' || queue, max(own_seq, all_seq, odd_seq) FROM message_
 WHERE min(own_seq, all_seq, odd_seq) < 0 OR max(own_seq, all_seq, odd_seq) > (
     SELECT last_value FROM messages_seq_seq)
 LIMIT :limit
+
+-- move_message_newest --
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM messages_seq_seq
