@@ -14,7 +14,7 @@ import os
 import time
 
 from swarm_memory.engine import look_at_server
-from swarm_memory.engine.routed import ARRIVING, GONE, finish
+from swarm_memory.engine.routed import ARRIVING, GONE, arrive, finish
 from swarm_memory.engine.routes import ALL, Route, without_password
 from swarm_memory.engine.sync import reached
 from swarm_memory.errors import InvalidArgumentError, NotFoundError, SwarmMovedError
@@ -204,6 +204,9 @@ class _Move:
 
     def run(self, progress: Progress | None) -> Moved:
         """Move it."""
+        if self._routes is not None and self._source_url == self._target_url:
+            self._settle()
+            return self._told({}, resumed=True)
         decided = self._decided()
         if decided is not None:
             self._finish(decided)
@@ -277,6 +280,26 @@ class _Move:
         if route.next is None or route.move != decided.move:
             route = Route(route.url, decided.move, self._to)
         finish(self._routes, self._stores.open, self._swarm, route, decided)
+
+    def _settle(self) -> None:
+        """Let the swarm be at home where routes lead to already.
+
+        Raises:
+            SwarmMovedError: It does not live there, whatever routes say.
+        """
+        if self._route.move is not None and self._route.next is None:
+            arrive(self._target, self._swarm, self._route.move)
+        row = self._target.one("moved_get", swarm=self._swarm)
+        if row is not None:
+            raise SwarmMovedError(self._swarm, row[1], state=row[0], move=row[2])
+        if self._target.one("move_present", swarm=self._swarm) is None:
+            raise self._missing()
+
+    def _missing(self) -> NotFoundError:
+        return NotFoundError(
+            f"there is no swarm {self._swarm!r} in {self._source_url}",
+            hint="swarm-memory swarm list",
+        )
 
     def _undo(self) -> None:
         """Take back what was begun, unless the old store has decided; as far as that is possible.
