@@ -8,7 +8,7 @@ import tempfile
 from swarm_memory.doctor.finding import note, ok, warning
 from swarm_memory.errors import ImportSourceError
 from swarm_memory.lean import suppress
-from swarm_memory.locate import FILE, FOLDER, locate, project_folder
+from swarm_memory.locate import FILE, FOLDER, ROUTES, locate, own_store, project_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ NAMES_MAX = 5
 def second_stores(case: Case) -> Iterator[Finding]:
     """Stores of the same project that are not the one in use."""
     used = os.path.realpath(case.path) if case.path else ""
-    others = [path for path in _stores_around(case) if os.path.realpath(path) != used]
+    # Beside routes lies what their swarms have moved away from, or those that have not.
+    others = [
+        path
+        for path in _stores_around(case)
+        if os.path.realpath(path) != used
+        and not os.path.exists(os.path.join(os.path.dirname(path), ROUTES))
+    ]
     root = os.path.dirname(project_folder(case.directory))
     for path in others:
         inside = os.path.realpath(path).startswith(os.path.realpath(root) + os.sep)
@@ -56,7 +62,7 @@ def _stores_around(case: Case) -> list[str]:
     # The project's own store is shadowed if a variable or an option names another one.
     chosen = locate(None, case.directory, {**case.environment, "SWARM_MEMORY_URL": ""})
     if not chosen.why.startswith("no project"):
-        paths.append(chosen.url.removeprefix("sqlite:///"))
+        paths.append(own_store(chosen.url).removeprefix("sqlite:///"))
     paths += _worktree_stores(os.path.dirname(project_folder(case.directory)))
     found = {os.path.realpath(path): path for path in reversed(paths) if os.path.isfile(path)}
     return list(reversed(found.values()))

@@ -162,8 +162,10 @@ class RoutedEngine:
     def write(self, fn: Callable[[Tx], T], /, *, durability: str | None = None) -> T:
         return self._call(lambda store: store.write(fn, durability=durability))
 
-    def write_one(self, statement: str, /, **parameters: Any) -> Row | None:
-        return self._call(lambda store: store.write_one(statement, **parameters))
+    def write_one(
+        self, statement: str, durability: str = "relaxed", /, **parameters: Any
+    ) -> Row | None:
+        return self._call(lambda store: store.write_one(statement, durability, **parameters))
 
     def touched(self) -> int:
         number = self._current().touched()

@@ -5,6 +5,7 @@ move_swarm("routes:…/routes.json", "alpha", "postgresql://db.example.org/agent
 
 from __future__ import annotations
 
+from swarm_memory.engine.routes import without_password
 from swarm_memory.moving.move import Moved, move_all, move_swarm
 from swarm_memory.moving.places import Place, drop_copy, home_of, places_of, set_route, swarms_in
 
@@ -16,6 +17,7 @@ __all__ = [
     "places_of",
     "set_route",
     "swarms_in",
+    "without_password",
     "Moved",
     "Place",
 ]

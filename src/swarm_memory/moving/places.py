@@ -17,7 +17,8 @@ from swarm_memory.engine.routes import (
 )
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
 from swarm_memory.lean import NamedTuple
-from swarm_memory.locate import file_of
+from swarm_memory.locate import file_of, prepare
+from swarm_memory.model import Located
 from swarm_memory.moving.copying import wipe
 
 TYPE_CHECKING = False
@@ -92,7 +93,7 @@ def home_of(url: str, swarm: str) -> str:
     """
     with Stores() as stores:
         routes = stores.routes(url)
-        return url if routes is None else without_password(routes.find(swarm).url)
+        return url if routes is None else routes.find(swarm).url
 
 
 def places_of(url: str) -> list[Place]:
@@ -139,6 +140,7 @@ def set_route(url: str, swarm: str, to: str) -> None:
             raise InvalidArgumentError(
                 f"{swarm!r} does not live there but in {row[1]}", hint="route it there, or move it"
             )
+        prepare(Located(url, ""))
         routes.put(swarm, Route(to))
 
 

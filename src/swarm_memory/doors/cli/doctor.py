@@ -12,6 +12,7 @@ from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count
 from swarm_memory.doors.cli.store import PANEL
 from swarm_memory.locate import file_of
+from swarm_memory.moving import home_of, without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +48,9 @@ def doctor(
     Example: swarm-memory doctor
     """
     located = door.located()
+    home = home_of(located.url, door.swarm)
+    shown_url = home if home == located.url else without_password(home)
+    located = located._replace(url=home)
     case = examination.Case(
         located,
         file_of(located.url),
@@ -65,9 +69,9 @@ def doctor(
     status = examination.exit_status(findings)
     shown = [f for f in findings if not quiet or f.severity != examination.OK]
     door.show.result(
-        {"url": located.url, "status": status, "findings": [f.to_dict() for f in shown]},
+        {"url": shown_url, "status": status, "findings": [f.to_dict() for f in shown]},
         [[f.severity, f.check, f.means, f.evidence, f.advice] for f in shown],
-        lambda console: _print(located.url, shown, status, console),
+        lambda console: _print(shown_url, shown, status, console),
     )
     return status
 

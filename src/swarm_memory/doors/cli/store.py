@@ -10,7 +10,7 @@ import typer
 from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, safe, table
 from swarm_memory.locate import file_of
-from swarm_memory.moving import home_of
+from swarm_memory.moving import home_of, without_password
 from swarm_memory.swarm import Swarm
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def where(door: Door) -> None:
     located = door.located()
     home, why = home_of(located.url, door.swarm), located.why
     if home != located.url:
+        home = without_password(home)
         why = f"{why}: the swarm lives there by {located.url}"
     path = file_of(home)
     # A server is not asked: it may be slow to answer, and doctor does.
