@@ -17,8 +17,10 @@ from swarm_memory.errors import (
     NotFoundError,
     SwarmMovedError,
 )
+from swarm_memory.forgetting import forget
 from swarm_memory.integrity import verify_store
 from swarm_memory.moving import drop_copy, move_all, move_swarm, places_of, set_route
+from swarm_memory.moving.copying import Copy
 from swarm_memory.moving.tables import COPIED, INJECTIONS, RECORD_TABLES, STAYS
 from swarm_memory.testing import Store, conformance
 from swarm_memory.testing.filled import fill
@@ -202,7 +204,7 @@ def test_a_move_that_fails_is_taken_back(filled, one, two, monkeypatch):
     def fail(self, source, upto):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("swarm_memory.moving.copying.Copy.events", fail)
+    monkeypatch.setattr(Copy, "events", fail)
     with pytest.raises(KeyboardInterrupt):
         move_swarm(filled, "s", two)
     monkeypatch.undo()
@@ -212,6 +214,26 @@ def test_a_move_that_fails_is_taken_back(filled, one, two, monkeypatch):
         assert one == swarm.url
         assert 2 == swarm.records.put("notes/001", 2).version
     assert not move_swarm(filled, "s", two).resumed
+
+
+def test_what_is_forgotten_while_a_swarm_moves_does_not_come_back(filled, one, two, monkeypatch):
+    events = Copy.events
+
+    def forget_first(self, source, upto):
+        with Swarm.open(one, agent="a", swarm="s") as swarm:
+            forget(swarm, "text", "agent-3", folders=[])
+        events(self, source, upto)
+
+    monkeypatch.setattr(Copy, "events", forget_first)
+    with pytest.raises(InvalidArgumentError):
+        move_swarm(filled, "s", two)
+    monkeypatch.undo()
+
+    move_swarm(filled, "s", two)
+
+    with Swarm.open(filled, agent="a", swarm="s") as swarm:
+        assert [] == [r.key for r in swarm.records.each() if "agent-3" in str(r.value)]
+        assert [] == verify_store(swarm).findings
 
 
 def test_the_copy_that_is_left_can_be_dropped(filled, one, two):

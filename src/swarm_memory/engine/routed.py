@@ -87,7 +87,7 @@ class RoutedEngine:
     # --- following ---
 
     def _current(self) -> Engine:
-        stamp = self.routes.stamp()
+        stamp = self.routes.stamp(self._stamp)
         if stamp != self._stamp:
             with self._lock:
                 # Before the look: a change right after it then changes the stamp again.

@@ -82,8 +82,12 @@ class RoutesFile:
         self.path = os.path.abspath(os.path.expanduser(path))
         self.url = SCHEME + self.path
 
-    def stamp(self) -> object:
-        """Return what differs after any change."""
+    def stamp(self, known: object = None) -> object:
+        """Return what differs from what was `known` after any change."""
+        # This is asked before each call, and of a file that is not there an answer costs less than
+        # an exception.
+        if known is None and not os.access(self.path, os.F_OK):
+            return None
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -199,8 +203,8 @@ class RoutesStore:
         self._url = url
         self._open_store = open_store
 
-    def stamp(self) -> object:
-        """Return what differs after any change, or when it is time to ask."""
+    def stamp(self, known: object = None) -> object:
+        """Return what differs from what was `known` after any change, or when it is time to ask."""
         return int(time.monotonic() / LOOK_S)
 
     def find(self, swarm: str) -> Route:

@@ -9,6 +9,7 @@ before and after it stay what they were. A key of which no value is left goes al
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 from swarm_memory import codec
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     Named = dict[str, Json]
 
+ERASED = "erased"  # the fact that is another number after each time something was forgotten
 BATCH = 200  # keys or rows that one transaction removes
 _ID = 10  # the column of a version's row that its id stands in
 PENDING = "forget/dictionaries"
@@ -171,6 +173,9 @@ def pages(
 
 def erase(swarm: Swarm, target: Target, found: Found) -> None:
     """Remove what was found, in transactions of at most `BATCH` keys or rows each."""
+    # Whoever copies a swarm to another store meanwhile has to begin anew.
+    number = int.from_bytes(os.urandom(6), "big")
+    swarm.transact(lambda handle: handle.tx.run("fact_set", swarm="", name=ERASED, value=number))
     bytes_max = swarm.config.value_bytes_max
     orphans: dict[tuple[str, str], list[Named]] = {}
     for row in found.orphans:

@@ -63,5 +63,7 @@ SEAT_COLUMNS = ("swarm", "name", "ticket", "owner", "session", "party", "reason"
 OWN_WAY = ("records", "history", "events", "message_runs", "seats", "arms", "usage", "dictionaries")
 HOLD_NOTHING = {
     "migrations": "belongs to the schema",
+    "moved": "names of swarms and of stores",
+    "routes": "names of swarms and of stores",
     "sqlite_sequence": "SQLite's own numbers",
 }

@@ -18,6 +18,7 @@ from swarm_memory.engine.routed import ARRIVING, GONE, arrive, finish
 from swarm_memory.engine.routes import ALL, Route, without_password
 from swarm_memory.engine.sync import reached
 from swarm_memory.errors import InvalidArgumentError, NotFoundError, SwarmMovedError
+from swarm_memory.forgetting.store import ERASED
 from swarm_memory.lean import NamedTuple, suppress
 from swarm_memory.locate import file_of
 from swarm_memory.moving.copying import Copy, wipe
@@ -243,6 +244,7 @@ class _Move:
         reached("move-begun")
         copy.seq = _newest(self._source)
         upto = copy.seq
+        rewritten = _rewritten(self._source)
         copy.apply_others(copy.others(self._source))
         copy.records(self._source)
         copy.events(self._source, upto)
@@ -254,6 +256,11 @@ class _Move:
         def switch(tx: Tx) -> None:
             nonlocal began
             began = time.monotonic()
+            if _rewritten(tx) != rewritten:
+                raise InvalidArgumentError(
+                    f"{self._source_url} was restored, or something was forgotten in it, meanwhile",
+                    hint="repeat the move",
+                )
             copy.apply_last(copy.delta(tx, _newest(tx)), tx)
             reached("move-applied")
             tx.run("move_wipe_seats", swarm=self._swarm)
@@ -332,6 +339,11 @@ class _Move:
     ) -> Moved:
         where = (self._swarm, self._source_url, self._target_url)
         return Moved(*where, rows, rounds, held_ms, resumed, dry_run)
+
+
+def _rewritten(db: Engine | Tx) -> list[Row | None]:
+    """Return what differs after a change of the store that its change log does not tell."""
+    return [db.one("fact_get", swarm="", name=name) for name in ("epoch", ERASED)]
 
 
 def _newest(db: Engine | Tx) -> int:
