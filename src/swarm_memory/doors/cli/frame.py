@@ -44,8 +44,8 @@ _COMMON: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--url",
                 metavar="URL",
-                help="The store: sqlite:///relative.db, sqlite:////absolute.db or "
-                "postgresql://host/name. Else SWARM_MEMORY_URL, else the project's.",
+                help="The store: sqlite:///relative.db, sqlite:////absolute.db, "
+                "postgresql://host/name or routes:FILE. Else SWARM_MEMORY_URL, else the project's.",
                 rich_help_panel=EVERYWHERE,
             ),
         ],

@@ -137,7 +137,8 @@ class PostgresTx:
     def fence(self, up: bool) -> None:
         from swarm_memory.engine.postgres.fence import statements_of
 
-        self._send(list(statements_of(up)))
+        self.wrote = True
+        self._send(statements_of(up))
 
     def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
         return fn(self)
