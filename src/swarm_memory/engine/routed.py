@@ -159,8 +159,10 @@ class RoutedEngine:
     def read(self, fn: Callable[[Tx], T], /, *, durable: bool = False) -> T:
         return self._call(lambda store: store.read(fn, durable=durable))
 
-    def write(self, fn: Callable[[Tx], T], /, *, durability: str | None = None) -> T:
-        return self._call(lambda store: store.write(fn, durability=durability))
+    def write(
+        self, fn: Callable[[Tx], T], /, *, durability: str | None = None, ahead: bool = False
+    ) -> T:
+        return self._call(lambda store: store.write(fn, durability=durability, ahead=ahead))
 
     def write_one(
         self, statement: str, durability: str = "relaxed", /, **parameters: Any
