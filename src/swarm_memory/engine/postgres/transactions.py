@@ -211,14 +211,14 @@ class AheadTx(PostgresTx):
         first = self._clock_at is not None
         if not (first or texts):
             return
-        if first:
-            texts = [_FIRST, *texts]
+        asked = self._connection.texts.of("first look", _FIRST, {}) if first else []
+        texts = [*asked, *texts]
         if settings := self._connection.address.settings:
             texts = ["BEGIN READ ONLY", *settings, *texts, "COMMIT"]
         self._connection.texts.run(self._cursor, texts)
         if first:
             self._clock_at = None
-            self._cursor.set_result(1 + len(settings) if settings else 0)
+            self._cursor.set_result((1 + len(settings) if settings else 0) + len(asked) - 1)
             said_ms, self._newest_seen, self._folded = self._cursor.fetchone() or (0, 0, 0)
             self._now_ms = self._clocks.noted(said_ms)
         self._cursor.set_result(-2 if settings else -1)
