@@ -247,24 +247,31 @@ class Copy:
         self, tx: Tx, keys: Iterable[tuple[str, list[Row], Row | None]], *, new: bool = False
     ) -> None:
         moved: dict[tuple[str, str], list[int]] = {}
+        entered: list[Named] = []
         for key, older, record in keys:
             if not new:
                 self._remove_key(tx, key, moved)
             if record is None:
                 continue
-            history_id = None
-            for version in older:
-                named = dict(zip(VERSION_COLUMNS, version, strict=False))
-                stored = tx.one("history_load", prev_id=history_id, **named)
-                history_id = stored[0] if stored else None
             named = dict(zip(RECORD_COLUMNS, record, strict=False))
-            tx.run("record_put", history_id=history_id, **named)
+            entered.append(named | {"history_id": self._enter_history(tx, older)})
             if record[VALUE] is not None:
-                _count(moved, record[10], record[11], record[12], 1, len(key) + len(record[VALUE]))
+                size = len(key) + len(record[VALUE])
+                _count(moved, record[10], record[11], record[12], 1, size)
             self._counted(1, len(older))
+        tx.many("record_put", entered)  # at once: one by one each is a trip to a server
         for (scope, category), (telemetry, records, size) in moved.items():
             where = {"swarm": self._swarm, "scope": scope, "category": category}
             tx.run("usage_add", **where, telemetry=telemetry, records=records, bytes=size)
+
+    def _enter_history(self, tx: Tx, older: list[Row]) -> int | None:
+        """Write the versions before the current one, oldest first; return the last one's id."""
+        history_id = None
+        for version in older:
+            named = dict(zip(VERSION_COLUMNS, version, strict=False))
+            stored = tx.one("history_load", prev_id=history_id, **named)
+            history_id = int(stored[0]) if stored else None
+        return history_id
 
     def _remove_key(self, tx: Tx, key: str, moved: dict[tuple[str, str], list[int]]) -> None:
         head = tx.one("record_head", swarm=self._swarm, key=key)
