@@ -37,6 +37,7 @@ NAMES = [
     "standby",
     "growth_postgresql",
     "capacity",
+    "moving",
 ]
 
 
