@@ -14,6 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -31,7 +32,8 @@ SWARMS, AGENTS = 16, 4
 LISTED = 100  # records of a group, which is what a list returns
 ROUNDS, CALLS, LISTS = 5, 300, 50
 VALUE_BYTES, BODIES = 400, 1_000
-CHUNK = 1_000_000
+CHUNK = 250_000
+FILLERS = 2
 AT_MS = 1_750_000_000_000
 SERVER = {
     "shared_buffers": "4GB",
@@ -93,46 +95,45 @@ class Store:
 
     def grow(self, size: int) -> None:
         """Fill it up to `size` records, as if each had been put."""
+        began = time.monotonic()
+        chunks = [(n, min(n + CHUNK, size)) for n in range(self.size, size, CHUNK)]
+        with ThreadPoolExecutor(FILLERS) as pool:
+            for number, _ in enumerate(pool.map(self._fill, chunks), 1):
+                if number % 5 == 0 or number == len(chunks):
+                    spent_s = time.monotonic() - began
+                    print(f"  {chunks[number - 1][1]:,} records after {spent_s:.0f} s", flush=True)
         with psycopg.connect(self.url, autocommit=True) as db:
-            db.execute("SET synchronous_commit = off")
-            db.execute(NOTES)
-            db.cursor().executemany(
-                "INSERT INTO notes VALUES (%s, %s)",
-                [(number, note.decode()) for number, note in enumerate(_NOTES)],
-            )
-            began, shown = time.monotonic(), time.monotonic()
-            for start in range(self.size, size, CHUNK):
-                self._fill(db, start, min(start + CHUNK, size))
-                now = time.monotonic()
-                if now - shown >= 10 or start + CHUNK >= size:
-                    shown = now
-                    done = min(start + CHUNK, size)
-                    print(f"  {done:,} records after {now - began:.0f} s", flush=True)
-            db.execute("VACUUM (ANALYZE, PARALLEL 0) records")
-            db.execute("VACUUM (ANALYZE, PARALLEL 0) events")
+            newest = db.execute("SELECT max(seq) FROM events").fetchone()[0]
+            with db.transaction():
+                db.execute(SQL["usage_fold"], {})
+                db.execute(SQL["fact_set"], {"swarm": "", "name": "folded_seq", "value": newest})
+            db.execute("VACUUM (ANALYZE) records")
+            db.execute("VACUUM (ANALYZE) events")
             db.execute("CHECKPOINT")
         self.size = size
         self.close()  # what it knew of the counters was before
         self._open()
 
-    def _fill(self, db: psycopg.Connection, start: int, end: int) -> None:
+    def _fill(self, chunk: tuple[int, int]) -> None:
+        """Make the records of a chunk."""
         category = self.doors[0].config.category_of(key_of(0))
         keep_ms = round((category.retention_s or 0) * 1000)
         row = {
-            "start": start,
-            "end": end - 1,
+            "start": chunk[0],
+            "end": chunk[1] - 1,
             "category": category.name,
             "telemetry": int(category.telemetry),
             "expires": int(time.time() * 1000) + keep_ms if keep_ms else None,
         }
-        with db.transaction():
+        with psycopg.connect(self.url, autocommit=True) as db:
+            db.execute("SET synchronous_commit = off")
+            db.execute(NOTES)
+            notes = [(number, note.decode()) for number, note in enumerate(_NOTES)]
+            db.cursor().executemany("INSERT INTO notes VALUES (%s, %s)", notes)
             db.execute(FILL, row)
-            newest = db.execute("SELECT max(seq) FROM events").fetchone()[0]
-            db.execute(SQL["usage_fold"], {})
-            db.execute(SQL["fact_set"], {"swarm": "", "name": "folded_seq", "value": newest})
 
 
-NOTES = "CREATE TEMP TABLE IF NOT EXISTS notes (number bigint PRIMARY KEY, note text)"
+NOTES = "CREATE TEMP TABLE notes (number bigint PRIMARY KEY, note text)"
 # A row as our put writes it: its frame is a format byte, the value, and the checksum of what the
 # row says and of both, the lowest byte first; and one event for each. `crc32` is PostgreSQL 18's.
 FILL = f"""
