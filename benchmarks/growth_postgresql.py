@@ -149,8 +149,8 @@ WITH numbered AS (
     FROM numbered
 ), framed AS (
     SELECT swarm, key, scope, at,
-        '\\x00'::bytea || convert_to(front || left(note, {VALUE_BYTES} - 2 - length(front)) || '"}}',
-            'UTF8') AS frame,
+        '\\x00'::bytea || convert_to(front
+            || left(note, {VALUE_BYTES} - 2 - length(front)) || '"}}', 'UTF8') AS frame,
         convert_to(format('["%%s",["%%s",1,"filled",null,%%s,%%s,%%s,null]]', swarm, key, at, at,
             coalesce(%(expires)s::text, 'null')), 'UTF8') AS about
     FROM named JOIN notes ON number = n %% {BODIES}
