@@ -60,12 +60,8 @@ FAILPOINTS = (
     "lead-held",
     "synced",
     "before-acknowledge",
-    "move-begun",
-    "move-copied",
-    "move-applied",
-    "move-fenced",
-    "move-routed",
 )
+MOVE_FAILPOINTS = ("move-begun", "move-copied", "move-applied", "move-fenced", "move-routed")
 LEAD_S = 0.05  # who is not covered by then, or by four times its own last sync, syncs for itself
 LEAD_PAUSE_S = 0.0003  # who has no seat looks so often,
 LEAD_LOOK_S = 0.002  # who has one is woken, but a wake may be lost
@@ -603,9 +599,10 @@ def arm(failpoint: str) -> None:
     global _failpoint, _failure, _passes_left
     name, _, rest = failpoint.partition(":")
     kind, _, times = rest.partition(":")
-    if name not in FAILPOINTS or kind not in ("kill", "stop"):
+    known = FAILPOINTS + MOVE_FAILPOINTS
+    if name not in known or kind not in ("kill", "stop"):
         raise InvalidArgumentError(
-            f"failpoint {failpoint!r}", hint="NAME:kill or NAME:stop of " + ", ".join(FAILPOINTS)
+            f"failpoint {failpoint!r}", hint="NAME:kill or NAME:stop of " + ", ".join(known)
         )
     _failpoint, _passes_left = name, int(times or 1)
     _failure = signal.SIGKILL if kind == "kill" else signal.SIGSTOP
