@@ -49,9 +49,10 @@ WHERE swarm = :swarm AND key = :key AND value IS NOT NULL AND telemetry = 0
 -- The indexed keys of a range, to find those whose records are gone.
 SELECT key FROM search_docs WHERE number = :number AND key > :after AND key <= :upto
 
--- search_doc --
--- The entry of a key.
-SELECT id, words FROM search_docs WHERE number = :number AND key = :key
+-- search_docs_of --
+-- The entries of several keys.
+SELECT key, id, words FROM search_docs
+WHERE number = :number AND key IN (SELECT value FROM json_each(:keys))
 
 -- search_next --
 -- The id for a new entry of a swarm.

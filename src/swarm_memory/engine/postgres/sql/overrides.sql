@@ -35,6 +35,10 @@ SELECT swarm, '', queue, seq, seq, 1, queue,
 FROM messages
 WHERE swarm = :swarm AND seq > (SELECT max(seq) FROM messages WHERE swarm = :swarm) - :count
 
+-- search_docs_of --
+SELECT key, id, words FROM search_docs
+WHERE number = :number AND key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+
 -- search_put_terms --
 -- Each term of an entry is a row, with how often it occurs.
 WITH gone AS (
