@@ -112,7 +112,7 @@ def test_who_looks_waits_until_the_transaction_in_doubt_is_over(swarm, postgres_
         pool, turns = other._engine._pool, other._engine._commits
         connection = pool.take()
         cursor = connection.cursor()
-        cursor.execute("; ".join(turns.begin))
+        connection.texts.run(cursor, turns.begin(connection))
         cursor.execute(commits.TOLD, {"client": connection.client, "turn": 1, "at_ms": 0})
         said = []
         doubt = commits.Doubt(connection.client, 1, True, "")
@@ -139,13 +139,15 @@ def test_a_lease_whose_answer_is_lost_is_held_and_released_once(swarm, monkeypat
     asked, lost = [], []
 
     def noting(self, name, sql, parameters):
-        asked.append(name)
+        asked.extend([name] if name.startswith("lease_") else [])
         return of(self, name, sql, parameters)
 
     def losing(self, cursor, texts):
         run(self, cursor, texts)
-        if asked[-1].startswith("lease_") and asked[-1] not in lost:
-            lost.append(asked[-1])
+        names = [name for name in asked if name not in lost]
+        asked.clear()
+        if names:
+            lost.append(names[-1])
             cursor.connection.close()
             raise psycopg.OperationalError("the connection was lost")
 

@@ -158,9 +158,10 @@ class PostgresEngine:
         def write(connection: Connection) -> Row | None:
             text = connection.texts.of(statement, SQL[statement], parameters)
             cursor = connection.cursor()
-            steps = [*self._commits.begin, *text, "COMMIT", self._commits.wake]
+            begin = self._commits.begin(connection)
+            steps = [*begin, *text, *self._commits.wake(connection), "COMMIT"]
             connection.texts.run(cursor, steps)
-            cursor.set_result(len(self._commits.begin) + len(text) - 1)
+            cursor.set_result(len(begin) + len(text) - 1)
             return cursor.fetchone() if cursor.description is not None else None
 
         row = self._again(write)
@@ -173,7 +174,7 @@ class PostgresEngine:
     def read(self, fn: Callable[[PostgresTx], T], /, *, durable: bool = False) -> T:
         def run(connection: Connection) -> T:
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-            tx = PostgresTx(connection, self, [begin, *self._address.settings])
+            tx = PostgresTx(connection, self, [begin, *self._address.settings, CLOCK])
             if durable and self.durability == "full":
                 tx.now_ms  # noqa: B018 (with it the snapshot is fixed, and all in it is older)
                 self.flush()
@@ -222,7 +223,7 @@ class PostgresEngine:
             )
 
     def _write(self, connection: Connection, fn: Callable[[PostgresTx], T], durable: bool) -> T:
-        tx = PostgresTx(connection, self, self._commits.begin)
+        tx = PostgresTx(connection, self, self._commits.begin(connection))
         self._local.inside = True
         try:
             result = fn(tx)
@@ -246,7 +247,8 @@ class PostgresEngine:
         finally:
             self._local.inside = False
         try:
-            self._commit(connection, tx, [*self._commits.begin, *tx.waiting()], durable)
+            begin = self._commits.begin(connection)
+            self._commit(connection, tx, [*begin, *tx.waiting()], durable)
         except psycopg.Error as error:
             if error.sqlstate != STILL:
                 raise
@@ -351,7 +353,9 @@ class PostgresEngine:
         listener: Listener | None = getattr(self._local, "listener", None)
         if listener is None or listener.lost != self._pool.lost:
             connection = self._again(lambda _: self._pool.connect(listen=True))
-            listener = Listener(connection, self._address.namespace, self._pool.lost)
+            listener = Listener(
+                connection, self._address.namespace, self._commits.listening, self._pool.lost
+            )
             self._local.listener = listener
         return listener
 
@@ -392,10 +396,11 @@ class PostgresEngine:
 class Listener:
     """A connection that is told of writes; one per thread."""
 
-    def __init__(self, connection: Connection, channel: str, lost: int) -> None:
+    def __init__(self, connection: Connection, channel: str, lock: int, lost: int) -> None:
         self._connection = connection
         self.lost = lost  # how often the server had been lost when it was made
         connection.execute(f"LISTEN {channel}")
+        connection.execute("SELECT pg_advisory_lock_shared(%s)", (lock,))  # so writers tell it
 
     def wait(self, timeout_s: float) -> bool:
         """Return when told, or after `timeout_s` seconds; False if the connection is lost."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CLOCK = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 # Writes to the log, so that its commit waits until all before it is safe.
 BARRIER = "SELECT pg_logical_emit_message(true, 'swarm-memory', '')"
+_TURN = "SELECT turn(%(lock)s)"
+# Who listens has this lock, shared; where nobody does there is nothing to be told.
+_WAKE = "SELECT pg_notify(%(channel)s, '') WHERE NOT pg_try_advisory_xact_lock(%(listening)s)"
 _LOOK = "SELECT turn FROM turns WHERE client = {client}"
 TOLD = """INSERT INTO turns (client, turn, at_ms) VALUES (%(client)s, %(turn)s, %(at_ms)s)
 ON CONFLICT (client) DO UPDATE SET turn = excluded.turn, at_ms = excluded.at_ms"""
@@ -58,17 +61,21 @@ class Commits:
     def __init__(self, address: Address, patience_s: float) -> None:
         self._address = address
         self._patience_s = patience_s
-        # One number of 64 bits for the schema, which advisory locks of others hardly have.
-        lock = 0x5377_4D6D_0000_0000 | crc32(address.namespace.encode())
-        self._take = f"SELECT pg_advisory_xact_lock({lock})"
-        self.wake = f"BEGIN; NOTIFY {address.namespace}; COMMIT"
+        name = crc32(address.namespace.encode())
+        # Numbers of 64 bits for the schema, which advisory locks of others hardly have.
+        self._lock = {"lock": 0x5377_4D6D_0000_0000 | name}
+        self.listening = 0x5377_4D4C_0000_0000 | name
+        self._wake = {"channel": address.namespace, "listening": self.listening}
 
-    @property
-    def begin(self) -> tuple[str, ...]:
-        """The statements that begin a transaction whose turn it is."""
-        # The commit itself does not wait for the disk: the next one is let in at once.
-        off = "SET LOCAL synchronous_commit = off"
-        return ("BEGIN", *self._address.settings, off, self._take)
+    def begin(self, connection: Connection) -> list[str]:
+        """Return what begins a transaction when its turn has come; the last gives the time."""
+        turn = connection.texts.of("turn", _TURN, self._lock)
+        # Who has its turn must see what was committed while it waited.
+        return ["BEGIN ISOLATION LEVEL READ COMMITTED", *self._address.settings, *turn]
+
+    def wake(self, connection: Connection) -> list[str]:
+        """Return what tells those who wait, when the transaction commits."""
+        return connection.texts.of("wake", _WAKE, self._wake)
 
     @property
     def barrier(self) -> str:
@@ -103,11 +110,12 @@ class Commits:
             )
             undone.retryable = False
             raise undone
-        steps = ["COMMIT", *([self.wake] if wrote else []), *([self.barrier] if durable else [])]
+        steps = ["COMMIT", *([self.barrier] if durable else [])]
         if wrote:
             connection.turn += 1
             told = {"client": connection.client, "turn": connection.turn, "at_ms": now_ms}
-            steps = [*connection.texts.of("told", TOLD, told), *steps]
+            said = connection.texts.of("told", TOLD, told)
+            steps = [*said, *self.wake(connection), *steps]
         try:
             self._patiently(connection, connection.cursor(), [*waiting, *steps])
         except psycopg.Error as error:
@@ -122,10 +130,11 @@ class Commits:
             psycopg.Error: That cannot be said yet.
         """
         ask = _LOOK.format(client=doubt.client)
-        steps = [*self.begin, ask, "COMMIT", *([self.barrier] if doubt.durable else [])]
+        begin = self.begin(connection)
         cursor = connection.cursor()
+        steps = [*begin, ask, "COMMIT", *([self.barrier] if doubt.durable else [])]
         self._patiently(connection, cursor, steps)
-        cursor.set_result(len(self.begin))
+        cursor.set_result(len(begin))
         row = cursor.fetchone()
         return row is not None and row[0] == doubt.turn
 

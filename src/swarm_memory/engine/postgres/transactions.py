@@ -48,7 +48,8 @@ class PostgresTx:
     """A transaction that has its turn.
 
     Args:
-        begin: The statements that begin it; they are sent with its first one.
+        begin: The statements that begin it, of which the last gives the time; they are sent with
+            its first one.
     """
 
     ahead: AheadTx | None = None
@@ -57,7 +58,7 @@ class PostgresTx:
         self._connection = connection
         self._clocks = clocks
         self._cursor = connection.cursor()
-        self._waiting = [*begin, CLOCK]
+        self._waiting = [*begin]
         self._clock_at: int | None = len(self._waiting) - 1
         self._now_ms = 0
         self._characters = 0
