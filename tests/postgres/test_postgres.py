@@ -238,6 +238,17 @@ def test_a_transaction_in_which_a_statement_failed_is_not_taken_for_written(swar
     assert swarm.records.get("notes/1") is None
 
 
+def test_what_was_prepared_outlives_a_transaction_that_was_undone(swarm):
+    swarm.records.put("notes/1", 1)
+    for _ in range(12):  # as often as any driver takes until it prepares by itself
+        swarm.records.get("notes/1")
+    with pytest.raises(ZeroDivisionError):
+        swarm.transact(lambda tx: tx.records.get("notes/1").value / 0)
+
+    assert 1 == swarm.records.get("notes/1").value
+    assert 2 == swarm.records.put("notes/1", 2).version
+
+
 def test_a_forked_child_uses_connections_of_its_own(swarm):
     swarm.records.put("notes/1", 1)
     child = os.fork()

@@ -140,11 +140,12 @@ class PostgresEngine:
 
     def all(self, statement: str, /, **parameters: Any) -> list[Row]:
         def select(connection: Connection) -> list[Row]:
-            if not self._address.pooled:
-                return connection.execute(SQL[statement], parameters).fetchall()
-            text = connection.texts.of(statement, SQL[statement], parameters)
-            steps = ["BEGIN READ ONLY", *self._address.settings, *text, "COMMIT"]
+            texts = connection.texts.of(statement, SQL[statement], parameters)
             cursor = connection.cursor()
+            if not self._address.pooled:
+                connection.texts.run(cursor, texts)
+                return cursor.set_result(-1).fetchall()
+            steps = ["BEGIN READ ONLY", *self._address.settings, *texts, "COMMIT"]
             connection.texts.run(cursor, steps)
             return cursor.set_result(-2).fetchall()
 

@@ -167,11 +167,11 @@ class Pool:
         return made
 
     def _connect(self, listen: bool) -> Connection:
-        # Behind a pooler the next statement may go to a server that has not prepared it.
+        # The driver prepares nothing: after a ROLLBACK it takes back whatever was prepared.
         return Connection.connect(
             self._address.conninfo(listen=listen),
             autocommit=True,
-            prepare_threshold=None if self._address.pooled else 5,
+            prepare_threshold=None,
             context=_Context(self._adapters),
         )
 
