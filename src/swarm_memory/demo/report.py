@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from shlex import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def lines(report: DemoReport) -> list[str]:
         "",
         f"{report.tasks} tasks in {report.seconds:.1f} s, health: {report.health} ({usage})."
         " Look into it:",
-        f"  swarm-memory --url {report.url} --swarm {report.swarm} ls",
-        f"  swarm-memory --url {report.url} --swarm {report.swarm} insights",
+        f"  swarm-memory --url {quote(report.url)} --swarm {report.swarm} ls",
+        f"  swarm-memory --url {quote(report.url)} --swarm {report.swarm} insights",
     ]
     return out
 
