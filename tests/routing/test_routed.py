@@ -3,6 +3,7 @@
 import json
 import os
 
+import apsw
 import pytest
 
 from swarm_memory import Swarm
@@ -94,6 +95,28 @@ def test_the_swarm_that_stays_is_not_disturbed(filled, one, two):
     stays.leases.acquire("deploy").release()
     assert [] == verify_store(stays).findings
     stays.close()
+
+
+def test_events_that_are_lost_beside_a_swarm_that_arrived_are_found(filled, two):
+    # Its block of numbers leaps; that is no excuse for what is missing at its edges.
+    with Swarm.open(two, agent="b", swarm="host") as host:
+        host.records.put("notes/1", 1)
+    move_swarm(filled, "s", two)
+    with Swarm.open(two, agent="b", swarm="host") as host:
+        for n in range(3):
+            host.records.put(f"notes/after/{n}", n)
+        assert [] == verify_store(host).findings
+        (mark,) = [
+            e[0]
+            for e in host._engine.all("verify_events", after=0, limit=10_000)
+            if e[4] == "restore"
+        ]
+    file = apsw.Connection(two.removeprefix("sqlite:///"))
+    file.execute("DELETE FROM events WHERE seq BETWEEN ? AND ?", (mark, mark + 1))
+    file.close()
+
+    with Swarm.open(two, agent="b", swarm="host") as host:
+        assert "events" in {finding.check for finding in verify_store(host).findings}
 
 
 def test_without_the_fence_a_stale_write_would_be_lost(filled, one, two, monkeypatch):

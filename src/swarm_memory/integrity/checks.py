@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Row, Tx
     from swarm_memory.integrity.verify import Log
 
+MARK = "restore"  # the op of events that are about no key
 EPOCH_LEAP = 2**32  # of numbers of events, when a store is restored or a swarm moves to it
 ROWS_MAX = 1000  # of one kind of finding that are read; more say nothing new
 SALVAGE = "save what can be read: swarm-memory repair --to NEW; or restore a backup"
@@ -147,7 +148,7 @@ def events(tx: Tx, log: Log) -> None:
         for row in rows:
             # Pruning goes by time: where a clock was set back it may leave such a gap.
             gap = before is not None and row[0] != before[0] + 1 and row[5] >= before[5]
-            if before is not None and gap and not _is_leap(before[0], row[0], moved):
+            if before is not None and gap and not _is_leap(row, moved):
                 log.damage("", f"event {row[0]}", f"the events after {before[0]} are missing", LOST)
             before = row
             if _is_like(row):
@@ -158,11 +159,12 @@ def events(tx: Tx, log: Log) -> None:
         _judge(row, log)
 
 
-def _is_leap(before: int, seq: int, moved: list[tuple[int, int]]) -> bool:
-    """Tell whether numbers leap, or are of a swarm that was moved here without those beside it."""
-    if before // EPOCH_LEAP != seq // EPOCH_LEAP:
-        return True
-    return any(offset <= before and seq < end for offset, end in moved)
+def _is_leap(row: Row, moved: list[tuple[int, int]]) -> bool:
+    """Tell whether numbers leap to an event: it is of a swarm that was moved here without those
+    beside it, or it is the mark above the block that was reserved for one."""
+    if row[4] == MARK:
+        return bool(row[0] % EPOCH_LEAP == 0)
+    return any(offset <= row[0] < end for offset, end in moved)
 
 
 def _is_like(row: Row) -> bool:
