@@ -177,8 +177,8 @@ class PostgresEngine:
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             tx = PostgresTx(connection, self, [begin, *self._address.settings, CLOCK])
             if durable and self.durability == "full":
-                tx.now_ms  # noqa: B018 (with it the snapshot is fixed, and all in it is older)
-                self.flush()
+                tx.begin()
+                self.flush()  # the snapshot is fixed, and all in it is older
             result = fn(tx)
             if tx.begun:
                 connection.execute("COMMIT")

@@ -67,9 +67,13 @@ class PostgresTx:
 
     @property
     def now_ms(self) -> int:
+        self.begin()
+        return self._now_ms
+
+    def begin(self) -> None:
+        """Begin it now, if it has not: what it sees is fixed, or its turn has come."""
         if not self.begun:
             self._send([])
-        return self._now_ms
 
     @property
     def begun(self) -> bool:
@@ -127,8 +131,7 @@ class PostgresTx:
 
     def waiting(self) -> list[str]:
         """Return what has not been sent yet."""
-        if self._clock_at is not None:
-            self._send([])
+        self.begin()
         return self._waiting
 
     def schema_made(self) -> dict[str, str]:
@@ -202,10 +205,8 @@ class AheadTx(PostgresTx):
         self._look([])
         return self._newest_seen - self._folded
 
-    @property
-    def now_ms(self) -> int:
+    def begin(self) -> None:
         self._look([])
-        return self._now_ms
 
     def _look(self, texts: list[str]) -> None:
         """Ask the server; the first time also for what it is to know of the moment."""
