@@ -147,6 +147,15 @@ def load_config(path: str | None = None, environment: Mapping[str, str] | None =
         _override(document, _read(path), path)
     for name, text in (environment or {}).items():
         _override_from_variable(document, name, text)
+    return config_of(document)
+
+
+def config_of(document: dict[str, Json]) -> Config:
+    """Return the configuration that a complete document says, as `Config.to_dict` returns it.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
     categories = [_category(name, fields) for name, fields in document["categories"].items()]
     return Config({name: _setting(name, v) for name, v in document["settings"].items()}, categories)
 

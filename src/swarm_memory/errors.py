@@ -2,7 +2,8 @@
 
 Every error says what happened with the values involved, and `hint` says what to do next.
 `retryable` is true only where the same call may succeed later without anything being changed.
-`EXIT_STATUS` is the one table that maps a code to a process's exit status.
+`EXIT_STATUS` is the one table that maps a code to a process's exit status, `HTTP_STATUS` the one
+that maps it to the status of a response.
 """
 
 import time
@@ -313,4 +314,32 @@ EXIT_STATUS = {
     "damaged": 6,
     "schema": 5,
     "import_source": 1,
+}
+# 400 to be changed · 404 not there · 409 in the way now · 412 another version · 503 later
+HTTP_STATUS = {
+    "error": 500,
+    "invalid_key": 400,
+    "invalid_value": 400,
+    "invalid_argument": 400,
+    "config": 500,
+    "limit_exceeded": 413,
+    "not_found": 404,
+    "conflict": 412,
+    "op_id_reused": 422,
+    "lease_held": 409,
+    "lease_lost": 409,
+    "deadlock": 409,
+    "wait_timeout": 409,
+    "stale_receipt": 409,
+    "cursor_expired": 410,
+    "access_denied": 403,
+    "engine_busy": 503,
+    "engine_unavailable": 503,
+    "ambiguous_commit": 503,
+    "swarm_moved": 421,
+    "storage_full": 507,
+    "corrupt_value": 500,
+    "damaged": 500,
+    "schema": 500,
+    "import_source": 400,
 }

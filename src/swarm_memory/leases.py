@@ -173,7 +173,21 @@ class Leases:
         wait_s: float | None = None,
         reason: str | None = None,
     ) -> Iterator[list[Lease]]:
-        """Hold all of `names` inside a `with`, or none; yields the leases in the order of names.
+        """Hold all of `names` inside a `with`, or none; see `acquire_all`."""
+        leases = self.acquire_all(names, mode, ttl_s=ttl_s, wait_s=wait_s, reason=reason)
+        with self._releasing(leases):
+            yield leases
+
+    def acquire_all(
+        self,
+        names: Iterable[str],
+        mode: str = "exclusive",
+        *,
+        ttl_s: float = TTL_S_DEFAULT,
+        wait_s: float | None = None,
+        reason: str | None = None,
+    ) -> builtins.list[Lease]:
+        """Take all of `names`, or none; return the leases in the order of names.
 
         They are taken in one order by everybody, so two calls never wait for each other in a
         ring. What is held already is renewed while the rest is waited for; `wait_s` bounds the
@@ -183,7 +197,7 @@ class Leases:
         deadline = time.monotonic() + limit_s
         wishes = self._wishes(names, mode, ttl_s, reason)
         leases: list[Lease] = []
-        with self._releasing(leases):
+        try:
             for wish in wishes:
                 left_s = max(0.0, deadline - time.monotonic()) if limit_s else 0.0
                 lease = self._acquire(wish, left_s, leases)
@@ -192,7 +206,11 @@ class Leases:
                     leases[-1:] = self._write(partial(self._lines.split, wish=wish, lease=lease))
             if len(leases) > 1:
                 self._write(lambda tx: self._lines.renew_all(tx, leases))
-            yield leases
+        except BaseException as error:
+            with milder_than(error):
+                self._release_all(leases)
+            raise
+        return leases
 
     # --- what is held ---
 

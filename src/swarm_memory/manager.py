@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.layout import Layout, agent_of_scope
 from swarm_memory.reports import CoordinationState, Optimization
@@ -82,20 +81,7 @@ class SwarmMemoryManager:
         self, decision_type: str, decision_data: Json, context: dict[str, Json] | None = None
     ) -> Record:
         """Keep a decision; every one is kept, none replaces another."""
-
-        def write(tx: Any) -> Record:
-            value = {
-                "decision_type": decision_type,
-                "decision_data": decision_data,
-                "context": context,
-                "agent_name": self.agent_name,
-                "timestamp_ms": tx.now_ms,
-            }
-            key = self._layout.decisions(_text("decision_type", decision_type)) + new_id(tx.now_ms)
-            record: Record = tx.records.put(key, value, expect=0)
-            return record
-
-        return self.swarm.transact(write)
+        return self.swarm.journal.decide(decision_type, decision_data, context)
 
     def get_agent_decisions(
         self,
@@ -121,19 +107,7 @@ class SwarmMemoryManager:
 
     def share_knowledge_with_swarm(self, knowledge_type: str, knowledge_data: Json) -> Record:
         """Share a piece of knowledge; every piece is kept, none replaces another."""
-
-        def write(tx: Any) -> Record:
-            value = {
-                "knowledge_type": knowledge_type,
-                "knowledge_data": knowledge_data,
-                "shared_by": self.agent_name,
-                "shared_ms": tx.now_ms,
-            }
-            prefix = self._layout.knowledge(_text("knowledge_type", knowledge_type))
-            record: Record = tx.records.put(prefix + new_id(tx.now_ms), value, expect=0)
-            return record
-
-        return self.swarm.transact(write)
+        return self.swarm.journal.share(knowledge_type, knowledge_data)
 
     def get_shared_knowledge(
         self, knowledge_type: str | None = None, *, limit: int = LIST_LIMIT
@@ -241,19 +215,7 @@ class SwarmMemoryManager:
         """Write a monitoring sample of the swarm's memory and return it."""
         report = self.get_memory_health_report()
         state = self.get_swarm_coordination_state()
-
-        def write(tx: Any) -> Record:
-            snapshot_id = new_id(tx.now_ms)
-            value = {
-                "snapshot_id": snapshot_id,
-                "created_ms": tx.now_ms,
-                "health": report.to_dict(),
-                "coordination_state": state.to_dict(),
-            }
-            record: Record = tx.records.put(self._layout.snapshot(snapshot_id), value)
-            return record
-
-        return self.swarm.transact(write)
+        return self.swarm.journal.snapshot(report.to_dict(), state.to_dict())
 
     def close(self) -> None:
         """Close the store; a second call does nothing."""

@@ -15,6 +15,7 @@ from swarm_memory.errors import ConflictError, InvalidArgumentError, NotFoundErr
 from swarm_memory.key import check_key
 from swarm_memory.layout import Layout
 from swarm_memory.lean import NamedTuple
+from swarm_memory.model import Record
 from swarm_memory.text import snippet, text_of
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.alike import Like
-    from swarm_memory.model import Json, Record
+    from swarm_memory.model import Json
     from swarm_memory.swarm import Swarm
 
 KINDS = ("decision", "lesson", "fact", "outcome")
@@ -85,6 +86,7 @@ class Memories:
         files: Sequence[str] = (),
         expect: int | None = None,
         ttl_s: float | None = None,
+        op_id: str | None = None,
     ) -> Stored:
         """Store a memory and return it with those that are like it.
 
@@ -95,7 +97,7 @@ class Memories:
             key: Its name; None gives it one under its kind that nothing else has.
             kind: "decision", "lesson", "fact" or "outcome"; without a key and a kind, a fact.
             files: Paths that it is about, relative to the project's root, up to 50.
-            expect, ttl_s: As in `Records.put`.
+            expect, ttl_s, op_id: As in `Records.put`.
 
         Raises:
             ConflictError, InvalidArgumentError, InvalidKeyError, InvalidValueError,
@@ -116,15 +118,16 @@ class Memories:
         encode(value, bytes_max=config.value_bytes_max, depth_max=config.value_depth_max)
         similar = self.similar(value, but=() if key is None else (key,))
 
-        def write(tx: Any) -> Record:
+        def write(tx: Any) -> dict[str, Json]:
             name = prefix + new_id(tx.now_ms) if key is None else key
             provenance = about or None
             record: Record = tx.records.put(
                 name, value, expect=expect, ttl_s=ttl_s, provenance=provenance
             )
-            return record
+            return record.to_dict()
 
-        return Stored(swarm.transact(write), similar)
+        given = [value, key, kind, list(files), expect, ttl_s]
+        return Stored(Record(**swarm.transact(write, op_id=op_id, about=given)), similar)
 
     def supersede(
         self,
@@ -136,6 +139,7 @@ class Memories:
         reason: str | None = None,
         kind: str | None = None,
         files: Sequence[str] = (),
+        op_id: str | None = None,
     ) -> Record:
         """Replace the memory at `key`, and those `also` named, by a new one at `key`.
 
@@ -146,6 +150,7 @@ class Memories:
             also: Up to 20 further keys, which are deleted.
             expect: The version of `key` that the caller has seen.
             reason: Why, up to 1024 bytes.
+            op_id: Makes a retry apply once and return the first result.
 
         Raises:
             NotFoundError: One of them does not exist; nothing was changed.
@@ -158,7 +163,7 @@ class Memories:
         others = [check_key(other) for other in dict.fromkeys(also) if other != key]
         check_key(key)
 
-        def write(tx: Any) -> Record:
+        def write(tx: Any) -> dict[str, Json]:
             replaced = [_existing(tx, each) for each in (key, *others)]
             if expect is not None and expect != replaced[0].version:
                 raise ConflictError(key, expect, replaced[0].version)
@@ -174,9 +179,10 @@ class Memories:
                 on_conflict="reject",
                 provenance=kept | about | {"supersedes": links},
             )
-            return written
+            return written.to_dict()
 
-        return self._swarm.transact(write)
+        given = [key, value, list(also), expect, reason, kind, list(files)]
+        return Record(**self._swarm.transact(write, op_id=op_id, about=given))
 
     def similar(self, value: Json, *, but: Collection[str] = ()) -> list[Similar]:
         """Return up to 3 memories that say nearly the same as `value`, the most alike first."""

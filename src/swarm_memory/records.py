@@ -239,7 +239,7 @@ class Records:
             InvalidKeyError, InvalidValueError, LimitExceededError, LeaseLostError.
         """
         prepared = self._prepare(key, value, ttl_s, provenance)
-        _check_expect(expect)
+        check_expect(expect)
         if on_conflict is None:
             on_conflict = prepared.category.on_conflict
         if fence is None and op_id is None:
@@ -268,22 +268,25 @@ class Records:
         items: Iterable[Put | tuple[str, Json]],
         *,
         ttl_s: float | None = None,
+        op_id: str | None = None,
         durability: str | None = None,
     ) -> list[Record]:
         """Write many records in one transaction, all or none, and return them in order.
 
-        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`.
+        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`. `op_id`
+        makes a retry apply once and return the first result.
 
         Raises:
             LimitExceededError: More items than `batch_rows_max`, or a quota.
             ConflictError: One of the expected versions does not hold; nothing was written.
         """
-        prepared = []
+        prepared, puts = [], []
         for item in items:
             put = item if isinstance(item, Put) else Put(*item)
+            puts.append(put)
             own_ttl_s = put.ttl_s if put.ttl_s is not None else ttl_s
             ready = self._prepare(put.key, put.value, own_ttl_s, put.provenance)
-            _check_expect(put.expect)
+            check_expect(put.expect)
             prepared.append((ready, put.expect, ready.category.on_conflict))
             if len(prepared) > self._context.config.batch_rows_max:
                 raise LimitExceededError(
@@ -295,8 +298,26 @@ class Records:
                 )
         if not prepared:
             return []
+
+        def write(tx: Tx) -> list[Record]:
+            return [self._put(tx, *arguments) for arguments in prepared]
+
+        if op_id is None:
+            return self._db.write(write, durability=durability)
+        digest = digest_of(["put_many", [list(put) for put in puts], ttl_s])
+
+        def dump(written: list[Record]) -> str:
+            return lean_json.dumps(
+                [_result(record, put.value) for record, put in zip(written, puts, strict=True)]
+            )
+
+        def load(text: str) -> list[Record]:
+            results = zip(lean_json.loads(text), puts, strict=True)
+            return [Record(**{"value": put.value, **result}) for result, put in results]
+
         return self._db.write(
-            lambda tx: [self._put(tx, *arguments) for arguments in prepared], durability=durability
+            lambda tx: once(tx, self._context, op_id, digest, write, dump, load),
+            durability=durability,
         )
 
     def delete(
@@ -305,15 +326,18 @@ class Records:
         *,
         expect: int | None = None,
         fence: Lease | None = None,
+        op_id: str | None = None,
         durability: str | None = None,
     ) -> bool:
         """Delete `key` and tell whether it was there. History keeps the versions before.
+
+        `op_id` makes a retry apply once and return the first result.
 
         Raises:
             ConflictError: It is not at version `expect`.
         """
         check_key(key)
-        _check_expect(expect)
+        check_expect(expect)
 
         def write(tx: Tx) -> bool:
             if fence is not None:
@@ -327,7 +351,16 @@ class Records:
             self._bury(tx, key, head)
             return True
 
-        return self._db.write(write, durability=durability, ahead=True)
+        if op_id is None:
+            return self._db.write(write, durability=durability, ahead=True)
+        digest = digest_of(["delete", key, expect])
+        dump, load = lean_json.dumps, lean_json.loads
+        was_there: bool = self._db.write(
+            lambda tx: once(tx, self._context, op_id, digest, write, dump, load),
+            durability=durability,
+            ahead=True,
+        )
+        return was_there
 
     def rollback(
         self,
@@ -560,10 +593,7 @@ class Records:
         """Apply `write` once; `value` is what it writes if all goes well, and is not kept then."""
 
         def dump(record: Record) -> str:
-            result = record.to_dict()
-            if record.value is value:
-                del result["value"]
-            return lean_json.dumps(result)
+            return lean_json.dumps(_result(record, value))
 
         def load(text: str) -> Record:
             return Record(**{"value": value, **lean_json.loads(text)})
@@ -617,6 +647,14 @@ class Records:
         return "changed" if current is not None else "imported"
 
 
+def _result(record: Record, value: Json) -> dict[str, Json]:
+    """Return what is kept under an op_id: not the value if the call brings it again."""
+    result = record.to_dict()
+    if record.value is value:
+        del result["value"]
+    return result
+
+
 def _live_version(head: Row | None, now_ms: int) -> int:
     """Return the version a caller may expect: 0 for missing, deleted and expired."""
     if head is None or head[6] is None or (head[1] is not None and head[1] <= now_ms):
@@ -634,7 +672,7 @@ def _is_expired(row: Row, now_ms: int) -> bool:
     return row[6] is not None and row[6] <= now_ms
 
 
-def _check_expect(expect: int | None) -> None:
+def check_expect(expect: int | None) -> None:
     if expect is not None and (type(expect) is not int or expect < 0):
         raise InvalidArgumentError(
             f"expect {expect!r}", hint="give record.version, 0 for a key that must not exist"

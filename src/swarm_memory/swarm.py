@@ -10,9 +10,10 @@ from swarm_memory.checks import check_name
 from swarm_memory.codec import Compressor, decode, encode
 from swarm_memory.context import Context, new_id
 from swarm_memory.engine import open_engine
-from swarm_memory.errors import CorruptValueError, NotFoundError
+from swarm_memory.errors import CorruptValueError, EngineUnavailableError, NotFoundError
 from swarm_memory.events import Events
 from swarm_memory.locate import followed, locate, prepare
+from swarm_memory.model import Record
 from swarm_memory.once import digest_of, once
 from swarm_memory.records import Records
 from swarm_memory.rows import unseal_dictionary
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Engine, Tx
     from swarm_memory.health import Health
     from swarm_memory.integrity import VerifyReport
+    from swarm_memory.journal import Journal
     from swarm_memory.keeper import Keeper
     from swarm_memory.leases import Leases
     from swarm_memory.memories import Memories
     from swarm_memory.messages import Messages
-    from swarm_memory.model import Event, Json, Record
+    from swarm_memory.model import Event, Json
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.retention import Retention
     from swarm_memory.search import Hits, Search
@@ -57,15 +59,21 @@ class Swarm:
     """
 
     def __init__(
-        self, engine: Engine, context: Context, *, located_why: str = "", owner: bool = True
+        self,
+        engine: Engine,
+        context: Context,
+        *,
+        located_why: str = "",
+        owner: bool = True,
+        cache: Cache | None = None,
     ) -> None:
         self._engine = engine
         self._owner = owner
         self.context = context
         self.why = located_why
         limit = context.config.cache_bytes_max
-        cache = Cache(engine, limit) if limit else None
-        self.records = Records(engine, context, cache=cache)
+        self._cache = cache or (Cache(engine, limit) if limit else None)
+        self.records = Records(engine, context, cache=self._cache)
         self.events = Events(engine, context, engine)
         self._later: dict[str, Any] = {}
         self._keeper: Keeper | None = None
@@ -88,7 +96,9 @@ class Swarm:
 
         Args:
             url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///:memory:` or
-                `postgresql://user@host/database`, or `routes:FILE` or `routes:postgresql://…`,
+                `postgresql://user@host/database`, or `http://host:port` of a server that keeps the
+                store (its settings hold then, and SWARM_MEMORY_TOKEN is what it asks for), or
+                `routes:FILE` or `routes:postgresql://…`,
                 which says where the swarm lives; None finds the project's store (see `locate`).
             agent, swarm: Who acts, and in which swarm; 1 to 100 bytes each.
             session: The session that this belongs to, stored with what is written.
@@ -116,6 +126,21 @@ class Swarm:
 
             warnings.warn(sentence, stacklevel=2)
         located = locate(url, os.getcwd(), environment)
+        if located.url.startswith(("http://", "https://")):
+            remote: Any = _open_remote(
+                located.url,
+                agent=agent,
+                swarm=swarm,
+                session=session,
+                session_ttl_s=session_ttl_s,
+                durability=durability,
+                patience_s=config.busy_timeout_s if busy_timeout_s is None else busy_timeout_s,
+                token=environment.get("SWARM_MEMORY_TOKEN") or None,
+                why=located.why,
+            )
+            if remote.context.session is not None and session_ttl_s is not None:
+                remote._keep(remote.context.session, session_ttl_s)
+            return remote  # type: ignore[no-any-return]
         prepare(located)
         engine = open_engine(
             located.url if url else followed(located.url),
@@ -173,13 +198,13 @@ class Swarm:
         """
         check_name("agent", agent, NAME_BYTES_MAX)
         mine = self.context
-        compressor, engine = mine.compressor, self._engine
+        compressor, engine, cache = mine.compressor, self._engine, self._cache
         if swarm is not None and swarm != mine.swarm:
             check_name("swarm", swarm, NAME_BYTES_MAX)
-            engine = engine.of(swarm)
+            engine, cache = engine.of(swarm), None  # what is read is the same for all agents of one
             compressor = _compressor(engine, swarm, mine.config)
         context = Context(swarm or mine.swarm, agent, session, mine.config, compressor, origin)
-        return Swarm(engine, context, located_why=self.why, owner=False)
+        return Swarm(engine, context, located_why=self.why, owner=False, cache=cache)
 
     # The services below are made when they are first used: a hook needs few of them, and each
     # one that is not imported makes it faster.
@@ -266,23 +291,27 @@ class Swarm:
 
         return Conflicts(self._engine, self.context)
 
-    def resolve_conflict(self, conflict_id: str, value: Json) -> Record:
+    def resolve_conflict(
+        self, conflict_id: str, value: Json, *, op_id: str | None = None
+    ) -> Record:
         """Settle a parked conflict: write `value` to its key and close it, in one transaction.
+
+        `op_id` makes a retry apply once and return the first result.
 
         Raises:
             NotFoundError: There is no such conflict, or somebody settled it already.
         """
 
-        def settle(tx: Transaction) -> Record:
+        def settle(tx: Transaction) -> dict[str, Json]:
             conflicts = self.conflicts.within(tx.tx)
             conflict = conflicts.get(conflict_id)
             if not conflicts.close(conflict_id, value):
                 raise NotFoundError(
                     f"conflict {conflict_id!r} is settled already", hint="read the record"
                 )
-            return tx.records.put(conflict.key, value)
+            return tx.records.put(conflict.key, value).to_dict()
 
-        return self.transact(settle)
+        return Record(**self.transact(settle, op_id=op_id, about=[conflict_id, value]))
 
     @property
     def finder(self) -> Search:
@@ -315,6 +344,13 @@ class Swarm:
         from swarm_memory.memories import Memories
 
         return Memories(self)
+
+    @property
+    def journal(self) -> Journal:
+        """What agents decide and share: every entry is kept."""
+        from swarm_memory.journal import Journal
+
+        return Journal(self)
 
     @property
     def callers(self) -> Callers:
@@ -355,13 +391,15 @@ class Swarm:
         fn: Callable[[Transaction], T],
         *,
         op_id: str | None = None,
+        about: Json = None,
         durability: str | None = None,
     ) -> T:
         """Run `fn` with a handle whose services all share one transaction.
 
         It commits when `fn` returns and undoes everything when it raises. `fn` may run again, so
         it must have no other effects. With `op_id` it applies once: repeating the call returns
-        what it returned first, which then has to be JSON (a tuple comes back as a list).
+        what it returned first, which then has to be JSON (a tuple comes back as a list). The
+        op_id belongs to the function's name and to `about`, JSON that says what it does it with.
 
         Raises:
             OpIdReusedError: The op_id was used for something else.
@@ -369,7 +407,7 @@ class Swarm:
         """
         if op_id is None:
             return self._engine.write(lambda tx: fn(Transaction(tx, self)), durability=durability)
-        digest = digest_of(["transact", getattr(fn, "__qualname__", "")])
+        digest = digest_of(["transact", getattr(fn, "__qualname__", ""), about])
 
         def dump(result: T) -> str:
             return encode(result, bytes_max=self.config.value_bytes_max).decode()
@@ -494,6 +532,17 @@ class Transaction:
     def outcomes(self) -> Outcomes:
         """Outcomes in this transaction."""
         return self._swarm.outcomes.within(self.tx)
+
+
+def _open_remote(url: str, **options: Any) -> Swarm:
+    try:
+        from swarm_memory.remote.swarm import open_remote
+    except ImportError as error:
+        raise EngineUnavailableError(
+            f"the client of a server cannot be loaded: {error}",
+            hint="pip install 'swarm-memory[http]'",
+        ) from error
+    return open_remote(url, **options)
 
 
 def _compressor(engine: Engine, swarm: str, config: Config) -> Compressor:

@@ -25,8 +25,9 @@ FACADE = {"swarm", "manager", "aio", "exchange", "dispatch", "keeper"}
 FACADE |= {"repair", "integrity", "backup"}
 FACADE |= {"briefing", "sources"}
 FACADE |= {"remembering"}
-FACADE |= {"memories", "callers"}
+FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
+FACADE |= {"wire", "remote"}
 ALLOWED = {
     "base": BASE,
     "learning": {"lean", "learning"},
@@ -38,11 +39,13 @@ ALLOWED = {
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
     "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring"},
     "demo": BASE | FACADE | {"demo"},
-    "testing": BASE | SERVICES | FACADE | {"testing", "engine"},
+    "testing": BASE | SERVICES | FACADE | {"testing", "engine", "doors"},
 }
 FOREIGN = {
     "apsw": {"engine", "importers"},
     "psycopg": {"engine"},
+    "urllib3": {"facade"},
+    "pydantic": {"doors"},
     "numpy": {"learning"},
     "typer": {"doors"},
     "rich": {"doors"},

@@ -10,12 +10,14 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from swarm_memory.doors.http.api.routes import Api
 from swarm_memory.doors.http.guard import HEALTH, Guard
 from swarm_memory.doors.http.hooks import HookRoute
 from swarm_memory.doors.http.streams import Streams
 from swarm_memory.doors.mcp.acting import CLAUDE_SESSION, named_in
 from swarm_memory.doors.mcp.http import HERE, http_app
 from swarm_memory.lean import NamedTuple
+from swarm_memory.swarm import Swarm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -40,7 +42,7 @@ def make_app(
     token: str | None = None,
     everything: bool = False,
 ) -> Served:
-    """Return the application of hooks, MCP and health; its lifespan opens and closes all.
+    """Return the application of hooks, the API, MCP and health; its lifespan opens and closes all.
 
     Args:
         environment: The variables that hooks and MCP are told by; SWARM_MEMORY_URL makes one
@@ -51,22 +53,30 @@ def make_app(
     """
     known = list(dict.fromkeys([*HERE, *(name.lower() for name in names)]))
     hooks = HookRoute(environment)
-    mcp = http_app(_named(environment), everything=everything, names=known)
+    named = _named(environment)
+    mcp = http_app(named, everything=everything, names=known)
+    api = Api(lambda: Swarm.open(named.url, swarm=named.swarm))
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         async with mcp.router.lifespan_context(mcp), anyio.create_task_group() as group:
             group.start_soon(hooks.sweep)
+            api.start(group)
             try:
                 yield
             finally:
                 group.cancel_scope.cancel()
                 with anyio.CancelScope(shield=True):
                     await hooks.close()
+                    await api.close()
 
-    streams = Streams(mcp)
-    # Further rooms give their routes here, before MCP, which takes what is left.
-    routes = [Route(HEALTH, _health), *hooks.routes(), Mount("/", streams)]
+    streams = Streams()
+    routes = [
+        Route(HEALTH, _health),
+        *hooks.routes(),
+        Mount("/v1", routes=api.routes(streams.around)),
+        Mount("/", streams.around(mcp)),
+    ]
     return Served(Guard(Starlette(routes=routes, lifespan=life), known, token), streams.end)
 
 

@@ -14,11 +14,25 @@ END_S_MAX = 1.0  # for answers that are nearly there; who listens to a stream wa
 
 
 class Streams:
-    """An ASGI application around another one, whose requests `end` brings to an end."""
+    """What is open in the applications that `around` was given; `end` brings it to an end."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self) -> None:
         self._open: set[anyio.CancelScope] = set()
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Return an application around another one, whose requests end with the server."""
+        return _Ending(app, self._open)
+
+    def end(self) -> None:
+        """Let what is open end within a second."""
+        for life in self._open:
+            life.deadline = anyio.current_time() + END_S_MAX
+
+
+class _Ending:
+    def __init__(self, app: ASGIApp, lives: set[anyio.CancelScope]) -> None:
+        self._app = app
+        self._open = lives
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = {"http.response.start": False, "http.response.body": False}
@@ -39,8 +53,3 @@ class Streams:
             await send({"type": "http.response.body", "body": b""})
         else:
             await PlainTextResponse("the server ends\n", 503)(scope, receive, send)
-
-    def end(self) -> None:
-        """Let what is open end within a second."""
-        for life in self._open:
-            life.deadline = anyio.current_time() + END_S_MAX

@@ -1,0 +1,372 @@
+"""The routes of the API: a request becomes a verb and its arguments, a result becomes JSON."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import anyio
+import orjson
+from anyio import to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route, request_response
+
+from swarm_memory.doors.http.api.answers import Answers
+from swarm_memory.doors.http.api.calls import Caller, Calls
+from swarm_memory.doors.http.api.feed import Feeds
+from swarm_memory.doors.http.api.models import PREFIX, WHOLE_MAX, checked
+from swarm_memory.doors.http.api.openapi import document
+from swarm_memory.doors.http.api.transactions import Transactions
+from swarm_memory.errors import HTTP_STATUS, InvalidArgumentError, SwarmMemoryError
+from swarm_memory.wire.shapes import arguments, encode
+from swarm_memory.wire.verbs import KEPT, VERBS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from starlette.types import ASGIApp
+
+    from swarm_memory.swarm import Swarm
+    from swarm_memory.wire.verbs import Verb
+
+    Endpoint = Callable[[Request], Awaitable[Response]]
+
+BASE = "/swarms/{swarm}"  # below /v1
+JSON = "application/json"
+AGENT, SESSION = "swarm-agent", "swarm-session"
+ORIGIN, FLOW = "swarm-origin", "swarm-flow"
+KEY = "idempotency-key"
+WORKING_MAX = 40  # calls at once; those of a store that writes stand in line there
+WAITING_MAX = 200  # calls that may wait for something: a lease, a message, an answer
+VERSIONED = ("records.get", "records.put", "records.rollback")  # what is returned has an ETag
+ALIVE_S = 15.0  # between two signs of life of a stream
+ABANDONED_S = 5.0  # a client that comes again within that goes on waiting where it stood
+
+
+class Api:
+    """The API on one store: its routes, and what lives as long as the server."""
+
+    def __init__(self, open_store: Callable[[], Swarm]) -> None:
+        self._calls = Calls(open_store)
+        self._answers = Answers()
+        self._transactions = Transactions()
+        self._feeds = Feeds()
+        self._working = anyio.CapacityLimiter(WORKING_MAX)
+        self._waiting = anyio.CapacityLimiter(WAITING_MAX)
+
+    def start(self, group: Any) -> None:
+        """Let what works in the background run in a task group."""
+        self._feeds.start(group)
+
+    async def close(self) -> None:
+        """Undo open transactions and close the store."""
+        self._feeds.end()
+        await to_thread.run_sync(self._transactions.close)
+        await to_thread.run_sync(self._calls.close)
+
+    def routes(self, lasting: Callable[[ASGIApp], ASGIApp]) -> list[Route]:
+        """Return all routes, those that are asked for most first.
+
+        Args:
+            lasting: What is put around those that may be open for long, and end with the server.
+        """
+        begin, one = f"{BASE}/transactions", f"{BASE}/transactions/{{transaction}}"
+
+        def route(path: str, method: str, endpoint: Endpoint, lasts: bool = False) -> Route:
+            answer = _guarded(endpoint)
+            app: Any = lasting(request_response(answer)) if lasts else answer
+            return Route(path, app, methods=[method])
+
+        # A key has slashes of its own, so what ends in one comes after all else.
+        verbs = sorted(VERBS, key=lambda verb: verb.path.endswith("{conflict_id}"))
+        return [
+            *[
+                route(
+                    BASE + verb.path.replace("{key}", "{key:path}"),
+                    verb.method,
+                    partial(self._verb, verb),
+                    verb.waits is not None,
+                )
+                for verb in verbs
+            ],
+            route(f"{BASE}/events/stream", "GET", self._stream, lasts=True),
+            route(f"{BASE}/config", "GET", self._config),
+            route(begin, "POST", self._begin),
+            route(one, "POST", self._call),
+            route(f"{one}/commit", "POST", self._commit),
+            route(one, "DELETE", self._undo),
+            Route("/openapi.json", _openapi),
+        ]
+
+    # --- verbs ---
+
+    async def _verb(self, verb: Verb, request: Request) -> Response:
+        caller, op_id = _caller(request), _header(request, KEY)
+        given = checked(verb, await _given(verb, request))
+        if verb.retry == KEPT and op_id is not None:
+            asked = (verb.full_name, orjson.dumps(given, default=encode))
+            key = (*caller[:3], op_id)
+            result = await self._answers.once(
+                key, asked, lambda: self._run(caller, verb, given, request)
+            )
+        else:
+            result = await self._run(caller, verb, given, request, op_id)
+        return _result(verb, result, request)
+
+    async def _run(
+        self,
+        caller: Caller,
+        verb: Verb,
+        given: dict[str, Any],
+        request: Request,
+        op_id: str | None = None,
+    ) -> Any:
+        if verb.waits is None:
+            return await to_thread.run_sync(
+                self._calls.run, caller, verb, given, op_id, limiter=self._working
+            )
+        if "given_up" not in verb.hidden:
+            return await to_thread.run_sync(
+                self._calls.run,
+                caller,
+                verb,
+                given,
+                limiter=self._waiting,
+                abandon_on_cancel=True,
+            )
+        left = _Left()
+        with_end = given | {"given_up": left.for_good}
+        run = partial(self._calls.run, caller, verb, with_end)
+        refused: SwarmMemoryError | None = None
+        result = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(left.watch, request)
+            try:
+                result = await to_thread.run_sync(
+                    run, limiter=self._waiting, abandon_on_cancel=True
+                )
+            except SwarmMemoryError as error:  # raised in here it would come out in a group
+                refused = error
+            group.cancel_scope.cancel()
+        if refused is not None:
+            raise refused
+        return result
+
+    # --- transactions ---
+
+    async def _begin(self, request: Request) -> Response:
+        about = await _body(request)
+        known = {"read": bool, "durable": bool, "op_id": str, "name": str, "durability": str}
+        for name, value in about.items():
+            if name != "about" and (name not in known or not isinstance(value, known[name])):
+                raise InvalidArgumentError(f"{name} {value!r}", hint=f"known: {', '.join(known)}")
+        door = await to_thread.run_sync(self._calls.door, _caller(request))
+        begun = await to_thread.run_sync(
+            self._transactions.begin, door, about, limiter=self._waiting
+        )
+        return _json(begun, 201)
+
+    async def _call(self, request: Request) -> Response:
+        step = await _body(request)
+        name, given = step.get("verb"), step.get("arguments", {})
+        if not isinstance(name, str) or not isinstance(given, dict):
+            raise InvalidArgumentError(
+                "a step of a transaction", hint='{"verb": "records.put", "arguments": {…}}'
+            )
+        transaction = request.path_params["transaction"]
+        result = await to_thread.run_sync(
+            self._transactions.call, transaction, name, given, limiter=self._waiting
+        )
+        return _json({"result": result})
+
+    async def _commit(self, request: Request) -> Response:
+        result = (await _body(request)).get("result")
+        transaction = request.path_params["transaction"]
+        result = await to_thread.run_sync(
+            self._transactions.commit, transaction, result, limiter=self._waiting
+        )
+        return _json({"result": result})
+
+    async def _undo(self, request: Request) -> Response:
+        await to_thread.run_sync(
+            self._transactions.undo, request.path_params["transaction"], limiter=self._waiting
+        )
+        return Response(status_code=204)
+
+    # --- what is no verb ---
+
+    async def _config(self, request: Request) -> Response:
+        door = await to_thread.run_sync(self._calls.door, _caller(request))
+        return _json(door.config.to_dict())
+
+    async def _stream(self, request: Request) -> Response:
+        given = _stream_arguments(request)
+        door = await to_thread.run_sync(self._calls.door, _caller(request))
+        events = self._feeds.events(door, *given)
+        first = await anext(events, _ENDED)  # an error now is a response of its own
+        return StreamingResponse(_told(events, first), media_type="text/event-stream")
+
+
+class _Left:
+    """Whether the client of a request that waits has left for good."""
+
+    def __init__(self) -> None:
+        self._at_s: float | None = None
+
+    async def watch(self, request: Request) -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            continue
+        self._at_s = time.monotonic()
+
+    def for_good(self) -> bool:
+        return self._at_s is not None and time.monotonic() - self._at_s > ABANDONED_S
+
+
+_ENDED = object()
+
+
+async def _told(events: AsyncIterator[Any], first: Any) -> AsyncIterator[bytes]:
+    """Return events as server-sent ones; the id of each is where to go on."""
+    said_s = 0.0
+    event = first
+    while event is not _ENDED:
+        if event is not None:
+            yield b"id: %d\ndata: %s\n\n" % (event.seq, orjson.dumps(event.to_dict()))
+            said_s = time.monotonic()
+        elif time.monotonic() - said_s >= ALIVE_S:
+            yield b":\n\n"
+            said_s = time.monotonic()
+        try:
+            event = await anext(events, _ENDED)
+        except SwarmMemoryError as error:
+            yield b"event: error\ndata: %s\n\n" % orjson.dumps(_shown(error))
+            return
+
+
+def _stream_arguments(request: Request) -> tuple[str, int | None, float | None]:
+    import re
+
+    query = dict(request.query_params)
+    said = query.pop("since", None) or _header(request, "last-event-id")
+    idle = query.pop("timeout_s", None)
+    prefix = query.pop("prefix", "")
+    if query:
+        raise InvalidArgumentError(f"{', '.join(query)}", hint="prefix, since and timeout_s")
+    if not re.fullmatch(PREFIX, prefix):
+        raise InvalidArgumentError(f"prefix {prefix!r}", hint="such as notes/")
+    if said is not None and not (said.isascii() and said.isdecimal() and int(said) <= WHOLE_MAX):
+        raise InvalidArgumentError(f"since {said!r}", hint="the seq of an event")
+    try:
+        idle_s = None if idle is None else float(idle)
+    except ValueError:
+        idle_s = -1.0
+    if idle_s is not None and not 0 <= idle_s <= 86_400:
+        raise InvalidArgumentError(f"timeout_s {idle!r}", hint="0 to 86400 seconds")
+    return prefix, None if said is None else int(said), idle_s
+
+
+def _guarded(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint whose errors are responses."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
+        except SwarmMemoryError as error:
+            status = HTTP_STATUS[error.code]
+            headers = {"Retry-After": "1"} if status == 503 else None
+            return _json(_shown(error), status, headers)
+
+    return answer
+
+
+def _shown(error: SwarmMemoryError) -> dict[str, Any]:
+    """Return an error with the fields by which a client raises it again."""
+    fields = {n: v for n, v in vars(error).items() if n not in ("hint", "retryable")}
+    return error.to_dict() | {"fields": fields}
+
+
+async def _given(verb: Verb, request: Request) -> dict[str, Any]:
+    """Return what a request gives, by the names of the verb's arguments."""
+    given: dict[str, Any] = {n: v for n, v in request.path_params.items() if n != "swarm"}
+    if verb.method in ("GET", "DELETE"):
+        given |= dict(request.query_params)
+    else:
+        given |= await _body(request)
+    if verb.service == "records" and "expect" in arguments(verb):
+        expect = _expected(request)
+        if expect is not None:
+            given["expect"] = expect
+    return given
+
+
+def _expected(request: Request) -> int | None:
+    """Return the version that a request's conditions ask for."""
+    if _header(request, "if-none-match") == "*":
+        return 0
+    said = _header(request, "if-match")
+    if said is None:
+        return None
+    tag = said.strip().strip('"')
+    if not (tag.isascii() and tag.isdecimal() and int(tag) <= WHOLE_MAX):
+        raise InvalidArgumentError(f"If-Match {said!r}", hint='the ETag of a record, such as "3"')
+    return int(tag)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    raw = await request.body()
+    if not raw:
+        return {}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        # A page of another port of this machine can send other types without being asked.
+        raise InvalidArgumentError(f"a body of type {kind!r}", hint=f"give {JSON}")
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgumentError(f"the body is no JSON: {error}", hint="give an object") from None
+    if not isinstance(body, dict):
+        raise InvalidArgumentError("the body is no object", hint='give {"name": value, …}')
+    return body
+
+
+def _caller(request: Request) -> Caller:
+    named = {
+        "agent": _header(request, AGENT),
+        "session": _header(request, SESSION),
+        "origin": _header(request, ORIGIN),
+        "flow": _header(request, FLOW),
+    }
+    said = {name: value for name, value in named.items() if value is not None}
+    return Caller(request.path_params["swarm"], **said)
+
+
+def _header(request: Request, name: str) -> str | None:
+    """Return a header; what is no ASCII is percent-encoded in it."""
+    said = request.headers.get(name)
+    return unquote(said) if said is not None and "%" in said else said
+
+
+def _result(verb: Verb, result: Any, request: Request) -> Response:
+    if verb.full_name not in VERSIONED:
+        return _json(encode(result))
+    if result is None:
+        key = request.path_params["key"]
+        shown = {"error": "not_found", "message": f"{key} does not exist", "retryable": False}
+        return _json(shown | {"hint": "GET records lists what there is", "fields": {}}, 404)
+    tag = f'"{result.version}"'
+    if verb.method == "GET" and request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    return _json(encode(result), headers={"ETag": tag})
+
+
+def _json(shown: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(shown), status, headers, media_type=JSON)
+
+
+async def _openapi(_: Request) -> Response:
+    return _json(document())
