@@ -78,6 +78,10 @@ class Found(NamedTuple):
     damaged: list[str]
 
 
+__all__ = [
+    "Addressed", "Argument", "Fence", "Found", "HeldLease", "Put", "Scanned", "arguments",
+    "decoder", "encode", "fence_of", "fence_text", "fields", "kind_of", "result", "sent",
+]  # fmt: skip
 Strategy = Literal["reject", "first_write", "last_write", "merge", "keep_both"]
 NAMES: dict[str, Any] = {
     "Json": Any,

@@ -1,4 +1,4 @@
-"""The verb `serve`: one process that answers hooks and MCP clients over HTTP."""
+"""The verb `serve`: one process that answers programs, hooks and MCP clients over HTTP."""
 
 from __future__ import annotations
 
@@ -32,19 +32,24 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="Another name it is called by; may be repeated."),
     ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0.01, help="Requests a second that one client may make."),
+    ] = None,
     tools: Annotated[
         str, typer.Option(metavar="WHICH", help=f"MCP: {DEFAULT} (8 tools) or {FULL}.")
     ] = DEFAULT,
 ) -> None:
-    """Serve hooks and MCP over HTTP to the agents of this machine, until SIGTERM or Ctrl-C.
+    """Serve the memory over HTTP until SIGTERM or Ctrl-C: to programs, hooks and MCP clients.
 
-    POST /hook takes the JSON of a hook and answers what the command prints, /mcp is the MCP
-    server, GET /healthz says that it runs. A hook's store is that of the event's cwd, so one
-    server does for all projects; MCP's is that of this directory. With --url it is that store for
-    both.
+    /v1 is the API, which `--url http://HOST:PORT` uses from other machines and /v1/openapi.json
+    describes. POST /hook takes the JSON of a hook and answers what the command prints, /mcp is the
+    MCP server, GET /healthz says that it runs. A hook's store is that of the event's cwd, so one
+    server does for all projects; that of the API and MCP is this directory's. With --url it is
+    that store for all.
 
     With SWARM_MEMORY_TOKEN set each request has to bear it: Authorization: Bearer TOKEN. Without
-    it only this machine can be served.
+    it only this machine can be served. It may hold several, separated by spaces.
 
     Example: swarm-memory serve --port 8377
     """
@@ -67,14 +72,18 @@ def serve(
         url = serving.url_of(listening)
         bracketed = f"[{host}]" if ":" in host else host
         app = make_app(
-            environment, names=[bracketed, *(name or ())], token=token, everything=tools == FULL
+            environment,
+            names=[bracketed, *(name or ())],
+            token=token,
+            rate=rate,
+            everything=tools == FULL,
         )
         serving.serve(app, listening, lambda: _show(door, url))
 
 
 def _show(door: Door, url: str) -> None:
     """Say where it is served, as soon as it is: whoever started it may be waiting for that."""
-    served = {"url": url, "hook": f"{url}/hook", "mcp": f"{url}/mcp"}
+    served = {"url": url, "api": f"{url}/v1", "hook": f"{url}/hook", "mcp": f"{url}/mcp"}
 
     def pretty(console: Console) -> None:
         for what, where in served.items():

@@ -40,6 +40,7 @@ def make_app(
     *,
     names: Sequence[str] = (),
     token: str | None = None,
+    rate: float | None = None,
     everything: bool = False,
 ) -> Served:
     """Return the application of hooks, the API, MCP and health; its lifespan opens and closes all.
@@ -48,7 +49,7 @@ def make_app(
         environment: The variables that hooks and MCP are told by; SWARM_MEMORY_URL makes one
             store of all projects.
         names: What the server is called in requests, beside the names of this machine.
-        token: What each request has to bear, None if nothing.
+        token, rate: See `Guard`.
         everything: Offer all tools of MCP and not only the default ones.
     """
     known = list(dict.fromkeys([*HERE, *(name.lower() for name in names)]))
@@ -77,7 +78,7 @@ def make_app(
         Mount("/v1", routes=api.routes(streams.around)),
         Mount("/", streams.around(mcp)),
     ]
-    return Served(Guard(Starlette(routes=routes, lifespan=life), known, token), streams.end)
+    return Served(Guard(Starlette(routes=routes, lifespan=life), known, token, rate), streams.end)
 
 
 def _named(environment: Mapping[str, str]) -> Named:

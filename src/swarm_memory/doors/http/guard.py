@@ -8,6 +8,7 @@ Both are refused. So is whoever lacks the token, if there is one.
 from __future__ import annotations
 
 import hmac
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX = 32 * 1024 * 1024  # an event holds the file that was written, at times twice
 TOO_LONG = 413, f"a body has at most {BODY_BYTES_MAX} bytes"
+CLIENTS_MAX = 4096  # whose requests are counted; who was away longest is forgotten
+BURST_S = 2.0  # so many seconds' worth of requests may come at once
 HEALTH = "/healthz"  # says nothing of anybody, so it asks for no token
 
 
@@ -28,13 +31,22 @@ class Guard:
 
     Args:
         names: What the server may be called in Host and Origin, in lower case, IPv6 in brackets.
-        token: What a request has to bear, None if nothing.
+        token: What a request has to bear, None if nothing. Several are separated by spaces, so
+            that one can be replaced while clients still bear the other.
+        rate: How many requests a second one client may make, None if that is not counted.
     """
 
-    def __init__(self, app: ASGIApp, names: Collection[str], token: str | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        names: Collection[str],
+        token: str | None,
+        rate: float | None = None,
+    ) -> None:
         self._app = app
         self._names = frozenset(names)
-        self._token = token
+        self._tokens = [known.encode() for known in (token or "").split()]
+        self._rates = None if rate is None else Rates(rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -44,6 +56,9 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         refusal = self._refusal(scope["path"], headers)
+        late_s = self._late_s(scope) if refusal is None else 0.0
+        if late_s:
+            refusal = 429, "too many requests"
         if refusal is None and "transfer-encoding" in headers:
             body = await _gathered(receive)
             refusal = TOO_LONG if body is None else None
@@ -52,8 +67,8 @@ class Guard:
             await self._app(scope, receive, send)
         else:
             status, why = refusal
-            challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-            await PlainTextResponse(f"{why}\n", status, challenge)(scope, receive, send)
+            more = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": f"{late_s:.0f}"}}
+            await PlainTextResponse(f"{why}\n", status, more.get(status))(scope, receive, send)
 
     def _refusal(self, path: str, headers: dict[str, list[str]]) -> tuple[int, str] | None:
         """Return the status and the reason of a refusal, None for a request that may go on."""
@@ -62,7 +77,7 @@ class Guard:
             return 421, "this server is not called that; serve --name lets it"
         if any(not self._is_own(origin) for origin in headers.get("origin", ())):
             return 403, "pages of another origin may not ask this server"
-        if self._token is not None and path != HEALTH and not self._bears_token(headers):
+        if self._tokens and path != HEALTH and not self._bears_token(headers):
             return 401, "a token is missing or wrong: Authorization: Bearer $SWARM_MEMORY_TOKEN"
         length = headers.get("content-length", ["0"])[0]
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
@@ -79,9 +94,34 @@ class Guard:
     def _bears_token(self, headers: dict[str, list[str]]) -> bool:
         said = headers.get("authorization", [])
         scheme, _, token = said[0].partition(" ") if len(said) == 1 else ("", "", "")
-        known = (self._token or "").encode()
+        given = token.encode("latin-1")
         # In constant time: how far a guess is right must not be seen from how long it takes.
-        return scheme.lower() == "bearer" and hmac.compare_digest(token.encode("latin-1"), known)
+        right = [hmac.compare_digest(given, known) for known in self._tokens]
+        return scheme.lower() == "bearer" and any(right)
+
+    def _late_s(self, scope: Scope) -> float:
+        """Return after how many seconds to come again, 0 for a request that may go on."""
+        if self._rates is None or scope["path"] == HEALTH:
+            return 0.0
+        return self._rates.late_s((scope.get("client") or ("",))[0], time.monotonic())
+
+
+class Rates:
+    """How many requests each client made: a bucket each, which fills with the time."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._full = max(1.0, rate * BURST_S)
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def late_s(self, client: str, now_s: float) -> float:
+        """Count a request; return 0 if it may go on, else in how many seconds one may."""
+        left, since_s = self._buckets.pop(client, (self._full, now_s))
+        left = min(self._full, left + (now_s - since_s) * self._rate)
+        while len(self._buckets) >= CLIENTS_MAX:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[client] = (left - 1 if left >= 1 else left), now_s
+        return 0.0 if left >= 1 else max(1.0, (1 - left) / self._rate)
 
 
 def name_of(host: str) -> str:
