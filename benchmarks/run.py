@@ -33,6 +33,7 @@ NAMES = [
     "search",
     "hooks",
     "mcp_door",
+    "http_door",
     "on_postgresql",
     "standby",
     "growth_postgresql",

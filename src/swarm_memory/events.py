@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from swarm_memory.checks import check_name
 from swarm_memory.errors import CursorExpiredError, InvalidArgumentError
 from swarm_memory.key import check_prefix
 from swarm_memory.model import Event
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from swarm_memory.reports import Changes
 
 PAGE_ROWS = 1000
+NAME_BYTES_MAX = 255
 CURSOR = "cursor/"  # how the facts of readers are called
 # Facts about the last move of a swarm, see `Moved`.
 MOVED_OFFSET, MOVED_SINCE, MOVED_END = "moved/offset", "moved/since", "moved/end"
@@ -124,6 +126,7 @@ class Events:
         Up to `limit` events; the next call goes on after them. `complete` is False when events in
         between were pruned already: then the records have to be read anew.
         """
+        check_name("name", name, NAME_BYTES_MAX)
         where = {"swarm": self._context.swarm, "name": f"{CURSOR}{self._context.agent}/{name}"}
 
         from swarm_memory.reports import Changes

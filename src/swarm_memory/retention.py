@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from swarm_memory import codec
+from swarm_memory.checks import check_name, check_number
+from swarm_memory.config import RETENTION_S_MAX
 from swarm_memory.errors import InvalidValueError
 from swarm_memory.lean import NamedTuple
 from swarm_memory.quota import Quota
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 SAMPLE_VALUES_MAX = 4000
 DICTIONARY_GAIN = 0.9  # a new dictionary must beat the old one by this on values it has not seen
 PACK_ROWS = 500
+NAME_BYTES_MAX = 255
 
 
 class Swept(NamedTuple):
@@ -50,6 +53,8 @@ class Retention:
 
         Of many processes one is told yes per interval; the claim is one atomic statement.
         """
+        check_name("duty", name, NAME_BYTES_MAX)
+        check_number("interval_s", interval_s, 0, RETENTION_S_MAX, "seconds")
 
         def claim(tx: Tx) -> bool:
             row = tx.one(

@@ -6,12 +6,11 @@ import threading
 
 
 class Lossy:
-    """Passes connections on to a port; some are broken after the request, some before the answer.
+    """Passes connections on to a port; some are broken before the answer.
 
     Args:
         port: Where to, on this machine.
-        share: Which share of answers is lost; half of these after they were sent, so that what
-            was asked for has been done.
+        share: Which share of answers is lost: what was asked for has been done by then.
     """
 
     def __init__(self, port, share, seed):
@@ -41,6 +40,8 @@ class Lossy:
                 while answer := server.recv(65536):
                     if self._random.random() < self.share:
                         self.lost += 1
+                        # The other thread reads from it, so to close it alone ends nothing.
+                        client.shutdown(socket.SHUT_RDWR)
                         return
                     client.sendall(answer)
             except OSError:

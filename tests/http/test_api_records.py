@@ -75,7 +75,7 @@ def test_a_call_with_the_same_key_applies_once(ask):
     other = ask.put("/records/x/a", json={"value": 9}, headers=named)
 
     assert first.json() == again.json()
-    assert (422, "op_id_reused") == (other.status_code, other.json()["error"])
+    assert (409, "op_id_reused") == (other.status_code, other.json()["error"])
     assert (2, 2) == tuple(ask.get("/records/x/a").json()[n] for n in ("value", "version"))
 
 

@@ -34,6 +34,7 @@ PAUSE_S, PAUSE_S_MAX = 0.05, 2.0
 CONNECTIONS_MAX = 16
 AGAIN = {429, 502, 503, 504}  # of these, only those that do not come from the store
 DENIED = {401, 403}
+WAITS = 202  # ask again with the same key, for what is still waited for
 KINDS = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -93,6 +94,9 @@ class Client:
         pause_s, maybe_applied = PAUSE_S, False
         while True:
             trouble, answer, sent = self._try(asked)
+            if answer is not None and answer.status == WAITS:
+                pause_s = PAUSE_S  # it is there, and what is waited for is not
+                continue
             if answer is not None:
                 return answer.json
             maybe_applied = maybe_applied or sent
@@ -119,7 +123,7 @@ class Client:
             return str(e.__cause__ or e), None, False
         except urllib3.exceptions.HTTPError as error:
             return f"{type(error).__name__}: {error}", None, True
-        answer = _Answer(response)
+        answer = _Answer(response, response.data)
         if response.status in AGAIN and answer.error is None:
             # From what stands before the store: there nothing was done.
             return f"status {response.status}", None, response.status in (502, 504)
@@ -154,8 +158,7 @@ class Client:
                 preload_content=False,
             )
             if response.status != 200:
-                response.read()
-                _Answer(response).check(self.url)
+                _Answer(response, response.read()).check(self.url)
                 raise EngineUnavailableError(f"{self.url}: status {response.status}")
             with response:
                 yield from _events(response)
@@ -171,9 +174,9 @@ class Client:
 
 
 class _Answer:
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: Any, raw: bytes) -> None:
         self.status: int = response.status
-        self._raw: bytes = response.data
+        self._raw = raw
         self._kind = response.headers.get("content-type", "").partition(";")[0]
         self.error: dict[str, Any] | None = None
         self.json: Any = None

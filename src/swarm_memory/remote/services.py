@@ -70,6 +70,10 @@ class Wire:
         if context.origin is not None:
             named["Swarm-Origin"] = orjson.dumps(context.origin).decode()
         self.headers = {name: header(value) for name, value in named.items()}
+        if "/" in context.swarm:
+            raise InvalidArgumentError(
+                f"swarm {context.swarm!r}", hint="over HTTP a swarm's name has no slash"
+            )
         self.base = f"/swarms/{_segment(context.swarm)}"
 
     def within(self, transaction: str) -> Wire:
@@ -86,6 +90,8 @@ class Wire:
         """Ask for a verb and return its result."""
         op_id = options.pop("op_id", None)
         given = _bound(verb, arguments, options)
+        if "session_id" in shapes.arguments(verb) and "session_id" not in given:
+            given["session_id"] = self._session()
         if self.transaction is not None:
             return self._step(verb, given, op_id)
         if verb.retry != READ and getattr(self.busy, "inside", False):
@@ -95,6 +101,11 @@ class Wire:
         if "durability" in shapes.arguments(verb) and self._durability != "full":
             given.setdefault("durability", self._durability)
         return shapes.decoder(shapes.result(verb))(self._ask(verb, given, op_id))
+
+    def _session(self) -> str:
+        if self.context.session is None:
+            raise InvalidArgumentError("no session", hint="name one, or open the store in one")
+        return self.context.session
 
     def _ask(self, verb: Verb, given: dict[str, Any], op_id: str | None) -> Any:
         headers = dict(self.headers)

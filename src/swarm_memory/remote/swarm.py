@@ -15,6 +15,7 @@ from swarm_memory.errors import (
     EngineBusyError,
     InvalidArgumentError,
     NotFoundError,
+    WaitTimeoutError,
 )
 from swarm_memory.remote.client import Asked, Client
 from swarm_memory.remote.services import (
@@ -230,7 +231,8 @@ class RemoteSwarm(Swarm):
         compare-and-set, is faster and keeps nobody waiting.
 
         Raises:
-            EngineBusyError: It did not get done in time, or others kept coming in between.
+            WaitTimeoutError: It did not get done in its time.
+            EngineBusyError: Others kept coming in between.
         """
         said: dict[str, Any] = {
             "op_id": op_id or os.urandom(12).hex(),
@@ -239,19 +241,22 @@ class RemoteSwarm(Swarm):
         }
         if durability is not None:
             said["durability"] = durability
+        reached: list[T] = []  # what the runs returned whose commit was asked for
         for left in reversed(range(RUNS_MAX)):
             try:
-                return self._run(fn, said, keep=op_id is not None)
-            except (EngineBusyError, AmbiguousCommitError):
+                return self._run(fn, said, reached, keep=op_id is not None)
+            except (EngineBusyError, WaitTimeoutError, AmbiguousCommitError):
                 if not left:
                     raise
         raise AssertionError
 
     def read(self, fn: Callable[[Any], T], *, durable: bool = False) -> T:
         """Run `fn` with services that see the store at one moment; see `Swarm.read`."""
-        return self._run(fn, {"read": True, "durable": durable}, keep=False)
+        return self._run(fn, {"read": True, "durable": durable}, [], keep=False)
 
-    def _run(self, fn: Callable[[Any], T], said: dict[str, Any], *, keep: bool) -> T:
+    def _run(
+        self, fn: Callable[[Any], T], said: dict[str, Any], reached: list[T], *, keep: bool
+    ) -> T:
         wire = self._wire
         if getattr(wire.busy, "inside", False):
             raise InvalidArgumentError(
@@ -260,7 +265,9 @@ class RemoteSwarm(Swarm):
         # Begun twice it waits for its turn twice, and one of them ends by itself.
         begun = wire.post("/transactions", said, repeatable=True)
         if begun["applied"]:
-            result: T = begun["result"] if keep else _applied(said)
+            # By a commit whose answer was lost: the last that was asked for, since each waits for
+            # the end of the one before.
+            result: T = begun["result"] if keep else reached[-1]
             return result
         transaction = begun["transaction"]
         wire.busy.inside = True
@@ -273,6 +280,7 @@ class RemoteSwarm(Swarm):
             raise
         finally:
             wire.busy.inside = False
+        reached.append(result)
         return self._committed(transaction, said, result, keep)
 
     def _committed(self, transaction: str, said: dict[str, Any], result: T, keep: bool) -> T:
@@ -316,10 +324,6 @@ class RemoteTransaction:
         if name not in ("records", "events", "leases", "messages", "sessions", "outcomes"):
             raise AttributeError(name)
         return SERVICES[name](self._wire)
-
-
-def _applied(said: dict[str, Any]) -> NoReturn:
-    raise AmbiguousCommitError(f"the transaction {said['op_id']} was applied by an earlier attempt")
 
 
 def _elsewhere(what: str) -> NoReturn:

@@ -44,9 +44,7 @@ class Server:
                     with anyio.CancelScope(shield=True):
                         await api.close()
 
-        app = Starlette(
-            routes=[Mount("/v1", routes=api.routes(self._streams.around))], lifespan=life
-        )
+        app = Starlette(routes=[Mount("/v1", api.app(self._streams.around))], lifespan=life)
         self._listening = bound("127.0.0.1", 0, None)
         self.url = url_of(self._listening)
         self._server = uvicorn.Server(

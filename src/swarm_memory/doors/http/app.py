@@ -75,7 +75,7 @@ def make_app(
     routes = [
         Route(HEALTH, _health),
         *hooks.routes(),
-        Mount("/v1", routes=api.routes(streams.around)),
+        Mount("/v1", api.app(streams.around)),
         Mount("/", streams.around(mcp)),
     ]
     return Served(Guard(Starlette(routes=routes, lifespan=life), known, token, rate), streams.end)

@@ -1,8 +1,9 @@
 """Answers that are kept for a while: a retry gets the one that the first attempt got.
 
-For verbs that wait or whose effect is not kept in the store under an op_id. A retry that comes
-while the first attempt is still at work joins it. After a restart of the server nothing is known
-any more; by then a lease that was taken lapses, and messages that were claimed come again.
+For verbs that wait or whose effect is not kept in the store under an op_id. Each attempt runs by
+itself, and requests ask for its answer: one that comes while it is still at work joins it. So a
+wait is longer than any request has to be. After a restart of the server nothing is known any more;
+by then a lease that was taken lapses, and messages that were claimed come again.
 """
 
 from __future__ import annotations
@@ -12,61 +13,90 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from swarm_memory.errors import OpIdReusedError
+from swarm_memory.errors import OpIdReusedError, SwarmMemoryError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 KEPT_S = 600.0
 KEPT_MAX = 10_000
+ASKED_S_MAX = 8.0  # one request waits no longer; its client asks again
+ABANDONED_S = 5.0  # nobody asks any more: what is waited for is given up
+WAITING = object()  # the answer to who has to ask again
 
 
-class _Attempt:
+class Attempt:
+    """One call, and who asks for its answer."""
+
     def __init__(self, asked: Any) -> None:
         self.asked = asked
         self.done = anyio.Event()
         self.result: Any = None
-        self.error: Exception | None = None
+        self.error: SwarmMemoryError | None = None
         self.at_s = time.monotonic()
+        self._asking = 0
+
+    def is_abandoned(self) -> bool:
+        """Tell whether nobody has asked for the answer in a while."""
+        return not self._asking and time.monotonic() - self.at_s > ABANDONED_S
+
+    async def answer(self) -> Any:
+        """Return the answer, or WAITING if it takes too long for one request."""
+        self._asking += 1
+        try:
+            with anyio.move_on_after(ASKED_S_MAX):
+                await self.done.wait()
+        finally:
+            self._asking -= 1
+            self.at_s = time.monotonic()
+        if not self.done.is_set():
+            return WAITING
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 class Answers:
     """Answers by the key that a client gave its call; for one event loop."""
 
     def __init__(self) -> None:
-        self._attempts: dict[Any, _Attempt] = {}
+        self._attempts: dict[Any, Attempt] = {}
+        self._group: Any = None
 
-    async def once(self, key: Any, asked: Any, call: Callable[[], Awaitable[Any]]) -> Any:
+    def start(self, group: Any) -> None:
+        """Let attempts run in a task group."""
+        self._group = group
+
+    async def once(
+        self, key: Any, asked: Any, call: Callable[[Callable[[], bool]], Awaitable[Any]]
+    ) -> Any:
         """Return what `call` returns or raises; for the same `key` only one call is made.
+
+        Args:
+            call: Is given a function that tells whether nobody waits for it any more.
 
         Raises:
             OpIdReusedError: The key came with another question.
         """
         attempt = self._attempts.get(key)
+        if attempt is not None and attempt.asked != asked:
+            raise OpIdReusedError(f"the idempotency key {key[-1]!r} was used for another call")
         if attempt is None:
             self._forget()
-            attempt = self._attempts[key] = _Attempt(asked)
-            try:
-                attempt.result = await call()
-            except anyio.get_cancelled_exc_class():
-                del self._attempts[key]  # it may be tried anew
-                attempt.done.set()
-                raise
-            except Exception as error:  # noqa: BLE001 it is the answer, whoever asks for it
-                attempt.error = error
+            attempt = self._attempts[key] = Attempt(asked)
+            self._group.start_soon(self._make, key, attempt, call)
+        return await attempt.answer()
+
+    async def _make(self, key: Any, attempt: Attempt, call: Callable[..., Awaitable[Any]]) -> None:
+        try:
+            attempt.result = await call(attempt.is_abandoned)
+        except SwarmMemoryError as error:
+            attempt.error = error
+            if error.retryable:
+                del self._attempts[key]  # asked again it is tried again
+        finally:
             attempt.at_s = time.monotonic()
             attempt.done.set()
-        elif attempt.asked != asked:
-            raise OpIdReusedError(f"the idempotency key {key[-1]!r} was used for another call")
-        else:
-            await attempt.done.wait()
-            if attempt.error is None and key not in self._attempts:
-                return await self.once(key, asked, call)  # the first one was given up
-        if attempt.error is not None:
-            if getattr(attempt.error, "retryable", False):
-                self._attempts.pop(key, None)
-            raise attempt.error
-        return attempt.result
 
     def _forget(self) -> None:
         old_s = time.monotonic() - KEPT_S

@@ -12,7 +12,7 @@ from swarm_memory.errors import SwarmMemoryError
 from swarm_memory.key import in_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from swarm_memory.model import Event
     from swarm_memory.swarm import Swarm
@@ -29,6 +29,10 @@ class _Listener:
     def __init__(self) -> None:
         self.send, self.receive = anyio.create_memory_object_stream[list["Event"]](BEHIND_MAX)
         self.missed = False
+
+    def close(self) -> None:
+        self.send.close()
+        self.receive.close()
 
 
 class _Follower:
@@ -91,7 +95,7 @@ class Feeds:
 
     async def events(
         self, door: Swarm, prefix: str, since: int | None, idle_s: float | None
-    ) -> AsyncIterator[Event | None]:
+    ) -> AsyncGenerator[Event | None, None]:
         """Iterate over a swarm's events under `prefix`; None now and then when nothing happens.
 
         Ends when nothing happened for `idle_s`.
@@ -127,6 +131,7 @@ class Feeds:
                 cursor = max(cursor, events[-1].seq)
         finally:
             follower.listeners.discard(listener)
+            listener.close()
 
     def _join(self, door: Swarm, listener: _Listener) -> _Follower:
         name = door.context.swarm

@@ -6,48 +6,31 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.key import check_key
 from swarm_memory.wire import shapes
+from swarm_memory.wire.limits import LIMITS, OF_VERB, REQUIRED
 from swarm_memory.wire.shapes import Addressed, Put
 
 if TYPE_CHECKING:
     from swarm_memory.wire.verbs import Verb
 
-_CHARACTER, _NO_DOT = "[A-Za-z0-9._:@+-]", "[A-Za-z0-9_:@+-]"
-_SEGMENT = rf"({_CHARACTER}*{_NO_DOT}{_CHARACTER}*|\.{{3,}})"  # anything but `.` and `..`
-KEY = rf"^{_SEGMENT}(/{_SEGMENT})*$"
-PREFIX = rf"^(\*|{_SEGMENT}(/{_SEGMENT})*/?\*?)?$"
-LEASE = r"^[0-9]{1,18}:[^\x00]+$"
-WAIT_S_MAX = 86_400.0
-ROWS_MAX = 10_000
-WHOLE_MAX = 2**62
-NAME = Field(min_length=1, max_length=1024)
-# What an argument may be, by its name: one name means one thing in all verbs.
-LIMITS: dict[str, Any] = {
-    "key": Field(pattern=KEY, max_length=255),
-    "prefix": Field(pattern=PREFIX, max_length=255),
-    "after": Field(pattern=KEY, max_length=255),
-    "limit": Field(ge=1, le=ROWS_MAX),
-    "expect": Field(ge=0, le=WHOLE_MAX),
-    "version": Field(ge=1, le=WHOLE_MAX),
-    "since": Field(ge=0, le=WHOLE_MAX),
-    "seq": Field(ge=0, le=WHOLE_MAX),
-    "ttl_s": Field(gt=0),
-    "wait_s": Field(ge=0, le=WAIT_S_MAX),
-    "timeout_s": Field(gt=0, le=WAIT_S_MAX),
-    "visible_after_s": Field(gt=0),
-    "delay_s": Field(ge=0),
-    "priority": Field(ge=-1000, le=1000),
-    "attempts_max": Field(ge=1, le=1000),
-    "fence": Field(pattern=LEASE),
-    "lease": Field(pattern=LEASE),
-    "token": Field(ge=0, le=WHOLE_MAX),
-    "name": NAME,
-    "mode": Field(pattern="^(read|write|exclusive)$"),
-    "durability": Field(pattern="^(full|relaxed)$"),
+_FIELD = {
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "pattern": "pattern",
+    "minimum": "ge",
+    "maximum": "le",
 }
 
 
@@ -74,9 +57,10 @@ def taken_by(verb: Verb) -> type[BaseModel]:
     made: dict[str, Any] = {}
     for name, argument in shapes.arguments(verb).items():
         kind = _translated(shapes.kind_of(argument.sent), base)
-        if name in LIMITS:
-            kind = _limited(kind, LIMITS[name])
-        made[name] = (kind, ... if argument.required else _default(argument))
+        limit = OF_VERB.get((verb.full_name, name), LIMITS.get(name))
+        required = argument.required or name in REQUIRED
+        kind = _limited(kind, limit, base, optional=not required)
+        made[name] = (kind, ... if required else _default(argument))
     return create_model(f"{verb.service}_{verb.name}", __base__=base, **made)
 
 
@@ -86,12 +70,42 @@ def _default(argument: shapes.Argument) -> Any:
     return list(argument.default) if isinstance(argument.default, tuple) else argument.default
 
 
-def _limited(kind: Any, limit: Any) -> Any:
+def _limited(
+    kind: Any, limit: dict[str, Any] | None, base: type[BaseModel] = _Lax, *, optional: bool = True
+) -> Any:
     """Return a type with its limit, which is not one of None."""
-    if get_origin(kind) in (Union, UnionType):
-        some = [each for each in get_args(kind) if each is not NoneType]
-        return Annotated[some[0], limit] | None
-    return Annotated[kind, limit]
+    if get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
+        (some,) = [each for each in get_args(kind) if each is not NoneType]
+        limited = _limited(some, limit, base)
+        return limited | None if optional else limited
+    noted: list[Any] = []
+    if limit is not None:
+        if "items" in limit:
+            kind = list[_limited(str, limit["items"], base)]  # type: ignore[misc]
+        said = {_FIELD[name]: value for name, value in limit.items() if name != "items"}
+        noted.append(Field(**said))
+    if kind is int and base is _Strict:
+        noted.append(BeforeValidator(_whole))
+    return Annotated[(kind, *noted)] if noted else kind
+
+
+def check_text(name: str, value: str, limit: dict[str, Any]) -> str:
+    """Return a text that is within its limit.
+
+    Raises:
+        InvalidArgumentError: It is not.
+    """
+    try:
+        TypeAdapter(_limited(str, limit)).validate_python(value)
+    except ValidationError as error:
+        said = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise InvalidArgumentError(f"{name}: {said}", hint="see /v1/openapi.json") from None
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Return a whole number as JSON Schema has it: 3.0 is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @cache
@@ -105,9 +119,12 @@ def _translated(kind: Any, base: type[BaseModel]) -> Any:
     origin = get_origin(kind)
     if origin in (Union, UnionType):
         return Union[tuple(_translated(each, base) for each in get_args(kind))]  # noqa: UP007
-    if origin in (list, tuple):
-        inner = tuple(_translated(each, base) for each in get_args(kind))
-        return origin[inner]
+    if origin is list:
+        return list[_translated(get_args(kind)[0], base)]  # type: ignore[misc]
+    if origin is tuple:  # JSON has none
+        some = tuple(_translated(each, base) for each in get_args(kind))
+        each: Any = Union[some]  # noqa: UP007
+        return Annotated[list[each], Field(min_length=len(some), max_length=len(some))]
     if isinstance(kind, type) and hasattr(kind, "_fields"):
         return _model(kind, base)
     return kind
@@ -118,8 +135,8 @@ def _model(kind: Any, base: type[BaseModel]) -> type[BaseModel]:
     made: dict[str, Any] = {}
     for name, of in shapes.fields(kind).items():
         inner = _translated(of, base)
-        if base is not _Given and name in LIMITS:
-            inner = _limited(inner, LIMITS[name])
+        if base is not _Given:
+            inner = _limited(inner, LIMITS.get(name), base)
         made[name] = (inner, kind._field_defaults.get(name, ...))
     return create_model(kind.__name__, __base__=base, **made)
 
@@ -133,7 +150,7 @@ def checked(verb: Verb, given: dict[str, Any]) -> dict[str, Any]:
     try:
         model = taken_by(verb).model_validate(given)
     except ValidationError as error:
-        if "key" in given:
+        if isinstance(given.get("key"), str):
             check_key(given["key"])  # says more of a key than a pattern can
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the arguments"

@@ -5,28 +5,31 @@ from __future__ import annotations
 import inspect
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from swarm_memory.doors.http.api import models
 from swarm_memory.errors import HTTP_STATUS
-from swarm_memory.wire import shapes
-from swarm_memory.wire.verbs import READ, VERBS, Verb
+from swarm_memory.wire import limits, shapes
+from swarm_memory.wire.verbs import IN_TRANSACTIONS, READ, VERBS, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 REFS = "#/components/schemas/{model}"
-NAME: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 100}
+NAME: dict[str, Any] = {"type": "string"} | limits.NAME
+TOKEN: dict[str, Any] = {"type": "string"} | limits.text(100)
 _ERRORS = {
     400: "What was sent is not what is taken; nothing was done.",
     401: "The token is missing or wrong.",
     403: "A page of another origin asked, or the caller may not do this.",
     404: "It does not exist.",
+    405: "That is no method of this path; Allow says which are.",
     409: "Somebody else is in the way, or what it is about is over.",
-    410: "The change log no longer reaches back so far.",
     412: "The record is at another version.",
     413: "A limit or quota would be passed; nothing was written.",
     421: "The server is not called that, or the swarm lives in another store.",
-    422: "The idempotency key was used for another call.",
     429: "Too many requests; Retry-After says when to come again.",
     500: "The server or its store is damaged.",
     503: "The store is busy or away; Retry-After says when to come again.",
@@ -101,11 +104,11 @@ def _operation(verb: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _headers(verb: Verb, conditional: bool) -> list[dict[str, Any]]:
     headers = [
-        _parameter("header", "Swarm-Agent", NAME),
-        _parameter("header", "Swarm-Session", NAME),
+        _parameter("header", "Swarm-Agent", TOKEN),
+        _parameter("header", "Swarm-Session", TOKEN),
     ]
     if verb.retry != READ:
-        headers.append(_parameter("header", "Idempotency-Key", NAME))
+        headers.append(_parameter("header", "Idempotency-Key", TOKEN))
     if conditional:
         tag = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
         headers.append(_parameter("header", "If-Match", tag))
@@ -128,6 +131,8 @@ def _responses(verb: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": success}
     if verb.full_name == "records.get":
         responses["304"] = {"description": "It is at the version that If-None-Match names."}
+    if verb.waits is not None:
+        responses["202"] = {"description": "It still waits: ask again with the same key."}
     return responses | _failures()
 
 
@@ -164,21 +169,20 @@ def _others() -> dict[str, Any]:
     base = "/v1/swarms/{swarm}"
     one = f"{base}/transactions/{{transaction}}"
     named = [_parameter("path", "swarm", NAME, True)]
-    named += [_parameter("header", "Swarm-Agent", NAME)]
+    named += [_parameter("header", "Swarm-Agent", TOKEN)]
     open_one = [*named, _parameter("path", "transaction", NAME, True)]
-    anything: dict[str, Any] = {"type": "object"}
     about = {
         "read": {"type": "boolean"},
         "durable": {"type": "boolean"},
-        "op_id": NAME,
+        "op_id": TOKEN,
         "name": {"type": "string"},
         "about": {},
         "durability": {"enum": ["full", "relaxed"]},
     }
-    step = {"verb": {"type": "string"}, "arguments": anything}
+    steps = [_step(verb) for verb in VERBS if verb.service in IN_TRANSACTIONS]
     stream = [
         *named,
-        _parameter("query", "prefix", {"type": "string", "pattern": models.PREFIX}),
+        _parameter("query", "prefix", {"type": "string", "pattern": limits.PREFIX}),
         _parameter("query", "since", {"type": "integer", "minimum": 0, "maximum": 2**62}),
         _parameter("query", "timeout_s", {"type": "number", "minimum": 0, "maximum": 86_400}),
     ]
@@ -192,7 +196,7 @@ def _others() -> dict[str, Any]:
             "post": _other("transaction_begin", "Begin a transaction.", named, about, status=201),
         },
         one: {
-            "post": _other("transaction_call", "Run a verb in it.", open_one, step, ["verb"]),
+            "post": _other("transaction_call", "Run a verb in it.", open_one, {"oneOf": steps}),
             "delete": _other("transaction_undo", "Undo it.", open_one, None, status=204),
         },
         f"{one}/commit": {
@@ -206,15 +210,15 @@ def _other(
     summary: str,
     parameters: list[dict[str, Any]],
     properties: dict[str, Any] | None,
-    required: list[str] | None = None,
     *,
     status: int = 200,
     kind: str = "application/json",
 ) -> dict[str, Any]:
     success: dict[str, Any] = {"description": summary}
     if status != 204:
-        schema = {"type": "string" if kind.startswith("text") else "object"}
-        success["content"] = {kind: {"schema": schema}}
+        success["content"] = {
+            kind: {} if kind.startswith("text") else {"schema": {"type": "object"}}
+        }
     operation: dict[str, Any] = {
         "operationId": name,
         "tags": ["more"],
@@ -223,9 +227,20 @@ def _other(
         "responses": {str(status): success} | _failures(),
     }
     if properties is not None:
-        body: dict[str, Any] = {"type": "object", "properties": properties}
-        if required:
-            body["required"] = required
+        steps = "oneOf" in properties
+        body = properties if steps else _object(properties)
         content = {"application/json": {"schema": body}}
-        operation["requestBody"] = {"required": bool(required), "content": content}
+        operation["requestBody"] = {"required": steps, "content": content}
     return operation
+
+
+def _step(verb: Verb) -> dict[str, Any]:
+    arguments = models.taken_by(verb).model_json_schema(ref_template=REFS)
+    arguments.pop("$defs", None)  # they are there already
+    needed = ["verb", "arguments"] if arguments.get("required") else ["verb"]
+    return _object({"verb": {"const": verb.full_name}, "arguments": arguments}, needed)
+
+
+def _object(properties: dict[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
+    body = {"type": "object", "properties": properties, "additionalProperties": False}
+    return body | ({"required": list(required)} if required else {})

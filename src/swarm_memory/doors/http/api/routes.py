@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -10,22 +11,30 @@ from urllib.parse import unquote
 import anyio
 import orjson
 from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route, request_response
+from starlette.routing import Match, Route, request_response
 
-from swarm_memory.doors.http.api.answers import Answers
+from swarm_memory.doors.http.api.answers import ASKED_S_MAX, WAITING, Answers
 from swarm_memory.doors.http.api.calls import Caller, Calls
 from swarm_memory.doors.http.api.feed import Feeds
-from swarm_memory.doors.http.api.models import PREFIX, WHOLE_MAX, checked
+from swarm_memory.doors.http.api.models import check_text, checked
 from swarm_memory.doors.http.api.openapi import document
 from swarm_memory.doors.http.api.transactions import Transactions
-from swarm_memory.errors import HTTP_STATUS, InvalidArgumentError, SwarmMemoryError
+from swarm_memory.errors import (
+    HTTP_STATUS,
+    InvalidArgumentError,
+    NotFoundError,
+    SwarmMemoryError,
+)
+from swarm_memory.wire.limits import NAME, PREFIX, WHOLE_MAX, text
 from swarm_memory.wire.shapes import arguments, encode
 from swarm_memory.wire.verbs import KEPT, VERBS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from starlette.types import ASGIApp
 
@@ -39,11 +48,12 @@ JSON = "application/json"
 AGENT, SESSION = "swarm-agent", "swarm-session"
 ORIGIN, FLOW = "swarm-origin", "swarm-flow"
 KEY = "idempotency-key"
+DURABILITIES = ("full", "relaxed")
+TOKEN = text(100)  # what a header may be
 WORKING_MAX = 40  # calls at once; those of a store that writes stand in line there
 WAITING_MAX = 200  # calls that may wait for something: a lease, a message, an answer
 VERSIONED = ("records.get", "records.put", "records.rollback")  # what is returned has an ETag
 ALIVE_S = 15.0  # between two signs of life of a stream
-ABANDONED_S = 5.0  # a client that comes again within that goes on waiting where it stood
 
 
 class Api:
@@ -60,6 +70,7 @@ class Api:
     def start(self, group: Any) -> None:
         """Let what works in the background run in a task group."""
         self._feeds.start(group)
+        self._answers.start(group)
 
     async def close(self) -> None:
         """Undo open transactions and close the store."""
@@ -67,12 +78,21 @@ class Api:
         await to_thread.run_sync(self._transactions.close)
         await to_thread.run_sync(self._calls.close)
 
-    def routes(self, lasting: Callable[[ASGIApp], ASGIApp]) -> list[Route]:
-        """Return all routes, those that are asked for most first.
+    def app(self, lasting: Callable[[ASGIApp], ASGIApp]) -> Starlette:
+        """Return the application, to be mounted at `/v1`.
 
         Args:
-            lasting: What is put around those that may be open for long, and end with the server.
+            lasting: What is put around routes that may be open for long, and end with the server.
         """
+        routes = self._routes(lasting)
+
+        async def refuse(request: Request, error: Exception) -> Response:
+            return _refused(routes, request, getattr(error, "status_code", 404))
+
+        return Starlette(routes=routes, exception_handlers={HTTPException: refuse})
+
+    def _routes(self, lasting: Callable[[ASGIApp], ASGIApp]) -> list[Route]:
+        """Return all routes, those that are asked for most first."""
         begin, one = f"{BASE}/transactions", f"{BASE}/transactions/{{transaction}}"
 
         def route(path: str, method: str, endpoint: Endpoint, lasts: bool = False) -> Route:
@@ -105,86 +125,76 @@ class Api:
 
     async def _verb(self, verb: Verb, request: Request) -> Response:
         caller, op_id = _caller(request), _header(request, KEY)
+        if op_id is not None:
+            check_text("Idempotency-Key", op_id, TOKEN)
         given = checked(verb, await _given(verb, request))
-        if verb.retry == KEPT and op_id is not None:
-            asked = (verb.full_name, orjson.dumps(given, default=encode))
-            key = (*caller[:3], op_id)
-            result = await self._answers.once(
-                key, asked, lambda: self._run(caller, verb, given, request)
-            )
-        else:
-            result = await self._run(caller, verb, given, request, op_id)
+        if verb.retry != KEPT:
+            run = partial(self._calls.run, caller, verb, given, op_id)
+            result = await to_thread.run_sync(run, limiter=self._working)
+            return _result(verb, result, request)
+        named = op_id is not None
+        if not named and verb.waits is not None:
+            # Nobody can ask again for what bears no key.
+            given = {verb.waits: ASKED_S_MAX} | given
+            given[verb.waits] = min(given[verb.waits] or 0.0, ASKED_S_MAX - 1)
+        asked = (verb.full_name, orjson.dumps(given, default=encode))
+        key = (*caller[:4], op_id if named else object())
+        result = await self._answers.once(key, asked, partial(self._attempt, caller, verb, given))
+        if result is WAITING:
+            return _json({"waiting": True}, 202, {"Retry-After": "0"})
         return _result(verb, result, request)
 
-    async def _run(
-        self,
-        caller: Caller,
-        verb: Verb,
-        given: dict[str, Any],
-        request: Request,
-        op_id: str | None = None,
+    async def _attempt(
+        self, caller: Caller, verb: Verb, given: dict[str, Any], abandoned: Callable[[], bool]
     ) -> Any:
-        if verb.waits is None:
-            return await to_thread.run_sync(
-                self._calls.run, caller, verb, given, op_id, limiter=self._working
-            )
-        if "given_up" not in verb.hidden:
-            return await to_thread.run_sync(
-                self._calls.run,
-                caller,
-                verb,
-                given,
-                limiter=self._waiting,
-                abandon_on_cancel=True,
-            )
-        left = _Left()
-        with_end = given | {"given_up": left.for_good}
-        run = partial(self._calls.run, caller, verb, with_end)
-        refused: SwarmMemoryError | None = None
-        result = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(left.watch, request)
-            try:
-                result = await to_thread.run_sync(
-                    run, limiter=self._waiting, abandon_on_cancel=True
-                )
-            except SwarmMemoryError as error:  # raised in here it would come out in a group
-                refused = error
-            group.cancel_scope.cancel()
-        if refused is not None:
-            raise refused
-        return result
+        waits = verb.waits is not None
+        if "given_up" in verb.hidden:
+            given = given | {"given_up": abandoned}
+        return await to_thread.run_sync(
+            partial(self._calls.run, caller, verb, given),
+            limiter=self._waiting if waits else self._working,
+            abandon_on_cancel=waits,
+        )
 
     # --- transactions ---
 
     async def _begin(self, request: Request) -> Response:
-        about = await _body(request)
+        caller, about = _caller(request), await _body(request)
         known = {"read": bool, "durable": bool, "op_id": str, "name": str, "durability": str}
+        if "op_id" in about and isinstance(about["op_id"], str):
+            check_text("op_id", about["op_id"], TOKEN)
+        if about.get("durability", "full") not in DURABILITIES:
+            raise InvalidArgumentError("durability", hint=" or ".join(DURABILITIES))
         for name, value in about.items():
             if name != "about" and (name not in known or not isinstance(value, known[name])):
                 raise InvalidArgumentError(f"{name} {value!r}", hint=f"known: {', '.join(known)}")
-        door = await to_thread.run_sync(self._calls.door, _caller(request))
+        door = await to_thread.run_sync(self._calls.door, caller)
         begun = await to_thread.run_sync(
             self._transactions.begin, door, about, limiter=self._waiting
         )
         return _json(begun, 201)
 
     async def _call(self, request: Request) -> Response:
-        step = await _body(request)
+        step, transaction = await _body(request), _transaction(request)
         name, given = step.get("verb"), step.get("arguments", {})
-        if not isinstance(name, str) or not isinstance(given, dict):
+        if (
+            not isinstance(name, str)
+            or not isinstance(given, dict)
+            or not step.keys() <= {"verb", "arguments"}
+        ):
             raise InvalidArgumentError(
                 "a step of a transaction", hint='{"verb": "records.put", "arguments": {…}}'
             )
-        transaction = request.path_params["transaction"]
         result = await to_thread.run_sync(
             self._transactions.call, transaction, name, given, limiter=self._waiting
         )
         return _json({"result": result})
 
     async def _commit(self, request: Request) -> Response:
-        result = (await _body(request)).get("result")
-        transaction = request.path_params["transaction"]
+        body, transaction = await _body(request), _transaction(request)
+        if not body.keys() <= {"result"}:
+            raise InvalidArgumentError("the body of a commit", hint='{"result": …} or nothing')
+        result = body.get("result")
         result = await to_thread.run_sync(
             self._transactions.commit, transaction, result, limiter=self._waiting
         )
@@ -192,7 +202,7 @@ class Api:
 
     async def _undo(self, request: Request) -> Response:
         await to_thread.run_sync(
-            self._transactions.undo, request.path_params["transaction"], limiter=self._waiting
+            self._transactions.undo, _transaction(request), limiter=self._waiting
         )
         return Response(status_code=204)
 
@@ -210,26 +220,17 @@ class Api:
         return StreamingResponse(_told(events, first), media_type="text/event-stream")
 
 
-class _Left:
-    """Whether the client of a request that waits has left for good."""
-
-    def __init__(self) -> None:
-        self._at_s: float | None = None
-
-    async def watch(self, request: Request) -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            continue
-        self._at_s = time.monotonic()
-
-    def for_good(self) -> bool:
-        return self._at_s is not None and time.monotonic() - self._at_s > ABANDONED_S
-
-
 _ENDED = object()
 
 
-async def _told(events: AsyncIterator[Any], first: Any) -> AsyncIterator[bytes]:
+async def _told(events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[bytes]:
     """Return events as server-sent ones; the id of each is where to go on."""
+    async with aclosing(events):
+        async for line in _lines(events, first):
+            yield line
+
+
+async def _lines(events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[bytes]:
     said_s = 0.0
     event = first
     while event is not _ENDED:
@@ -306,15 +307,19 @@ async def _given(verb: Verb, request: Request) -> dict[str, Any]:
 
 def _expected(request: Request) -> int | None:
     """Return the version that a request's conditions ask for."""
-    if _header(request, "if-none-match") == "*":
+    unless = _header(request, "if-none-match")
+    if unless == "*":
         return 0
+    if unless is not None:
+        raise InvalidArgumentError(f"If-None-Match {unless!r}", hint="* if it must not exist")
     said = _header(request, "if-match")
     if said is None:
         return None
-    tag = said.strip().strip('"')
-    if not (tag.isascii() and tag.isdecimal() and int(tag) <= WHOLE_MAX):
+    tag = said.strip()
+    digits = tag[1:-1]
+    if tag != f'"{digits}"' or not (digits.isascii() and digits.isdecimal() and len(digits) <= 18):
         raise InvalidArgumentError(f"If-Match {said!r}", hint='the ETag of a record, such as "3"')
-    return int(tag)
+    return int(digits)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -342,7 +347,15 @@ def _caller(request: Request) -> Caller:
         "flow": _header(request, FLOW),
     }
     said = {name: value for name, value in named.items() if value is not None}
-    return Caller(request.path_params["swarm"], **said)
+    for name in ("agent", "session"):
+        if name in said:
+            check_text(name, said[name], TOKEN)
+    return Caller(check_text("swarm", request.path_params["swarm"], NAME), **said)
+
+
+def _transaction(request: Request) -> str:
+    _caller(request)  # a request that names nobody is refused, whatever it is about
+    return check_text("transaction", request.path_params["transaction"], NAME)
 
 
 def _header(request: Request, name: str) -> str | None:
@@ -366,6 +379,19 @@ def _result(verb: Verb, result: Any, request: Request) -> Response:
 
 def _json(shown: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(shown), status, headers, media_type=JSON)
+
+
+def _refused(routes: list[Route], request: Request, status: int) -> Response:
+    """Return the answer to what no route takes: 404, or 405 with what may be asked there."""
+    allowed: set[str] = set()
+    for route in routes:
+        match, _ = route.matches(dict(request.scope))
+        if match is not Match.NONE:
+            allowed |= route.methods or set()
+    if status == 405 and allowed:
+        error = InvalidArgumentError(f"method {request.method}", hint=", ".join(sorted(allowed)))
+        return _json(_shown(error), 405, {"Allow": ", ".join(sorted(allowed))})
+    return _json(_shown(NotFoundError("no such path", hint="see /v1/openapi.json")), 404)
 
 
 async def _openapi(_: Request) -> Response:

@@ -24,6 +24,7 @@ from swarm_memory.errors import (
     LimitExceededError,
     NotFoundError,
     SwarmMemoryError,
+    WaitTimeoutError,
 )
 from swarm_memory.wire.shapes import encode
 from swarm_memory.wire.verbs import BY_NAME, IN_TRANSACTIONS, READ
@@ -90,7 +91,7 @@ class Open:
         """Do one step and return what came of it.
 
         Raises:
-            EngineBusyError: It has ended, since its time was over or its client said so.
+            WaitTimeoutError: It has ended, since its time was over or its client said so.
             SwarmMemoryError: What the step raised; after a call the transaction goes on.
         """
         step = _Step(kind, work)
@@ -165,8 +166,8 @@ class Open:
 
 
 def _ended() -> SwarmMemoryError:
-    return EngineBusyError(
-        "the transaction has ended, since its time was over",
+    return WaitTimeoutError(
+        "the transaction has ended: its time was over, or its server is gone",
         hint=f"run it again, and do less in it: it has {DURATION_S_MAX:.0f} seconds",
     )
 
@@ -205,7 +206,9 @@ class Transactions:
                 f"verb {name!r} in a transaction",
                 hint=f"verbs of {', '.join(IN_TRANSACTIONS)}, such as records.put",
             )
-        one = self._one(transaction_id)
+        one = self._all.get(transaction_id)
+        if one is None:
+            raise _ended()  # with the server that it was begun at
         if not one.writes and verb.retry != READ:
             raise InvalidArgumentError(f"{name} in a transaction that reads", hint="begin another")
         arguments = checked(verb, given)
@@ -234,5 +237,5 @@ class Transactions:
             if one.ended is None:
                 try:
                     one.step(_UNDO)
-                except EngineBusyError:
+                except WaitTimeoutError:
                     continue  # it ended by itself in between
