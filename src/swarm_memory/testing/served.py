@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from swarm_memory.doors.http.api.routes import Api
@@ -44,7 +45,11 @@ class Server:
                     with anyio.CancelScope(shield=True):
                         await api.close()
 
-        app = Starlette(routes=[Mount("/v1", api.app(self._streams.around))], lifespan=life)
+        app = Starlette(
+            routes=[Mount("/v1", api.app(self._streams.around))],
+            lifespan=life,
+            exception_handlers={HTTPException: api.refuse},
+        )
         self._listening = bound("127.0.0.1", 0, None)
         self.url = url_of(self._listening)
         self._server = uvicorn.Server(

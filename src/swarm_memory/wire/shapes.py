@@ -175,7 +175,10 @@ def encode(value: Any) -> Any:
     """Return a result as JSON: named tuples as objects, all else as it is."""
     if isinstance(value, tuple):
         if hasattr(value, "_fields"):
-            return {name: encode(each) for name, each in zip(value._fields, value, strict=True)}
+            shown = dict(zip(value._fields, value, strict=True))
+            for name in _inner(type(value)):
+                shown[name] = encode(shown[name])
+            return shown
         return [encode(each) for each in value]
     if isinstance(value, Page):
         return {"records": [encode(each) for each in value], "next_after": value.next_after}
@@ -187,6 +190,12 @@ def encode(value: Any) -> Any:
     if isinstance(value, list) and value and isinstance(value[0], (tuple, Lease)):
         return [encode(each) for each in value]
     return value
+
+
+@cache
+def _inner(kind: Any) -> list[str]:
+    """Return the fields of a named tuple that may hold others."""
+    return [name for name, of in fields(kind).items() if _decoder(of) is not _same]
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
@@ -78,7 +79,8 @@ def make_app(
         Mount("/v1", api.app(streams.around)),
         Mount("/", streams.around(mcp)),
     ]
-    return Served(Guard(Starlette(routes=routes, lifespan=life), known, token, rate), streams.end)
+    app = Starlette(routes=routes, lifespan=life, exception_handlers={HTTPException: api.refuse})
+    return Served(Guard(app, known, token, rate), streams.end)
 
 
 def _named(environment: Mapping[str, str]) -> Named:

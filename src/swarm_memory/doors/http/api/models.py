@@ -89,18 +89,26 @@ def _limited(
     return Annotated[(kind, *noted)] if noted else kind
 
 
-def check_text(name: str, value: str, limit: dict[str, Any]) -> str:
-    """Return a text that is within its limit.
+class Text:
+    """A text of a request that is no argument, such as a header."""
 
-    Raises:
-        InvalidArgumentError: It is not.
-    """
-    try:
-        TypeAdapter(_limited(str, limit)).validate_python(value)
-    except ValidationError as error:
-        said = error.errors(include_url=False, include_input=False)[0]["msg"]
-        raise InvalidArgumentError(f"{name}: {said}", hint="see /v1/openapi.json") from None
-    return value
+    def __init__(self, name: str, limit: dict[str, Any]) -> None:
+        self._name = name
+        self._adapter: TypeAdapter[str] = TypeAdapter(_limited(str, limit))
+
+    def check(self, value: str) -> str:
+        """Return a text that is within its limit.
+
+        Raises:
+            InvalidArgumentError: It is not.
+        """
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError as error:
+            said = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise InvalidArgumentError(
+                f"{self._name}: {said}", hint="see /v1/openapi.json"
+            ) from None
 
 
 def _whole(value: Any) -> Any:

@@ -11,16 +11,14 @@ from urllib.parse import unquote
 import anyio
 import orjson
 from anyio import to_thread
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Match, Route, request_response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Match, Route, Router, request_response
 
 from swarm_memory.doors.http.api.answers import ASKED_S_MAX, WAITING, Answers
 from swarm_memory.doors.http.api.calls import Caller, Calls
 from swarm_memory.doors.http.api.feed import Feeds
-from swarm_memory.doors.http.api.models import check_text, checked
+from swarm_memory.doors.http.api.models import Text, checked
 from swarm_memory.doors.http.api.openapi import document
 from swarm_memory.doors.http.api.transactions import Transactions
 from swarm_memory.errors import (
@@ -45,11 +43,18 @@ if TYPE_CHECKING:
 
 BASE = "/swarms/{swarm}"  # below /v1
 JSON = "application/json"
-AGENT, SESSION = "swarm-agent", "swarm-session"
-ORIGIN, FLOW = "swarm-origin", "swarm-flow"
-KEY = "idempotency-key"
+CALLER = {name: f"swarm-{name}" for name in ("agent", "session", "origin", "flow")}
+KEY, MATCH, NONE_MATCH, LAST = "idempotency-key", "if-match", "if-none-match", "last-event-id"
+HEADERS = {name.encode(): name for name in (*CALLER.values(), KEY, MATCH, NONE_MATCH, LAST)}
 DURABILITIES = ("full", "relaxed")
-TOKEN = text(100)  # what a header may be
+NAMES = {
+    "swarm": Text("swarm", NAME),
+    "transaction": Text("transaction", NAME),
+    "agent": Text("Swarm-Agent", text(100)),
+    "session": Text("Swarm-Session", text(100)),
+    "key": Text("Idempotency-Key", text(100)),
+    "op_id": Text("op_id", text(100)),
+}
 WORKING_MAX = 40  # calls at once; those of a store that writes stand in line there
 WAITING_MAX = 200  # calls that may wait for something: a lease, a message, an answer
 VERSIONED = ("records.get", "records.put", "records.rollback")  # what is returned has an ETag
@@ -64,6 +69,7 @@ class Api:
         self._answers = Answers()
         self._transactions = Transactions()
         self._feeds = Feeds()
+        self._all: list[Route] = []
         self._working = anyio.CapacityLimiter(WORKING_MAX)
         self._waiting = anyio.CapacityLimiter(WAITING_MAX)
 
@@ -78,18 +84,34 @@ class Api:
         await to_thread.run_sync(self._transactions.close)
         await to_thread.run_sync(self._calls.close)
 
-    def app(self, lasting: Callable[[ASGIApp], ASGIApp]) -> Starlette:
+    def app(self, lasting: Callable[[ASGIApp], ASGIApp]) -> Router:
         """Return the application, to be mounted at `/v1`.
+
+        What it raises for a path or a method that it does not have is for `refuse`.
 
         Args:
             lasting: What is put around routes that may be open for long, and end with the server.
         """
-        routes = self._routes(lasting)
+        self._all = self._routes(lasting)
+        return Router(self._all)
 
-        async def refuse(request: Request, error: Exception) -> Response:
-            return _refused(routes, request, getattr(error, "status_code", 404))
-
-        return Starlette(routes=routes, exception_handlers={HTTPException: refuse})
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """Answer what no route takes: 404, or 405 with what may be asked there."""
+        status: int = getattr(error, "status_code", 404)
+        if not request.url.path.startswith("/v1/"):
+            return PlainTextResponse(getattr(error, "detail", ""), status)
+        allowed: set[str] = set()
+        below = dict(request.scope) | {"root_path": "/v1"}
+        for route in self._all:
+            match, _ = route.matches(below)
+            if match is not Match.NONE:
+                allowed |= route.methods or set()
+        if status == 405 and allowed:
+            hint = ", ".join(sorted(allowed))
+            refused: SwarmMemoryError = InvalidArgumentError(f"method {request.method}", hint=hint)
+            return _json(_shown(refused), 405, {"Allow": hint})
+        refused = NotFoundError("no such path", hint="see /v1/openapi.json")
+        return _json(_shown(refused), status)
 
     def _routes(self, lasting: Callable[[ASGIApp], ASGIApp]) -> list[Route]:
         """Return all routes, those that are asked for most first."""
@@ -124,12 +146,15 @@ class Api:
     # --- verbs ---
 
     async def _verb(self, verb: Verb, request: Request) -> Response:
-        caller, op_id = _caller(request), _header(request, KEY)
+        caller, op_id = _caller(request), _headers(request).get(KEY)
         if op_id is not None:
-            check_text("Idempotency-Key", op_id, TOKEN)
+            NAMES["key"].check(op_id)
         given = checked(verb, await _given(verb, request))
         if verb.retry != KEPT:
             run = partial(self._calls.run, caller, verb, given, op_id)
+            if verb.full_name == "records.get" and self._calls.is_at_hand(caller):
+                # A read of one record takes less than to have a thread do it.
+                return _result(verb, run(), request)
             result = await to_thread.run_sync(run, limiter=self._working)
             return _result(verb, result, request)
         named = op_id is not None
@@ -162,7 +187,7 @@ class Api:
         caller, about = _caller(request), await _body(request)
         known = {"read": bool, "durable": bool, "op_id": str, "name": str, "durability": str}
         if "op_id" in about and isinstance(about["op_id"], str):
-            check_text("op_id", about["op_id"], TOKEN)
+            NAMES["op_id"].check(about["op_id"])
         if about.get("durability", "full") not in DURABILITIES:
             raise InvalidArgumentError("durability", hint=" or ".join(DURABILITIES))
         for name, value in about.items():
@@ -251,7 +276,7 @@ def _stream_arguments(request: Request) -> tuple[str, int | None, float | None]:
     import re
 
     query = dict(request.query_params)
-    said = query.pop("since", None) or _header(request, "last-event-id")
+    said = query.pop("since", None) or _headers(request).get(LAST)
     idle = query.pop("timeout_s", None)
     prefix = query.pop("prefix", "")
     if query:
@@ -307,12 +332,13 @@ async def _given(verb: Verb, request: Request) -> dict[str, Any]:
 
 def _expected(request: Request) -> int | None:
     """Return the version that a request's conditions ask for."""
-    unless = _header(request, "if-none-match")
+    said_all = _headers(request)
+    unless = said_all.get(NONE_MATCH)
     if unless == "*":
         return 0
     if unless is not None:
         raise InvalidArgumentError(f"If-None-Match {unless!r}", hint="* if it must not exist")
-    said = _header(request, "if-match")
+    said = said_all.get(MATCH)
     if said is None:
         return None
     tag = said.strip()
@@ -340,28 +366,27 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _caller(request: Request) -> Caller:
-    named = {
-        "agent": _header(request, AGENT),
-        "session": _header(request, SESSION),
-        "origin": _header(request, ORIGIN),
-        "flow": _header(request, FLOW),
-    }
-    said = {name: value for name, value in named.items() if value is not None}
+    said = _headers(request)
+    named = {name: said[header] for name, header in CALLER.items() if header in said}
     for name in ("agent", "session"):
-        if name in said:
-            check_text(name, said[name], TOKEN)
-    return Caller(check_text("swarm", request.path_params["swarm"], NAME), **said)
+        if name in named:
+            NAMES[name].check(named[name])
+    return Caller(NAMES["swarm"].check(request.path_params["swarm"]), **named)
 
 
 def _transaction(request: Request) -> str:
     _caller(request)  # a request that names nobody is refused, whatever it is about
-    return check_text("transaction", request.path_params["transaction"], NAME)
+    return NAMES["transaction"].check(request.path_params["transaction"])
 
 
-def _header(request: Request, name: str) -> str | None:
-    """Return a header; what is no ASCII is percent-encoded in it."""
-    said = request.headers.get(name)
-    return unquote(said) if said is not None and "%" in said else said
+def _headers(request: Request) -> dict[str, str]:
+    """Return the headers that mean something here; what is no ASCII is percent-encoded in them."""
+    said = {}
+    for raw, value in request.scope["headers"]:
+        if raw in HEADERS:
+            text = value.decode("latin-1")
+            said[HEADERS[raw]] = unquote(text) if "%" in text else text
+    return said
 
 
 def _result(verb: Verb, result: Any, request: Request) -> Response:
@@ -379,19 +404,6 @@ def _result(verb: Verb, result: Any, request: Request) -> Response:
 
 def _json(shown: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(shown), status, headers, media_type=JSON)
-
-
-def _refused(routes: list[Route], request: Request, status: int) -> Response:
-    """Return the answer to what no route takes: 404, or 405 with what may be asked there."""
-    allowed: set[str] = set()
-    for route in routes:
-        match, _ = route.matches(dict(request.scope))
-        if match is not Match.NONE:
-            allowed |= route.methods or set()
-    if status == 405 and allowed:
-        error = InvalidArgumentError(f"method {request.method}", hint=", ".join(sorted(allowed)))
-        return _json(_shown(error), 405, {"Allow": ", ".join(sorted(allowed))})
-    return _json(_shown(NotFoundError("no such path", hint="see /v1/openapi.json")), 404)
 
 
 async def _openapi(_: Request) -> Response:
