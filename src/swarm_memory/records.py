@@ -285,14 +285,7 @@ class Records:
             ready = self._prepare(put.key, put.value, own_ttl_s, put.provenance)
             _check_expect(put.expect)
             prepared.append((ready, put.expect, ready.category.on_conflict))
-            if len(prepared) > self._context.config.batch_rows_max:
-                raise LimitExceededError(
-                    "the batch",
-                    limit=self._context.config.batch_rows_max,
-                    actual=len(prepared),
-                    unit="rows",
-                    hint="write it in several batches",
-                )
+            self._check_batch(len(prepared))
         if not prepared:
             return []
         return self._db.write(
@@ -328,6 +321,47 @@ class Records:
             return True
 
         return self._db.write(write, durability=durability, ahead=True)
+
+    def touch(
+        self,
+        key: str,
+        ttl_s: float,
+        *,
+        expect: int | None = None,
+        durability: str | None = None,
+    ) -> bool:
+        """Let `key` expire `ttl_s` seconds from now; tell whether it is there.
+
+        It makes no new version, and writes nothing if the expiry would move by less than a
+        twentieth of `ttl_s`. What is kept for good stays so.
+
+        Args:
+            expect: Leave it alone if it is at another version, which has its own time to live.
+        """
+        return self.touch_many([(key, ttl_s, expect)], durability=durability) == 1
+
+    def touch_many(
+        self,
+        items: Iterable[tuple[str, float, int | None]],
+        *,
+        durability: str | None = None,
+    ) -> int:
+        """Touch many records, (key, ttl_s, expect) each, at once; return how many are there."""
+        from swarm_memory.touching import Touch, apply, look  # no hook pays for it
+
+        touches = []
+        for key, ttl_s, expect in items:
+            _check_expect(expect)
+            touches.append(Touch(check_key(key), _ttl_ms(ttl_s), expect))
+        self._check_batch(len(touches))
+        # Looked at before the write lock is taken: most readers come again long before it expires.
+        lives, due = self._db.read(lambda tx: look(tx, self._context, touches))
+        if not due:
+            return lives
+        written = self._db.write(
+            lambda tx: apply(tx, self._context, self._quota, due), durability=durability
+        )
+        return lives - len(due) + written
 
     def rollback(
         self,
@@ -374,6 +408,12 @@ class Records:
 
     # --- one write, inside its transaction ---
 
+    def _check_batch(self, rows: int) -> None:
+        limit = self._context.config.batch_rows_max
+        if rows > limit:
+            hint = "write it in several batches"
+            raise LimitExceededError("the batch", limit=limit, actual=rows, unit="rows", hint=hint)
+
     def _prepare(
         self, key: str, value: Json, ttl_s: float | None, provenance: dict[str, Json] | None
     ) -> _Prepared:
@@ -382,8 +422,7 @@ class Records:
         category: Category = config.category_of(check_key(key))
         if ttl_s is None:
             ttl_s = category.retention_s
-        elif isinstance(ttl_s, bool) or not 0 < ttl_s <= TTL_S_MAX:
-            raise InvalidArgumentError(f"ttl_s {ttl_s!r}", hint=f"give 0 < seconds ≤ {TTL_S_MAX}")
+        ttl_ms = None if ttl_s is None else _ttl_ms(ttl_s)
         encoded = codec.encode(
             value, bytes_max=config.value_bytes_max, depth_max=config.value_depth_max
         )
@@ -401,7 +440,7 @@ class Records:
             encoded,
             format_,
             body,
-            None if ttl_s is None else max(1, round(ttl_s * 1000)),
+            ttl_ms,
             about,
         )
 
@@ -632,6 +671,12 @@ def _check_asked(key: str, record: Record) -> None:
 
 def _is_expired(row: Row, now_ms: int) -> bool:
     return row[6] is not None and row[6] <= now_ms
+
+
+def _ttl_ms(ttl_s: float) -> int:
+    if isinstance(ttl_s, bool) or not 0 < ttl_s <= TTL_S_MAX:
+        raise InvalidArgumentError(f"ttl_s {ttl_s!r}", hint=f"give 0 < seconds ≤ {TTL_S_MAX}")
+    return max(1, round(ttl_s * 1000))
 
 
 def _check_expect(expect: int | None) -> None:

@@ -59,6 +59,12 @@ UPDATE records SET value = NULL, provenance = NULL, updated_ms = :now_ms
 WHERE swarm = :swarm AND key = :key AND version = :version AND expires_ms <= :now_ms
     AND length(value) = :size
 
+-- record_touch --
+-- Let a version expire at another time, only if it is still stored as it was seen: the new frame
+-- was made of that one.
+UPDATE records SET expires_ms = :expires_ms, value = :value
+WHERE swarm = :swarm AND key = :key AND version = :version AND value = :before
+
 -- record_expired --
 -- The next rows of a bounded sweep that have expired, tombstones that have aged among them.
 SELECT key, version, scope, category, telemetry, length(value)
