@@ -155,6 +155,40 @@ class Records:
         page.next_after = page[-1].key if len(page) == limit else None
         return page
 
+    def keys(
+        self,
+        prefix: str = "",
+        *,
+        limit: int = SCAN_LIMIT,
+        after: str | None = None,
+        telemetry: bool = False,
+    ) -> list[str]:
+        """Return up to `limit` keys of live records under `prefix` in bytewise order.
+
+        It reads no values. Pass the last key as `after` to go on; fewer than `limit` are the end.
+        Telemetry is left out as in `scan`.
+        """
+        check_whole("limit", limit, 1, self._context.config.batch_rows_max)
+        exact, low, high = check_prefix(prefix)
+        wanted = telemetry or self._context.config.category_of(exact or low or "x").telemetry
+        # '+' is the smallest character of the alphabet, so nothing else lies in the first range.
+        ranges = [(low, high)] if exact is None else [(exact, exact + "+"), (low, high)]
+        if after is not None:
+            check_key(after)
+            ranges = [(max(start, after + "+"), end) for start, end in ranges]
+        where = {"swarm": self._context.swarm, "telemetry": int(wanted)}
+
+        def read(tx: Tx) -> list[str]:
+            found: list[str] = []
+            for start, end in ranges:
+                left = limit - len(found)
+                if left and start < end:
+                    span = {"low": start, "high": end, "now_ms": tx.now_ms, "limit": left}
+                    found += [row[0] for row in tx.all("record_keys", **where, **span)]
+            return found
+
+        return self._db.read(read)
+
     def each(self, prefix: str = "", *, telemetry: bool = False) -> Iterator[Record]:
         """Iterate over all live records under `prefix`, page by page, in key order."""
         after = None

@@ -160,7 +160,7 @@ class RecordsMachine(RuleBasedStateMachine):
             after = page.next_after
             if after is None:
                 break
-        assert expected == [r.key for r in found]
+        assert expected == [r.key for r in found] == self.swarm.records.keys(prefix)
         assert [live[r.key] for r in found] == [(r.version, r.value) for r in found]
 
     @rule(key=KEYS)

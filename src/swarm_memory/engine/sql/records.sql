@@ -44,6 +44,15 @@ WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
 ORDER BY key DESC
 LIMIT :limit
 
+-- record_keys --
+-- One page of keys; no value is read, whatever its size.
+SELECT key FROM records
+WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
+    AND (expires_ms IS NULL OR expires_ms > :now_ms)
+    AND telemetry <= :telemetry
+ORDER BY key
+LIMIT :limit
+
 -- record_count --
 -- Live records and their stored bytes in a range.
 SELECT count(*), coalesce(sum(length(value) + length(key)), 0)
