@@ -292,11 +292,31 @@ class SwarmStore(BaseStore):
     def _list_namespaces(self, op: ListNamespacesOp) -> list[Names]:
         conditions = op.match_conditions or ()
         start = next((_literal(c.path) for c in conditions if c.match_type == "prefix"), ())
-        spaces = {names[:-1] for _, names in self._below(start)}
+        spaces = {space for space in self._spaces(start) if space[: len(start)] == start}
         kept = {space for space in spaces if all(_fits(c, space) for c in conditions)}
         if op.max_depth is not None:
             kept = {space[: op.max_depth] for space in kept}
         return sorted(kept)[op.offset : op.offset + op.limit]
+
+    def _spaces(self, start: Names) -> Iterator[Names]:
+        """Iterate over the namespaces of all keys below one, each once for a run of keys."""
+        prefix, seen = _opened(start), None
+        after: str | None = None
+        while True:
+            keys = self._records.keys(prefix, limit=PAGE_ROWS, after=after)
+            for key in keys:
+                folder = key if _is_cut(key) else key.rpartition("/")[0]
+                if folder != seen:
+                    seen = folder
+                    yield self._space_of(key)
+            if len(keys) < PAGE_ROWS:
+                return
+            after = keys[-1]
+
+    def _space_of(self, key: str) -> Names:
+        """Return the namespace of a key; that of one that was cut stands in its record."""
+        record = self._records.get(key) if _is_cut(key) else None
+        return names_of(record)[:-1] if record is not None else _names_in(key)[:-1]
 
     def _refresh(self, records: Sequence[Record]) -> None:
         """Let what was read expire later, if LangGraph gave it a time to live."""
@@ -377,8 +397,12 @@ def names_of(record: Record) -> Names:
         names = about.get("names")
         if isinstance(names, list) and names:
             return tuple(str(name) for name in names)
-    segments = record.key.split("/")
-    if "+" in record.key:
+    return _names_in(record.key)
+
+
+def _names_in(key: str) -> Names:
+    segments = key.split("/")
+    if "+" in key:
         return tuple(_unescaped(segment) for segment in segments)
     return tuple(segments)
 
