@@ -493,10 +493,10 @@ def _fits(condition: MatchCondition, space: Names) -> bool:
 
 def _matches(record: Record, wanted: Mapping[str, Any]) -> bool:
     value = _value_of(record)
-    return all(_holds(_part(value, name), condition) for name, condition in wanted.items())
+    return all(_holds(part_of(value, name), condition) for name, condition in wanted.items())
 
 
-def _part(value: dict[str, Any], name: str) -> Any:
+def part_of(value: dict[str, Any], name: str) -> Any:
     """Return what a filter's name stands for: a key, or a path of keys joined by periods."""
     if name in value or "." not in name:
         return value.get(name)
