@@ -133,6 +133,12 @@ class Records:
         wanted = telemetry or self._context.config.category_of(exact or low or "x").telemetry
         if after is not None:
             check_key(after)
+        cache, number = self._cache, 0
+        question = (prefix, limit, after, reverse, wanted)
+        if cache is not None:
+            cached, number = cache.page(question)
+            if cached is not None:
+                return cached
         page = Page()
         if not reverse and exact is not None and (after is None or after < exact):
             page.extend(self._one_of(exact))
@@ -153,6 +159,8 @@ class Records:
         if reverse and exact is not None and len(page) < limit and (after is None or exact < after):
             page.extend(self._one_of(exact))
         page.next_after = page[-1].key if len(page) == limit else None
+        if cache is not None and number:
+            cache.keep_page(question, page, number)
         return page
 
     def keys(
