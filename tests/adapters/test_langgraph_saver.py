@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 
@@ -168,7 +169,9 @@ def test_names_of_any_length_are_kept_apart_and_come_back(saver):
 def test_a_checkpoint_that_is_too_large_is_refused(url):
     with Swarm.open(url, durability="relaxed") as swarm:
         checkpoint = create_checkpoint(empty_checkpoint(), {}, 1)
-        checkpoint["channel_values"] = {"data": b"x" * swarm.config.value_bytes_max}
+        checkpoint["channel_values"] = {
+            "data": random.Random(1).randbytes(swarm.config.value_bytes_max)
+        }
         with pytest.raises(LimitExceededError):
             SwarmSaver(swarm).put(config(), checkpoint, {}, {})
         assert None is SwarmSaver(swarm).get_tuple(config())

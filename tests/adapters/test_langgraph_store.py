@@ -24,7 +24,7 @@ from langgraph.store.base import (
 from langgraph.store.memory import InMemoryStore
 
 from swarm_memory import Swarm
-from swarm_memory.adapters.langgraph import SwarmStore, names_of, path_of
+from swarm_memory.adapters.langgraph import SwarmStore, path_of, place_of
 from swarm_memory.errors import ConflictError, InvalidValueError
 from swarm_memory.layout import Layout
 from swarm_memory.testing import ManualClock
@@ -190,7 +190,7 @@ def test_every_name_has_a_path_and_comes_back(names):
 
         assert (("root", *space), key) == (item.namespace, item.key)
         assert item.value == store.get(("root", *space), key).value
-        assert ("root", *space, key) == names_of(record)
+        assert (("root", *space), key) == place_of(record)
         assert path_of(("root", *space, key)) == record.key
 
 
@@ -362,6 +362,14 @@ def test_what_is_not_to_be_indexed_is_not_found_by_a_query(store):
     assert ["open"] == [item.key for item in store.search(("a",), query="rollback plan")]
     assert 2 == len(store.search(("a",)))
     assert {"text": "rollback plan", "n": 1} == store.get(("a",), "closed").value
+
+
+def test_what_a_query_leaves_out_makes_room_for_others(store):
+    for number in range(12):
+        store.put(("a",), f"closed-{number}", {"text": "rollback plan"}, index=False)
+    store.put(("a",), "open", {"text": "a plan, and what else there is to say of it"})
+
+    assert ["open"] == [item.key for item in store.search(("a",), query="rollback plan", limit=3)]
 
 
 def test_shared_knowledge_is_found_beside_the_namespace_if_asked_for(swarm):

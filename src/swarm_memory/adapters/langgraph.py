@@ -19,7 +19,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import islice
 from typing import Any
 
 from langgraph.store.base import (
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Names = tuple[str, ...]  # a namespace, or one with a key at its end
+_Hit = tuple[Record, Names, str, float | None]
 
 FOLDED_BYTES = 34  # of the last segment of a path that would be too long: `+h` and 32 digits
 OPEN_BYTES_MAX = KEY_BYTES_MAX - FOLDED_BYTES - 1  # of the segments before it
@@ -96,17 +96,19 @@ class SwarmStore(BaseStore):
             InvalidNamespaceError: A label is empty, no text, or holds a period or NUL.
             ValueError: An operation or a filter is of no known kind.
         """
-        wanted = list(ops)
-        for op in wanted:
-            validate_op_namespace(op)
+        wanted = [(op, _path_in(op)) for op in ops]
         results: list[Result] = []
         writes: dict[str, PutOp] = {}
-        for op in wanted:
-            if isinstance(op, PutOp):
-                writes[path_of((*op.namespace, op.key))] = op
+        for op, path in wanted:
+            if isinstance(op, GetOp):
+                results.append(self._get(op, path))
+            elif isinstance(op, PutOp):
+                writes[path] = op
                 results.append(None)
+            elif isinstance(op, SearchOp):
+                results.append(self._search(op))
             else:
-                results.append(self._answer(op))
+                results.append(self._list_namespaces(op))
         if writes:
             self._write(writes)
         return results
@@ -145,7 +147,7 @@ class SwarmStore(BaseStore):
             op = PutOp(namespace, key, change(value), _index_of(record), minutes)
             put = _put_of(path, op, expect=0 if record is None else record.version)
             try:
-                return _item(self._records.put_many([put])[0], (*namespace, key))
+                return _item(self._put(put), namespace, key)
             except ConflictError as error:
                 conflict = error
         raise conflict
@@ -221,73 +223,76 @@ class SwarmStore(BaseStore):
 
     # --- reading ---
 
-    def _answer(self, op: Op) -> Result:
-        if isinstance(op, GetOp):
-            return self._get(op)
-        if isinstance(op, SearchOp):
-            return self._search(op)
-        if isinstance(op, ListNamespacesOp):
-            return self._list_namespaces(op)
-        raise ValueError(f"Unknown operation type: {type(op)}")
-
-    def _get(self, op: GetOp) -> Item | None:
-        names = (*op.namespace, op.key)
-        record = self._records.get(path_of(names))
+    def _get(self, op: GetOp, path: str) -> Item | None:
+        record = self._records.get(path)
         if record is None:
             return None
         if op.refresh_ttl and record.expires_ms is not None:
             self._refresh([record])
-        return _item(record, names)
+        return _item(record, op.namespace, op.key)
 
     def _search(self, op: SearchOp) -> list[SearchItem]:
-        found = self._asked(op) if op.query else self._listed(op)
-        page = list(islice(found, op.offset, op.offset + op.limit))
-        if op.refresh_ttl:
-            self._refresh([record for record, _, _ in page if record.expires_ms is not None])
-        return [_search_item(*hit) for hit in page]
-
-    def _listed(self, op: SearchOp) -> Iterator[tuple[Record, Names, None]]:
-        # Without a filter as many are read as are wanted; with one nobody knows how many.
-        wanted = None if op.filter else op.offset + op.limit
-        for record, names in self._below(tuple(op.namespace_prefix), wanted):
-            if not op.filter or _matches(record, op.filter):
-                yield record, names, None
-
-    def _asked(self, op: SearchOp) -> Iterator[tuple[Record, Names, float]]:
         space = tuple(op.namespace_prefix)
-        own = _opened(space)
-        limit = SEARCH_HITS_MAX if op.filter else min(op.offset + op.limit, SEARCH_HITS_MAX)
-        hits = []
-        for prefix in (own, *self._also):
-            for hit in self._swarm.search(str(op.query), prefix=prefix, limit=max(limit, 1)):
-                names = names_of(hit.record)
-                about = hit.record.provenance or {}
-                beside = prefix is not own
-                if about.get("index") is not False and (
-                    beside or names[:-1][: len(space)] == space
-                ):
-                    hits.append((hit.record, names, hit.score))
-        hits.sort(key=lambda hit: hit[2], reverse=True)
-        shown: set[str] = set()
-        for record, names, score in hits:
-            if record.key not in shown and (not op.filter or _matches(record, op.filter)):
-                shown.add(record.key)
-                yield record, names, score
+        found = self._asked(op, space) if op.query else self._listed(op, space)
+        if op.refresh_ttl:
+            self._refresh([record for record, *_ in found if record.expires_ms is not None])
+        return [_search_item(*hit) for hit in found]
 
-    def _below(self, space: Names, wanted: int | None = None) -> Iterator[tuple[Record, Names]]:
-        """Iterate over the records of a namespace and of those below it, in key order."""
-        prefix, depth = _opened(space), len(space)
+    def _listed(self, op: SearchOp, space: Names) -> list[_Hit]:
+        """Return the wanted items in the order of their paths, reading no further than they lie."""
+        prefix, whole = _opened(space)
+        left_out = op.offset
+        found: list[_Hit] = []
+        # Without a filter nearly all that is read counts; with one nobody knows how much.
+        rows = PAGE_ROWS if op.filter else max(1, min(op.offset + op.limit, PAGE_ROWS))
+        for page in self._pages(prefix, rows):
+            for record in page:
+                place = place_of(record)
+                if not whole and place[0][: len(space)] != space:
+                    continue
+                if op.filter and not _matches(record, op.filter):
+                    continue
+                if left_out:
+                    left_out -= 1
+                elif len(found) < op.limit:
+                    found.append((record, *place, None))
+            if len(found) >= op.limit:
+                break
+        return found
+
+    def _pages(self, prefix: str, rows: int) -> Iterator[Sequence[Record]]:
         after: str | None = None
         while True:
-            limit = PAGE_ROWS if wanted is None else max(1, min(wanted, PAGE_ROWS))
-            page = self._records.scan(prefix, limit=limit, after=after)
-            for record in page:
-                names = names_of(record)
-                if names[:-1][:depth] == space:
-                    yield record, names
+            page = self._records.scan(prefix, limit=rows, after=after)
+            yield page
             if page.next_after is None:
                 return
             after = page.next_after
+
+    def _asked(self, op: SearchOp, space: Names) -> list[_Hit]:
+        """Return the wanted items that answer the query, best first."""
+        wanted = op.offset + op.limit
+        own, whole = _opened(space)
+        # Some of what the search gives may be left out here, and how much it does not know.
+        exact = whole and not op.filter and not self._also
+        limits = (
+            [wanted, SEARCH_HITS_MAX] if exact and wanted < SEARCH_HITS_MAX else [SEARCH_HITS_MAX]
+        )
+        found: dict[str, _Hit] = {}
+        for limit in limits:
+            complete = True
+            for prefix in (own, *self._also):
+                hits = self._swarm.search(str(op.query), prefix=prefix, limit=max(limit, 1))
+                complete = complete and len(hits) < limit
+                for hit in hits:
+                    place = place_of(hit.record)
+                    inside = prefix is not own or whole or place[0][: len(space)] == space
+                    if inside and _is_wanted(hit.record, op.filter):
+                        found[hit.record.key] = (hit.record, *place, hit.score)
+            if complete or len(found) >= wanted:
+                break
+        best = sorted(found.values(), key=lambda hit: hit[3] or 0, reverse=True)
+        return best[op.offset : wanted]
 
     def _list_namespaces(self, op: ListNamespacesOp) -> list[Names]:
         conditions = op.match_conditions or ()
@@ -300,7 +305,7 @@ class SwarmStore(BaseStore):
 
     def _spaces(self, start: Names) -> Iterator[Names]:
         """Iterate over the namespaces of all keys below one, each once for a run of keys."""
-        prefix, seen = _opened(start), None
+        prefix, seen = _opened(start)[0], None
         after: str | None = None
         while True:
             keys = self._records.keys(prefix, limit=PAGE_ROWS, after=after)
@@ -316,7 +321,7 @@ class SwarmStore(BaseStore):
     def _space_of(self, key: str) -> Names:
         """Return the namespace of a key; that of one that was cut stands in its record."""
         record = self._records.get(key) if _is_cut(key) else None
-        return names_of(record)[:-1] if record is not None else _names_in(key)[:-1]
+        return place_of(record)[0] if record is not None else _names_in(key.rpartition("/")[0])
 
     def _refresh(self, records: Sequence[Record]) -> None:
         """Let what was read expire later, if LangGraph gave it a time to live."""
@@ -334,7 +339,9 @@ class SwarmStore(BaseStore):
         """Write all or nothing."""
         puts = [_put_of(path, op) for path, op in writes.items() if op.value is not None]
         gone = [path for path, op in writes.items() if op.value is None]
-        if not gone:
+        if not gone and len(puts) == 1:
+            self._put(puts[0])
+        elif not gone:
             self._records.put_many(puts)
         elif len(writes) == 1:
             self._records.delete(gone[0])
@@ -347,6 +354,11 @@ class SwarmStore(BaseStore):
 
             self._swarm.transact(write)
 
+    def _put(self, put: Put) -> Record:
+        return self._records.put(
+            put.key, put.value, expect=put.expect, ttl_s=put.ttl_s, provenance=put.provenance
+        )
+
     def _minutes(self, ttl: float | NotProvided | None, record: Record | None) -> float | None:
         if not isinstance(ttl, NotProvided):
             return ttl
@@ -358,7 +370,22 @@ class SwarmStore(BaseStore):
 # --- paths: a namespace and a key as the key of a record, and back ---
 
 
+def _path_in(op: Op) -> str:
+    """Return the path that an operation names, and refuse it if its names mean nothing."""
+    if isinstance(op, GetOp | PutOp):
+        return _checked_path(tuple(op.namespace), op.key)
+    if not isinstance(op, SearchOp | ListNamespacesOp):
+        raise ValueError(f"Unknown operation type: {type(op)}")
+    validate_op_namespace(op)
+    return ""
+
+
 @functools.lru_cache(maxsize=8192)
+def _checked_path(space: Names, key: str) -> str:
+    validate_op_namespace(GetOp(space, key))
+    return path_of((*space, key))
+
+
 def path_of(names: Names) -> str:
     """Return the key of the record with these names: each is one segment, escaped.
 
@@ -384,27 +411,27 @@ def _fitting(segments: Sequence[str]) -> int:
     return len(segments)
 
 
-def _opened(space: Names) -> str:
-    """Return the prefix below which all records of a namespace lie; others may lie there, too."""
+def _opened(space: Names) -> tuple[str, bool]:
+    """Return the prefix below which all records of a namespace lie, and whether no others do."""
     segments = [escape(name) for name in space]
-    return "".join(f"{segment}/" for segment in segments[: _fitting(segments)])
+    fits = _fitting(segments)
+    return "".join(f"{segment}/" for segment in segments[:fits]), fits == len(segments)
 
 
-def names_of(record: Record) -> Names:
-    """Return the names that a record's key stands for, also of a key that somebody else made."""
+def place_of(record: Record) -> tuple[Names, str]:
+    """Return the namespace and the key that a record has here, whoever wrote it."""
     about = record.provenance
-    if about is not None:
-        names = about.get("names")
-        if isinstance(names, list) and names:
-            return tuple(str(name) for name in names)
-    return _names_in(record.key)
+    names = about.get("names") if about is not None else None
+    if isinstance(names, list) and names:
+        return tuple(str(name) for name in names[:-1]), str(names[-1])
+    folder, _, name = record.key.rpartition("/")
+    return _names_in(folder), _unescaped(name) if "+" in name else name
 
 
-def _names_in(key: str) -> Names:
-    segments = key.split("/")
-    if "+" in key:
-        return tuple(_unescaped(segment) for segment in segments)
-    return tuple(segments)
+@functools.lru_cache(maxsize=1024)
+def _names_in(folder: str) -> Names:
+    segments = folder.split("/") if folder else []
+    return tuple([_unescaped(s) if "+" in s else s for s in segments])
 
 
 def _unescaped(segment: str) -> str:
@@ -456,23 +483,26 @@ def _index_of(record: Record | None) -> Any:
     return False if kept else None
 
 
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def _item(record: Record, names: Names) -> Item:
+def _item(record: Record, space: Names, key: str) -> Item:
+    created_at, updated_at = _times(record)
     return Item(
         value=_value_of(record),
-        key=names[-1],
-        namespace=names[:-1],
-        created_at=_time(record.created_ms),
-        updated_at=_time(record.updated_ms),
+        key=key,
+        namespace=space,
+        created_at=created_at,
+        updated_at=updated_at,
     )
 
 
-def _search_item(record: Record, names: Names, score: float | None) -> SearchItem:
-    created_at, updated_at = _time(record.created_ms), _time(record.updated_ms)
-    return SearchItem(names[:-1], names[-1], _value_of(record), created_at, updated_at, score)
+def _search_item(record: Record, space: Names, key: str, score: float | None) -> SearchItem:
+    return SearchItem(space, key, _value_of(record), *_times(record), score)
+
+
+def _times(record: Record) -> tuple[datetime, datetime]:
+    created_at = datetime.fromtimestamp(record.created_ms / 1000, UTC)
+    if record.updated_ms == record.created_ms:
+        return created_at, created_at
+    return created_at, datetime.fromtimestamp(record.updated_ms / 1000, UTC)
 
 
 # --- conditions ---
@@ -489,6 +519,14 @@ def _fits(condition: MatchCondition, space: Names) -> bool:
         return False
     part = space[: len(path)] if condition.match_type == "prefix" else space[-len(path) :]
     return not path or all(p in {"*", name} for p, name in zip(path, part, strict=True))
+
+
+def _is_wanted(record: Record, wanted: Mapping[str, Any] | None) -> bool:
+    """Tell whether a query may find a record that is as the filter wants it."""
+    about = record.provenance
+    if about is not None and about.get("index") is False:
+        return False
+    return not wanted or _matches(record, wanted)
 
 
 def _matches(record: Record, wanted: Mapping[str, Any]) -> bool:
