@@ -38,6 +38,7 @@ NAMES = [
     "growth_postgresql",
     "capacity",
     "moving",
+    "adapters",
 ]
 
 
