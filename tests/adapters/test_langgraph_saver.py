@@ -63,10 +63,10 @@ class Blocking(SwarmSaver):
 
 
 @pytest.mark.parametrize("made", [SwarmSaver, Blocking], ids=["async", "sync"])
-def test_langgraphs_own_conformance_suite_passes(made, url):
+def test_langgraphs_own_conformance_suite_passes(made, engine_url):
     @conformance.checkpointer_test(name=f"swarm-memory {made.__name__}")
     async def checkpointer():
-        with Swarm.open(url, durability="relaxed") as swarm:
+        with Swarm.open(engine_url, durability="relaxed") as swarm:
             yield made(swarm)
 
     report = asyncio.run(conformance.validate(checkpointer))

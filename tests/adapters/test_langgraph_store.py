@@ -148,6 +148,25 @@ def test_a_filter_that_cannot_be_answered_leaves_out_or_is_refused(store):
         store.search(("docs",), filter={"at": {"$like": "x"}})
 
 
+def test_every_engine_answers_the_same(engine_url):
+    with Swarm.open(engine_url, agent="tester", swarm="s") as swarm:
+        store = SwarmStore(swarm)
+        store.batch([PutOp(("a", "b"), f"k{n}", {"n": n, "text": "plan"}) for n in range(5)])
+        store.put(("a", "B"), "k", {"text": "other"}, ttl=60)
+        store.batch([PutOp(("a", "b"), "k0", None), PutOp(("a", "b"), "k1", {"n": 10})])
+        store.update(("a", "b"), "k1", lambda value: {"n": value["n"] + 1})
+        swarm.records.touch("a/B/k", 5)
+
+        assert {"n": 11} == store.get(("a", "b"), "k1").value
+        assert "a/B/k" == swarm.events.since(0)[-1].key
+        assert store.get(("a", "B"), "k") is not None
+        assert ["touch", "touch"] == [e.op for e in swarm.events.since(0) if e.key == "a/B/k"][1:]
+        assert ["k3", "k4"] == [i.key for i in store.search(("a",), filter={"n": {"$gt": 2}})][1:]
+        assert {"k2", "k3", "k4"} == {i.key for i in store.search(("a",), query="a plan")}
+        assert [("a", "B"), ("a", "b")] == store.list_namespaces()
+        assert [11, 10, 1] == [r.value["n"] for r in store.history(("a", "b"), "k1")]
+
+
 # --- names and paths ---
 
 
