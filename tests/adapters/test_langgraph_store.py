@@ -24,7 +24,8 @@ from langgraph.store.base import (
 from langgraph.store.memory import InMemoryStore
 
 from swarm_memory import Swarm
-from swarm_memory.adapters.langgraph import SwarmStore, path_of, place_of
+from swarm_memory.adapters.langgraph import SwarmStore
+from swarm_memory.adapters.langgraph_items import path_of, place_of
 from swarm_memory.errors import ConflictError, InvalidValueError
 from swarm_memory.layout import Layout
 from swarm_memory.testing import ManualClock

@@ -12,13 +12,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-import json
 import logging
-import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
 from langgraph.store.base import (
@@ -28,7 +24,6 @@ from langgraph.store.base import (
     InvalidNamespaceError,
     Item,
     ListNamespacesOp,
-    MatchCondition,
     NotProvided,
     Op,
     PutOp,
@@ -39,8 +34,25 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from swarm_memory import ConflictError, InvalidArgumentError, Put, Record, Swarm
-from swarm_memory.key import KEY_BYTES_MAX, escape, unescape
+from swarm_memory import ConflictError, Put, Record, Swarm
+from swarm_memory.adapters.langgraph_items import (
+    Names,
+    fits_condition,
+    index_of,
+    is_cut,
+    is_wanted,
+    item_of,
+    literal,
+    matches,
+    minutes_of,
+    names_in,
+    opened,
+    path_of,
+    place_of,
+    put_of,
+    search_item_of,
+    value_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,11 +60,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Names = tuple[str, ...]  # a namespace, or one with a key at its end
 _Hit = tuple[Record, Names, str, float | None]
 
-FOLDED_BYTES = 34  # of the last segment of a path that would be too long: `+h` and 32 digits
-OPEN_BYTES_MAX = KEY_BYTES_MAX - FOLDED_BYTES - 1  # of the segments before it
 UPDATE_ATTEMPTS_MAX = 1000
 PAGE_ROWS = 1000
 SEARCH_HITS_MAX = 1000  # that `swarm.search` gives
@@ -142,12 +151,12 @@ class SwarmStore(BaseStore):
         path = path_of((*namespace, key))
         for _ in range(UPDATE_ATTEMPTS_MAX):
             record = self._records.get(path)
-            value = None if record is None else _value_of(record)
+            value = None if record is None else value_of(record)
             minutes = self._minutes(ttl, record)
-            op = PutOp(namespace, key, change(value), _index_of(record), minutes)
-            put = _put_of(path, op, expect=0 if record is None else record.version)
+            op = PutOp(namespace, key, change(value), index_of(record), minutes)
+            put = put_of(path, op, expect=0 if record is None else record.version)
             try:
-                return _item(self._put(put), namespace, key)
+                return item_of(self._put(put), namespace, key)
             except ConflictError as error:
                 conflict = error
         raise conflict
@@ -229,19 +238,19 @@ class SwarmStore(BaseStore):
             return None
         if op.refresh_ttl and record.expires_ms is not None:
             self._refresh([record])
-        return _item(record, op.namespace, op.key)
+        return item_of(record, op.namespace, op.key)
 
     def _search(self, op: SearchOp) -> list[SearchItem]:
         space = tuple(op.namespace_prefix)
         found = self._asked(op, space) if op.query else self._listed(op, space)
         if op.refresh_ttl:
             self._refresh([record for record, *_ in found if record.expires_ms is not None])
-        return [_search_item(*hit) for hit in found]
+        return [search_item_of(*hit) for hit in found]
 
     def _listed(self, op: SearchOp, space: Names) -> list[_Hit]:
         """Return the wanted items in the order of their paths, reading no further than they lie."""
-        prefix, whole = _opened(space)
-        left_out = op.offset
+        prefix, whole = opened(space)
+        left_out = max(op.offset, 0)
         found: list[_Hit] = []
         # Without a filter nearly all that is read counts; with one nobody knows how much.
         rows = PAGE_ROWS if op.filter else max(1, min(op.offset + op.limit, PAGE_ROWS))
@@ -250,7 +259,7 @@ class SwarmStore(BaseStore):
                 place = place_of(record)
                 if not whole and place[0][: len(space)] != space:
                     continue
-                if op.filter and not _matches(record, op.filter):
+                if op.filter and not matches(record, op.filter):
                     continue
                 if left_out:
                     left_out -= 1
@@ -272,7 +281,7 @@ class SwarmStore(BaseStore):
     def _asked(self, op: SearchOp, space: Names) -> list[_Hit]:
         """Return the wanted items that answer the query, best first."""
         wanted = op.offset + op.limit
-        own, whole = _opened(space)
+        own, whole = opened(space)
         # Some of what the search gives may be left out here, and how much it does not know.
         exact = whole and not op.filter and not self._also
         limits = (
@@ -287,7 +296,7 @@ class SwarmStore(BaseStore):
                 for hit in hits:
                     place = place_of(hit.record)
                     inside = prefix is not own or whole or place[0][: len(space)] == space
-                    if inside and _is_wanted(hit.record, op.filter):
+                    if inside and is_wanted(hit.record, op.filter):
                         found[hit.record.key] = (hit.record, *place, hit.score)
             if complete or len(found) >= wanted:
                 break
@@ -296,21 +305,21 @@ class SwarmStore(BaseStore):
 
     def _list_namespaces(self, op: ListNamespacesOp) -> list[Names]:
         conditions = op.match_conditions or ()
-        start = next((_literal(c.path) for c in conditions if c.match_type == "prefix"), ())
+        start = next((literal(c.path) for c in conditions if c.match_type == "prefix"), ())
         spaces = {space for space in self._spaces(start) if space[: len(start)] == start}
-        kept = {space for space in spaces if all(_fits(c, space) for c in conditions)}
+        kept = {space for space in spaces if all(fits_condition(c, space) for c in conditions)}
         if op.max_depth is not None:
             kept = {space[: op.max_depth] for space in kept}
         return sorted(kept)[op.offset : op.offset + op.limit]
 
     def _spaces(self, start: Names) -> Iterator[Names]:
         """Iterate over the namespaces of all keys below one, each once for a run of keys."""
-        prefix, seen = _opened(start)[0], None
+        prefix, seen = opened(start)[0], None
         after: str | None = None
         while True:
             keys = self._records.keys(prefix, limit=PAGE_ROWS, after=after)
             for key in keys:
-                folder = key if _is_cut(key) else key.rpartition("/")[0]
+                folder = key if is_cut(key) else key.rpartition("/")[0]
                 if folder != seen:
                     seen = folder
                     yield self._space_of(key)
@@ -320,14 +329,14 @@ class SwarmStore(BaseStore):
 
     def _space_of(self, key: str) -> Names:
         """Return the namespace of a key; that of one that was cut stands in its record."""
-        record = self._records.get(key) if _is_cut(key) else None
-        return place_of(record)[0] if record is not None else _names_in(key.rpartition("/")[0])
+        record = self._records.get(key) if is_cut(key) else None
+        return place_of(record)[0] if record is not None else names_in(key.rpartition("/")[0])
 
     def _refresh(self, records: Sequence[Record]) -> None:
         """Let what was read expire later, if LangGraph gave it a time to live."""
         touches = []
         for record in records:
-            minutes = _minutes_of(record)
+            minutes = minutes_of(record)
             if minutes is not None:
                 touches.append((record.key, 60.0 * minutes, record.version))
         if touches:
@@ -337,7 +346,7 @@ class SwarmStore(BaseStore):
 
     def _write(self, writes: dict[str, PutOp]) -> None:
         """Write all or nothing."""
-        puts = [_put_of(path, op) for path, op in writes.items() if op.value is not None]
+        puts = [put_of(path, op) for path, op in writes.items() if op.value is not None]
         gone = [path for path, op in writes.items() if op.value is None]
         if not gone and len(puts) == 1:
             self._put(puts[0])
@@ -363,11 +372,11 @@ class SwarmStore(BaseStore):
         if not isinstance(ttl, NotProvided):
             return ttl
         if record is not None:
-            return _minutes_of(record)
+            return minutes_of(record)
         return self.ttl_config.get("default_ttl") if self.ttl_config else None
 
 
-# --- paths: a namespace and a key as the key of a record, and back ---
+# --- paths of operations ---
 
 
 def _path_in(op: Op) -> str:
@@ -386,196 +395,8 @@ def _checked_path(space: Names, key: str) -> str:
     return path_of((*space, key))
 
 
-def path_of(names: Names) -> str:
-    """Return the key of the record with these names: each is one segment, escaped.
-
-    What would be longer than a key may be ends in one segment that stands for all names which
-    found no place. The names themselves then are kept in the record's provenance.
-    """
-    segments = [escape(name) for name in names]
-    path = "/".join(segments)
-    if len(path) <= KEY_BYTES_MAX:
-        return path
-    fits = _fitting(segments)
-    digest = sha256(json.dumps(names[fits:]).encode()).hexdigest()[:32]
-    return "/".join([*segments[:fits], f"+h{digest}"])
-
-
-def _fitting(segments: Sequence[str]) -> int:
-    """Return how many segments lie open in a path that is folded: it depends on no later one."""
-    size = -1
-    for count, segment in enumerate(segments):
-        size += 1 + len(segment)
-        if size > OPEN_BYTES_MAX:
-            return count
-    return len(segments)
-
-
-def _opened(space: Names) -> tuple[str, bool]:
-    """Return the prefix below which all records of a namespace lie, and whether no others do."""
-    segments = [escape(name) for name in space]
-    fits = _fitting(segments)
-    return "".join(f"{segment}/" for segment in segments[:fits]), fits == len(segments)
-
-
-def place_of(record: Record) -> tuple[Names, str]:
-    """Return the namespace and the key that a record has here, whoever wrote it."""
-    about = record.provenance
-    names = about.get("names") if about is not None else None
-    if isinstance(names, list) and names:
-        return tuple(str(name) for name in names[:-1]), str(names[-1])
-    folder, _, name = record.key.rpartition("/")
-    return _names_in(folder), _unescaped(name) if "+" in name else name
-
-
-@functools.lru_cache(maxsize=1024)
-def _names_in(folder: str) -> Names:
-    segments = folder.split("/") if folder else []
-    return tuple([_unescaped(s) if "+" in s else s for s in segments])
-
-
-def _unescaped(segment: str) -> str:
-    try:
-        return unescape(segment) or (segment if segment != "+" else "")
-    except InvalidArgumentError:  # somebody else's own use of the plus sign
-        return segment
-
-
-def _is_cut(path: str) -> bool:
-    return "+h" in path
-
-
-# --- items and records ---
-
-
 def _check_put(namespace: Names, key: str) -> None:
     """Refuse what `put` refuses, which operations of a batch may do."""
     validate_op_namespace(GetOp(namespace, key))
     if not namespace or namespace[0] == "langgraph":
         raise InvalidNamespaceError(f"nothing can be put into the namespace {namespace}")
-
-
-def _put_of(path: str, op: PutOp, *, expect: int | None = None) -> Put:
-    about: dict[str, Any] = {}
-    if _is_cut(path):
-        about["names"] = [*op.namespace, op.key]
-    if op.ttl is not None:
-        about["ttl_minutes"] = op.ttl
-    if op.index is False:
-        about["index"] = False
-    ttl_s = None if op.ttl is None else 60.0 * op.ttl
-    return Put(path, dict(op.value or {}), expect, ttl_s, about or None)
-
-
-def _value_of(record: Record) -> dict[str, Any]:
-    """Return the value as LangGraph has it: what is no object stands in one."""
-    value = record.value
-    return value if isinstance(value, dict) else {"value": value}
-
-
-def _minutes_of(record: Record) -> float | None:
-    minutes = (record.provenance or {}).get("ttl_minutes")
-    return minutes if isinstance(minutes, int | float) else None
-
-
-def _index_of(record: Record | None) -> Any:
-    kept = record is not None and (record.provenance or {}).get("index") is False
-    return False if kept else None
-
-
-def _item(record: Record, space: Names, key: str) -> Item:
-    created_at, updated_at = _times(record)
-    return Item(
-        value=_value_of(record),
-        key=key,
-        namespace=space,
-        created_at=created_at,
-        updated_at=updated_at,
-    )
-
-
-def _search_item(record: Record, space: Names, key: str, score: float | None) -> SearchItem:
-    return SearchItem(space, key, _value_of(record), *_times(record), score)
-
-
-def _times(record: Record) -> tuple[datetime, datetime]:
-    created_at = datetime.fromtimestamp(record.created_ms / 1000, UTC)
-    if record.updated_ms == record.created_ms:
-        return created_at, created_at
-    return created_at, datetime.fromtimestamp(record.updated_ms / 1000, UTC)
-
-
-# --- conditions ---
-
-
-def _literal(path: Sequence[str]) -> Names:
-    """Return what comes before the first wildcard."""
-    return tuple(path[: path.index("*")]) if "*" in path else tuple(path)
-
-
-def _fits(condition: MatchCondition, space: Names) -> bool:
-    path = condition.path
-    if len(space) < len(path):
-        return False
-    part = space[: len(path)] if condition.match_type == "prefix" else space[-len(path) :]
-    return not path or all(p in {"*", name} for p, name in zip(path, part, strict=True))
-
-
-def _is_wanted(record: Record, wanted: Mapping[str, Any] | None) -> bool:
-    """Tell whether a query may find a record that is as the filter wants it."""
-    about = record.provenance
-    if about is not None and about.get("index") is False:
-        return False
-    return not wanted or _matches(record, wanted)
-
-
-def _matches(record: Record, wanted: Mapping[str, Any]) -> bool:
-    value = _value_of(record)
-    return all(_holds(part_of(value, name), condition) for name, condition in wanted.items())
-
-
-def part_of(value: dict[str, Any], name: str) -> Any:
-    """Return what a filter's name stands for: a key, or a path of keys joined by periods."""
-    if name in value or "." not in name:
-        return value.get(name)
-    part: Any = value
-    for step in name.split("."):
-        part = part.get(step) if isinstance(part, dict) else None
-    return part
-
-
-def _holds(value: Any, wanted: Any) -> bool:
-    """Tell whether a part of a value is as a filter wants it; inside objects, too."""
-    if isinstance(wanted, dict):
-        if any(str(name).startswith("$") for name in wanted):
-            return all(_compares(value, name, limit) for name, limit in wanted.items())
-        return isinstance(value, dict) and all(_holds(value.get(n), w) for n, w in wanted.items())
-    if isinstance(wanted, list | tuple):
-        return (
-            isinstance(value, list)
-            and len(value) == len(wanted)
-            and all(map(_holds, value, wanted))
-        )
-    return bool(value == wanted)
-
-
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "$gt": operator.gt,
-    "$gte": operator.ge,
-    "$lt": operator.lt,
-    "$lte": operator.le,
-}
-
-
-def _compares(value: Any, name: str, limit: Any) -> bool:
-    if name == "$eq":
-        return bool(value == limit)
-    if name == "$ne":
-        return bool(value != limit)
-    if name not in _ORDERS:
-        raise ValueError(f"Unsupported operator: {name}")
-    try:
-        return _ORDERS[name](float(value), float(limit))
-    except (TypeError, ValueError):  # what cannot be ordered by number: texts are by their letters
-        both = isinstance(value, str) and isinstance(limit, str)
-        return both and _ORDERS[name](value, limit)

@@ -38,7 +38,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from swarm_memory import ConflictError, InvalidArgumentError, InvalidValueError, Record, Swarm
-from swarm_memory.adapters.langgraph import part_of
+from swarm_memory.adapters.langgraph_items import part_of
 from swarm_memory.codec import check_value
 from swarm_memory.key import escape
 
