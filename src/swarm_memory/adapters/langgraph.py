@@ -17,24 +17,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from langgraph.store.base import (
-    NOT_PROVIDED,
-    BaseStore,
-    GetOp,
-    InvalidNamespaceError,
-    Item,
-    ListNamespacesOp,
-    NotProvided,
-    Op,
-    PutOp,
-    Result,
-    SearchItem,
-    SearchOp,
-    TTLConfig,
-    validate_op_namespace,
-)
-
 from swarm_memory import ConflictError, Put, Record, Swarm
+from swarm_memory.adapters import extra
 from swarm_memory.adapters.langgraph_items import (
     Names,
     fits_condition,
@@ -53,6 +37,24 @@ from swarm_memory.adapters.langgraph_items import (
     search_item_of,
     value_of,
 )
+
+with extra("langgraph"):
+    from langgraph.store.base import (
+        NOT_PROVIDED,
+        BaseStore,
+        GetOp,
+        InvalidNamespaceError,
+        Item,
+        ListNamespacesOp,
+        NotProvided,
+        Op,
+        PutOp,
+        Result,
+        SearchItem,
+        SearchOp,
+        TTLConfig,
+        validate_op_namespace,
+    )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

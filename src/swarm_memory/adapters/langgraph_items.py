@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from langgraph.store.base import Item, MatchCondition, PutOp, SearchItem
-
 from swarm_memory import InvalidArgumentError, Put, Record
+from swarm_memory.adapters import extra
 from swarm_memory.key import KEY_BYTES_MAX, escape, unescape
+
+with extra("langgraph"):
+    from langgraph.store.base import Item, MatchCondition, PutOp, SearchItem
 
 Names = tuple[str, ...]  # a namespace, or one with a key at its end
 
