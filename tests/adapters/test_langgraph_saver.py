@@ -217,6 +217,19 @@ def test_the_first_writes_of_a_task_stay_and_of_errors_the_last_counts(saver):
     assert {("t1", ERROR, "last"), ("t1", INTERRUPT, "wait")} == set(found[4:])
 
 
+def test_what_was_first_stays_whatever_the_category_does_with_conflicts(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"categories": {"checkpoints": {"on_conflict": "last_write"}}}))
+    with Swarm.open("sqlite:///:memory:", config_path=str(path)) as swarm:
+        saver = SwarmSaver(swarm)
+        (at,) = fill(saver, count=1)
+        saver.put_writes(at, [("a", "first"), ("b", "first")], "t")
+        saver.put_writes(at, [("a", "second")], "t")
+
+        found = saver.get_tuple(at).pending_writes
+        assert [("t", "a", "first"), ("t", "b", "first")] == found
+
+
 def test_writes_that_were_told_again_write_nothing(saver, swarm):
     (at,) = fill(saver, count=1)
     saver.put_writes(at, [("a", 1)], "t")

@@ -307,6 +307,24 @@ def test_update_runs_again_when_somebody_else_was_first(store):
     assert ("a",) == second.namespace and "count" == second.key
 
 
+@pytest.mark.parametrize("strategy", ["last_write", "first_write", "merge", "keep_both"])
+def test_update_loses_nothing_whatever_the_category_does_with_conflicts(tmp_path, strategy):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"categories": {"other": {"on_conflict": strategy}}}))
+    with Swarm.open("sqlite:///:memory:", config_path=str(config)) as swarm:
+        store = SwarmStore(swarm)
+        store.put(("a",), "count", {"n": 0})
+        late = [True]
+
+        def add_one(value):
+            if late.pop() if late else False:
+                store.put(("a",), "count", {"n": 10})
+            return {"n": value["n"] + 1}
+
+        assert {"n": 11} == store.update(("a",), "count", add_one).value
+        assert {"n": 11} == store.get(("a",), "count").value
+
+
 def test_update_gives_up_in_the_end(store, monkeypatch):
     monkeypatch.setattr("swarm_memory.adapters.langgraph.UPDATE_ATTEMPTS_MAX", 3)
 

@@ -367,7 +367,12 @@ class SwarmStore(BaseStore):
 
     def _put(self, put: Put) -> Record:
         return self._records.put(
-            put.key, put.value, expect=put.expect, ttl_s=put.ttl_s, provenance=put.provenance
+            put.key,
+            put.value,
+            expect=put.expect,
+            ttl_s=put.ttl_s,
+            provenance=put.provenance,
+            on_conflict="reject",  # whatever the category is set to: `update` has to see it
         )
 
     def _minutes(self, ttl: float | NotProvided | None, record: Record | None) -> float | None:

@@ -268,8 +268,10 @@ class SwarmSaver(BaseCheckpointSaver[str]):
             if record is not None and merged == kept:
                 return
             value = {"checkpoint_id": checkpoint_id, "task_id": task_id, "writes": merged}
+            expect = 0 if record is None else record.version
             try:
-                self._records.put(key, value, expect=0 if record is None else record.version)
+                # Rejected whatever the category is set to: what was first has to be seen.
+                self._records.put(key, value, expect=expect, on_conflict="reject")
                 return
             except ConflictError as error:
                 conflict = error
