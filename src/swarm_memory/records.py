@@ -310,11 +310,14 @@ class Records:
         items: Iterable[Put | tuple[str, Json]],
         *,
         ttl_s: float | None = None,
+        on_conflict: OnConflict | None = None,
         durability: str | None = None,
     ) -> list[Record]:
         """Write many records in one transaction, all or none, and return them in order.
 
-        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`.
+        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`. Without
+        `on_conflict` each key's category says what happens when its `expect` does not hold, as in
+        `put`; "reject" makes sure that nothing is written then.
 
         Raises:
             LimitExceededError: More items than `batch_rows_max`, or a quota.
@@ -326,7 +329,7 @@ class Records:
             own_ttl_s = put.ttl_s if put.ttl_s is not None else ttl_s
             ready = self._prepare(put.key, put.value, own_ttl_s, put.provenance)
             _check_expect(put.expect)
-            prepared.append((ready, put.expect, ready.category.on_conflict))
+            prepared.append((ready, put.expect, on_conflict or ready.category.on_conflict))
             self._check_batch(len(prepared))
         if not prepared:
             return []

@@ -322,6 +322,20 @@ def check_pages_cover_everything_once(store: Store) -> None:
     assert [r.key for r in records.each("p")] == sorted(seen)
 
 
+def check_put_many_rejects_if_told_to_whatever_the_category_does(store: Store) -> None:
+    settings = {"categories": {"other": {"on_conflict": "last_write"}}}
+    records = store.open(settings=settings).records
+    records.put("x/b", "theirs")
+    items = [Put("x/a", "mine", 0), Put("x/b", "mine", 0)]
+
+    with raises(ConflictError):
+        records.put_many(items, on_conflict="reject")
+
+    assert [r.value for r in records.scan("x")] == ["theirs"]
+    records.put_many(items)
+    assert [r.value for r in records.scan("x")] == ["mine", "mine"]
+
+
 def check_keys_are_those_of_a_scan(store: Store) -> None:
     records = store.open().records
     records.put_many([(f"p/{number:03}", number) for number in range(25)] + [("p", "self")])
