@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from swarm_memory import codec
 from swarm_memory.locks import Lock
-from swarm_memory.model import Record
+from swarm_memory.model import Page, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Engine, Row
     from swarm_memory.model import Json
 
-    # number, expiry, value, provenance, the fields between
-    _Entry = tuple[int, int | None, "_Kept", "_Kept | None", Row]
+    # number, expiry, value, provenance, the fields between; of a page nothing but the first three
+    _Entry = tuple[int, int | None, Any, "_Kept | None", Row]
+    _Question = tuple[str, int, str | None, bool, bool]
 
 _new = tuple.__new__  # a named tuple's own constructor costs twice as much
 KEPT_BYTES, TIMES_ENCODED = 300, 3  # about what a value takes in memory
+SEEN_MAX = 16_384  # names that were read once since the last write
+PAGE_ROWS_MAX = 100  # of a page that is kept: who reads larger ones mostly reads them once
 _CONTAINERS = (dict, list)
 
 
@@ -42,23 +45,46 @@ class Cache:
         self._engine = engine
         self._bytes_max = bytes_max
         self._bytes = 0
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str | _Question, _Entry] = {}
         self._lock = Lock()
-        self._seen = 0
+        self._seen: tuple[int, set[str | _Question]] = 0, set()
 
     def get(self, key: str) -> tuple[Record | None, int]:
         """Return the record, if it is here and current, and the number to `keep` another by."""
-        number = self._engine.touched()
-        entry = self._entries.get(key)
-        if entry is None or entry[0] != number:
-            # Where writes come between any two reads, nothing is worth keeping.
-            worth, self._seen = number == self._seen, number
-            return None, number if worth else 0
-        _, expires_ms, value, provenance, between = entry
-        if expires_ms is not None and expires_ms <= self._engine.now_ms:
-            return None, 0
+        entry, number = self._find(key)
+        if entry is None:
+            return None, number
+        _, _, value, provenance, between = entry
         about = None if provenance is None else provenance.copy()
         return _new(Record, (key, value.copy(), *between, about, False)), 0
+
+    def page(self, question: _Question) -> tuple[Page | None, int]:
+        """Return the answer to a scan, and the number, as `get` does for a record."""
+        entry, number = self._find(question)
+        return (None, number) if entry is None else (entry[2].copy(), 0)
+
+    def _find(self, name: str | _Question) -> tuple[_Entry | None, int]:
+        number = self._engine.touched()
+        entry = self._entries.get(name)
+        if entry is None or entry[0] != number:
+            return None, number if self._was_seen(name, number) else 0
+        if entry[1] is not None and entry[1] <= self._engine.now_ms:
+            return None, 0
+        return entry, 0
+
+    def _was_seen(self, name: str | _Question, number: int) -> bool:
+        """Tell whether the same was read before, and not written since: it may be a third time.
+
+        To keep something costs more than to read it, so what is read once is not worth that.
+        """
+        at, names = self._seen
+        if at != number or len(names) >= SEEN_MAX:
+            self._seen = number, {name}
+            return False
+        if name in names:
+            return True
+        names.add(name)
+        return False
 
     def keep(self, record: Record, number: int) -> None:
         """Keep a record that was read after `get` gave that number, if it is still the number."""
@@ -66,13 +92,22 @@ class Cache:
             return
         value = _Kept(record.value)
         provenance = None if record.provenance is None else _Kept(record.provenance)
-        entry = (number, record.expires_ms, value, provenance, record[2:8])
+        self._enter(record.key, (number, record.expires_ms, value, provenance, record[2:8]))
+
+    def keep_page(self, question: _Question, page: Page, number: int) -> None:
+        """Keep the answer to a scan that was read after `page` gave that number, as `keep` does."""
+        if not number or len(page) > PAGE_ROWS_MAX or self._engine.touched() != number:
+            return
+        ends = [record.expires_ms for record in page if record.expires_ms is not None]
+        self._enter(question, (number, min(ends, default=None), _KeptPage(page), None, ()))
+
+    def _enter(self, name: str | _Question, entry: _Entry) -> None:
         # Not waited for: it may be held by a thread that is not in this forked child.
         if not self._lock.acquire(blocking=False):
             return
         try:
-            self._drop(record.key)
-            self._entries[record.key] = entry
+            self._drop(name)
+            self._entries[name] = entry
             self._bytes += _size(entry)
             while self._bytes > self._bytes_max:
                 self._drop(next(iter(self._entries)))
@@ -83,15 +118,16 @@ class Cache:
         finally:
             self._lock.release()
 
-    def _drop(self, key: str) -> None:
-        entry = self._entries.pop(key, None)
+    def _drop(self, name: str | _Question) -> None:
+        entry = self._entries.pop(name, None)
         if entry is not None:
             self._bytes -= _size(entry)
 
 
 def _size(entry: _Entry) -> int:
     _, _, value, provenance, _ = entry
-    return value.size + (0 if provenance is None else provenance.size)
+    size: int = value.size
+    return size + (0 if provenance is None else provenance.size)
 
 
 class _Kept:
@@ -121,6 +157,31 @@ class _Kept:
             for place in self._inner:
                 value[place] = value[place].copy()
         return value
+
+
+class _KeptPage:
+    """The records of a page, of which anybody may have copies."""
+
+    __slots__ = ("_next_after", "_parts", "size")
+
+    def __init__(self, page: Page) -> None:
+        self._next_after = page.next_after
+        self._parts = [
+            (r.key, _Kept(r.value), None if r.provenance is None else _Kept(r.provenance), r[2:8])
+            for r in page
+        ]
+        self.size = KEPT_BYTES + sum(
+            value.size + (0 if about is None else about.size) for _, value, about, _ in self._parts
+        )
+
+    def copy(self) -> Page:
+        """Return a page that is nobody else's."""
+        page = Page()
+        page.next_after = self._next_after
+        for key, value, kept, between in self._parts:
+            about = None if kept is None else kept.copy()
+            page.append(_new(Record, (key, value.copy(), *between, about, False)))
+        return page
 
 
 def _containers(value: Any) -> list[Any]:

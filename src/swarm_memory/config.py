@@ -309,11 +309,13 @@ def _is_count(value: Json) -> bool:
 
 def _matcher(rules: list[tuple[Category, tuple[list[str], ...]]]):  # type: ignore[no-untyped-def]
     other = Category("other", ("**",), None, VERSIONS_MAX_DEFAULT, False, "reject", "daily")
+    # What a first segment has to begin with; most patterns are refused by that alone.
+    heads = [(p[0].rstrip("*"), p, category) for category, patterns in rules for p in patterns]
 
     def category_of(key: str) -> Category:
         segments = key.split("/")
-        for category, patterns in rules:
-            if any(_matches(pattern, segments) for pattern in patterns):
+        for head, pattern, category in heads:
+            if key.startswith(head) and _matches(pattern, segments):
                 return category
         return other
 

@@ -50,7 +50,10 @@ class Page(list["Record"]):
 
 
 class Event(NamedTuple):
-    """One line of the change log: `op` is put, delete, expire or rollback; it holds no value."""
+    """One line of the change log, without the value.
+
+    `op` is put, delete, expire, rollback, or touch for a version that expires at another time.
+    """
 
     seq: int
     key: str

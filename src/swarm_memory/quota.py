@@ -61,6 +61,11 @@ class Quota:
         if grown > 0 and not telemetry:
             self._check(tx, scope, seq, grown)
 
+    def touch(self, tx: Tx, key: str, head: Row) -> None:
+        """Log that the live row `head` expires at another time now."""
+        version, _, scope, category, telemetry, _, _ = head
+        self._log(tx, key, version, "touch", scope, category, telemetry, 0, 0)
+
     def remove(self, tx: Tx, key: str, version: int, op: str, head: Row) -> None:
         """Log that the live row `head` (see `record_head`) became a tombstone."""
         _, _, scope, category, telemetry, _, size = head

@@ -133,6 +133,12 @@ class Records:
         wanted = telemetry or self._context.config.category_of(exact or low or "x").telemetry
         if after is not None:
             check_key(after)
+        cache, number = self._cache, 0
+        question = (prefix, limit, after, reverse, wanted)
+        if cache is not None:
+            cached, number = cache.page(question)
+            if cached is not None:
+                return cached
         page = Page()
         if not reverse and exact is not None and (after is None or after < exact):
             page.extend(self._one_of(exact))
@@ -153,7 +159,43 @@ class Records:
         if reverse and exact is not None and len(page) < limit and (after is None or exact < after):
             page.extend(self._one_of(exact))
         page.next_after = page[-1].key if len(page) == limit else None
+        if cache is not None and number:
+            cache.keep_page(question, page, number)
         return page
+
+    def keys(
+        self,
+        prefix: str = "",
+        *,
+        limit: int = SCAN_LIMIT,
+        after: str | None = None,
+        telemetry: bool = False,
+    ) -> list[str]:
+        """Return up to `limit` keys of live records under `prefix` in bytewise order.
+
+        It reads no values. Pass the last key as `after` to go on; fewer than `limit` are the end.
+        Telemetry is left out as in `scan`.
+        """
+        check_whole("limit", limit, 1, self._context.config.batch_rows_max)
+        exact, low, high = check_prefix(prefix)
+        wanted = telemetry or self._context.config.category_of(exact or low or "x").telemetry
+        # '+' is the smallest character of the alphabet, so nothing else lies in the first range.
+        ranges = [(low, high)] if exact is None else [(exact, exact + "+"), (low, high)]
+        if after is not None:
+            check_key(after)
+            ranges = [(max(start, after + "+"), end) for start, end in ranges]
+        where = {"swarm": self._context.swarm, "telemetry": int(wanted)}
+
+        def read(tx: Tx) -> list[str]:
+            found: list[str] = []
+            for start, end in ranges:
+                left = limit - len(found)
+                if left and start < end:
+                    span = {"low": start, "high": end, "now_ms": tx.now_ms, "limit": left}
+                    found += [row[0] for row in tx.all("record_keys", **where, **span)]
+            return found
+
+        return self._db.read(read)
 
     def each(self, prefix: str = "", *, telemetry: bool = False) -> Iterator[Record]:
         """Iterate over all live records under `prefix`, page by page, in key order."""
@@ -268,13 +310,16 @@ class Records:
         items: Iterable[Put | tuple[str, Json]],
         *,
         ttl_s: float | None = None,
+        on_conflict: OnConflict | None = None,
         op_id: str | None = None,
         durability: str | None = None,
     ) -> list[Record]:
         """Write many records in one transaction, all or none, and return them in order.
 
-        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`. `op_id`
-        makes a retry apply once and return the first result.
+        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`. Without
+        `on_conflict` each key's category says what happens when its `expect` does not hold, as in
+        `put`; "reject" makes sure that nothing is written then. `op_id` makes a retry apply once
+        and return the first result.
 
         Raises:
             LimitExceededError: More items than `batch_rows_max`, or a quota.
@@ -287,15 +332,8 @@ class Records:
             own_ttl_s = put.ttl_s if put.ttl_s is not None else ttl_s
             ready = self._prepare(put.key, put.value, own_ttl_s, put.provenance)
             check_expect(put.expect)
-            prepared.append((ready, put.expect, ready.category.on_conflict))
-            if len(prepared) > self._context.config.batch_rows_max:
-                raise LimitExceededError(
-                    "the batch",
-                    limit=self._context.config.batch_rows_max,
-                    actual=len(prepared),
-                    unit="rows",
-                    hint="write it in several batches",
-                )
+            prepared.append((ready, put.expect, on_conflict or ready.category.on_conflict))
+            self._check_batch(len(prepared))
         if not prepared:
             return []
 
@@ -304,7 +342,8 @@ class Records:
 
         if op_id is None:
             return self._db.write(write, durability=durability)
-        digest = digest_of(["put_many", [list(put) for put in puts], ttl_s])
+        how = None if on_conflict is None else settle.strategy_name(on_conflict)
+        digest = digest_of(["put_many", [list(put) for put in puts], ttl_s, how])
 
         def dump(written: list[Record]) -> str:
             return lean_json.dumps(
@@ -362,6 +401,47 @@ class Records:
         )
         return was_there
 
+    def touch(
+        self,
+        key: str,
+        ttl_s: float,
+        *,
+        expect: int | None = None,
+        durability: str | None = None,
+    ) -> bool:
+        """Let `key` expire `ttl_s` seconds from now; tell whether it is there.
+
+        It makes no new version, and writes nothing if the expiry would move by less than a
+        twentieth of `ttl_s`. What is kept for good stays so.
+
+        Args:
+            expect: Leave it alone if it is at another version, which has its own time to live.
+        """
+        return self.touch_many([(key, ttl_s, expect)], durability=durability) == 1
+
+    def touch_many(
+        self,
+        items: Iterable[tuple[str, float, int | None]],
+        *,
+        durability: str | None = None,
+    ) -> int:
+        """Touch many records, (key, ttl_s, expect) each, at once; return how many are there."""
+        from swarm_memory.touching import Touch, apply, look  # no hook pays for it
+
+        touches = []
+        for key, ttl_s, expect in items:
+            check_expect(expect)
+            touches.append(Touch(check_key(key), _ttl_ms(ttl_s), expect))
+        self._check_batch(len(touches))
+        # Looked at before the write lock is taken: most readers come again long before it expires.
+        lives, due = self._db.read(lambda tx: look(tx, self._context, touches))
+        if not due:
+            return lives
+        written = self._db.write(
+            lambda tx: apply(tx, self._context, self._quota, due), durability=durability
+        )
+        return lives - len(due) + written
+
     def rollback(
         self,
         key: str,
@@ -407,6 +487,12 @@ class Records:
 
     # --- one write, inside its transaction ---
 
+    def _check_batch(self, rows: int) -> None:
+        limit = self._context.config.batch_rows_max
+        if rows > limit:
+            hint = "write it in several batches"
+            raise LimitExceededError("the batch", limit=limit, actual=rows, unit="rows", hint=hint)
+
     def _prepare(
         self, key: str, value: Json, ttl_s: float | None, provenance: dict[str, Json] | None
     ) -> _Prepared:
@@ -415,8 +501,7 @@ class Records:
         category: Category = config.category_of(check_key(key))
         if ttl_s is None:
             ttl_s = category.retention_s
-        elif isinstance(ttl_s, bool) or not 0 < ttl_s <= TTL_S_MAX:
-            raise InvalidArgumentError(f"ttl_s {ttl_s!r}", hint=f"give 0 < seconds ≤ {TTL_S_MAX}")
+        ttl_ms = None if ttl_s is None else _ttl_ms(ttl_s)
         encoded = codec.encode(
             value, bytes_max=config.value_bytes_max, depth_max=config.value_depth_max
         )
@@ -434,7 +519,7 @@ class Records:
             encoded,
             format_,
             body,
-            None if ttl_s is None else max(1, round(ttl_s * 1000)),
+            ttl_ms,
             about,
         )
 
@@ -670,6 +755,12 @@ def _check_asked(key: str, record: Record) -> None:
 
 def _is_expired(row: Row, now_ms: int) -> bool:
     return row[6] is not None and row[6] <= now_ms
+
+
+def _ttl_ms(ttl_s: float) -> int:
+    if isinstance(ttl_s, bool) or not 0 < ttl_s <= TTL_S_MAX:
+        raise InvalidArgumentError(f"ttl_s {ttl_s!r}", hint=f"give 0 < seconds ≤ {TTL_S_MAX}")
+    return max(1, round(ttl_s * 1000))
 
 
 def check_expect(expect: int | None) -> None:

@@ -218,6 +218,7 @@ class Retention:
             "key": key,
             "version": version,
             "value": packed,
+            "expires_ms": row[6],
             "scope": row[9],
             "category": row[10],
             "telemetry": row[11],
@@ -227,7 +228,8 @@ class Retention:
     def _store(self, tighter: list[dict[str, Json]], tx: Tx) -> tuple[int, int]:
         count = saved = 0
         for packed in tighter:
-            where = {name: packed[name] for name in ("swarm", "key", "version", "value")}
+            names = ("swarm", "key", "version", "value", "expires_ms")
+            where = {name: packed[name] for name in names}
             if tx.run("record_repack", **where, saved=packed["saved"]):
                 counted = {n: packed[n] for n in ("swarm", "scope", "category", "telemetry")}
                 tx.run("usage_add", **counted, records=0, bytes=-packed["saved"])

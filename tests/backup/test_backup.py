@@ -362,6 +362,28 @@ def histories(swarm):
     }
 
 
+def test_a_touch_is_in_the_next_increment_and_shifts_no_moment(folder, tmp_path):
+    clock = ManualClock()
+    with Swarm.open(f"sqlite:///{tmp_path}/one.db", clock=clock) as one:
+        one.records.put("notes/1", "first", ttl_s=100)
+        second = one.records.put("notes/1", "second", ttl_s=100)
+        write_backup(one, folder)
+        one.records.put("notes/2", "in the increment")
+        moment = one.events.newest()
+        clock.advance(90)
+        assert one.records.touch("notes/1", 100)
+        backup = write_backup(one, folder, incremental=True)
+    for name, at in (("end", None), ("before", moment)):
+        path = f"{tmp_path}/{name}.db"
+        restore_new(backup.path, path, at=at)
+        with Swarm.open(f"sqlite:///{path}", clock=clock) as copy:
+            record = copy.records.get("notes/1")
+            lives_ms = record.expires_ms - clock.now_ms()
+            found = (record.value, record.version % EPOCH_LEAP, lives_ms)
+            assert ("second", second.version, 100_000) == found, name
+            assert [] == verify_store(copy).findings
+
+
 def test_a_time_is_a_moment_too(folder, tmp_path):
     clock = ManualClock()
     with Swarm.open(f"sqlite:///{tmp_path}/one.db", clock=clock) as one:

@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAYS = {
+    "langgraph_agents.py": "counted {'n': 3} at ['team/count', 'team/notes/migration', ",
     "shared_counter.py": "400 of 400",
     "work_queue.py": "2 failed: ValueError: not a picture",
 }

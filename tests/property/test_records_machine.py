@@ -102,6 +102,18 @@ class RecordsMachine(RuleBasedStateMachine):
         for (key, value), record in zip(items, records, strict=True):
             assert self.apply(key, value, record.expires_ms) == record.version
 
+    @rule(key=KEYS, ttl_s=st.sampled_from([1, 10, 86_400 * 9]))
+    def touch(self, key, ttl_s):
+        model, record = self.model(key), self.swarm.records.get(key)
+        live = model.live(self.now) is not None
+        assert live == self.swarm.records.touch(key, ttl_s)
+        if live:
+            version, value, expires, deleted = model.versions[-1]
+            if expires is not None and abs(self.now + ttl_s * 1000 - expires) * 20 >= ttl_s * 1000:
+                expires = self.now + ttl_s * 1000
+            model.versions[-1] = (version, value, expires, deleted)
+            assert record._replace(expires_ms=expires) == self.swarm.records.get(key)
+
     @rule(key=KEYS)
     def delete(self, key):
         live = self.model(key).live(self.now)
@@ -148,7 +160,7 @@ class RecordsMachine(RuleBasedStateMachine):
             after = page.next_after
             if after is None:
                 break
-        assert expected == [r.key for r in found]
+        assert expected == [r.key for r in found] == self.swarm.records.keys(prefix)
         assert [live[r.key] for r in found] == [(r.version, r.value) for r in found]
 
     @rule(key=KEYS)

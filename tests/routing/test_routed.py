@@ -52,6 +52,22 @@ def filled(one, routes):
     return routes(one)
 
 
+def test_what_is_touched_while_it_is_copied_lives_on_there(filled, two, monkeypatch):
+    with Swarm.open(filled, agent="a", swarm="s") as swarm:
+        swarm.records.put("notes/timed", 1, ttl_s=60)
+        events = Copy.events
+
+        def touch_meanwhile(copy, source, upto):
+            assert swarm.records.touch("notes/timed", 6000)
+            return events(copy, source, upto)
+
+        monkeypatch.setattr(Copy, "events", touch_meanwhile)
+        move_swarm(filled, "s", two)
+
+        record = swarm.records.get("notes/timed")
+    assert record.expires_ms - record.updated_ms > 5_000_000
+
+
 def test_who_works_follows_and_who_has_no_routes_is_refused(filled, one, two):
     by_routes = Swarm.open(filled, agent="a", swarm="s")
     stale = Swarm.open(one, agent="b", swarm="s")

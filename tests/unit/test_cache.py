@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from swarm_memory import Swarm
-from swarm_memory.cache import KEPT_BYTES, TIMES_ENCODED, Cache, _size
+from swarm_memory.cache import KEPT_BYTES, PAGE_ROWS_MAX, TIMES_ENCODED, Cache, _size
 from swarm_memory.errors import EngineUnavailableError
 from swarm_memory.testing import ManualClock
 
@@ -67,6 +67,22 @@ def test_what_was_read_twice_is_not_read_again(swarm, selects):
 
     assert first == swarm.records.get(KEY)
     assert [] == selects
+
+
+def test_what_was_read_once_is_not_kept(swarm, selects):
+    keys = [f"x/{number}" for number in range(5)]
+    swarm.records.put_many([(key, 1) for key in keys])
+    for key in keys:
+        swarm.records.get(key)
+        swarm.records.scan(f"{key}*")
+    swarm.records.put("y", 1)
+    for key in keys:
+        swarm.records.get(key)
+
+    assert {} == swarm.records._cache._entries
+    for key in keys:
+        swarm.records.get(key)
+    assert keys == list(swarm.records._cache._entries)
 
 
 def test_a_value_is_nobody_elses(swarm, selects):
@@ -136,6 +152,74 @@ def test_no_change_is_missed(swarm, selects, url, change, expected, who):
 
     record = swarm.records.get(KEY)
     assert expected == (record.value if record else None)
+
+
+def warm_page(swarm, selects, **scan):
+    for _ in range(3):
+        swarm.records.scan("x", **scan)
+    selects.clear()
+    page = swarm.records.scan("x", **scan)
+    assert [] == selects
+    return page
+
+
+def test_a_page_that_was_read_twice_is_not_read_again(swarm, selects):
+    for number in range(5):
+        swarm.records.put(f"x/{number}", {"n": [number]}, provenance={"from": "here"})
+    fresh = swarm.records.scan("x", limit=3)
+
+    page = warm_page(swarm, selects, limit=3)
+
+    assert (fresh, fresh.next_after) == (page, page.next_after) and fresh.next_after == "x/2"
+    page[0].value["n"].append(2)
+    page[0].provenance["from"] = "there"
+    del page[1:]
+    assert fresh == swarm.records.scan("x", limit=3)
+    assert ["x/4", "x/3"] == [r.key for r in swarm.records.scan("x", limit=2, reverse=True)]
+    assert ["x/3", "x/4"] == [r.key for r in swarm.records.scan("x", limit=3, after="x/2")]
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        ("swarm.records.put('x/b', 2)", {"x/a": 1, "x/b": 2}),
+        ("swarm.records.put('x/new', 2)", {"x/a": 1, "x/b": 1, "x/new": 2}),
+        ("swarm.records.delete('x/a')", {"x/b": 1}),
+        ("swarm.records.touch('x/timed', 5)", {"x/a": 1, "x/b": 1}),
+    ],
+)
+@pytest.mark.parametrize("who", ["own", "other process"])
+def test_no_change_of_a_page_is_missed(swarm, selects, url, change, expected, who):
+    swarm.records.put_many([("x/a", 1), ("x/b", 1)])
+    warm_page(swarm, selects)
+    if who == "own":
+        exec(change, {"swarm": swarm})
+    else:
+        elsewhere(url, change)
+
+    assert expected == {r.key: r.value for r in swarm.records.scan("x")}
+
+
+def test_a_page_is_not_given_when_one_of_it_has_expired(url):
+    clock = ManualClock()
+    with Swarm.open(url, clock=clock) as swarm:
+        swarm.records.put("x/a", 1, ttl_s=20)
+        swarm.records.put("x/b", 1, ttl_s=10)
+        for _ in range(3):
+            assert 2 == len(swarm.records.scan("x"))
+        assert 1 == len(swarm.records._cache._entries)
+        clock.advance(10)
+
+        assert ["x/a"] == [r.key for r in swarm.records.scan("x")]
+
+
+def test_a_large_page_is_not_kept(swarm, selects):
+    swarm.records.put_many([(f"x/{number}", 1) for number in range(PAGE_ROWS_MAX + 1)])
+    for _ in range(4):
+        assert PAGE_ROWS_MAX + 1 == len(swarm.records.scan("x"))
+
+    assert {} == swarm.records._cache._entries
+    assert PAGE_ROWS_MAX == len(warm_page(swarm, selects, limit=PAGE_ROWS_MAX))
 
 
 def test_what_writes_no_record_leaves_it(swarm, selects, url):
@@ -222,7 +306,7 @@ def test_a_child_that_was_forked_while_a_thread_kept_something_waits_for_nobody(
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("method", [Cache.keep, Cache._drop])
+@pytest.mark.parametrize("method", [Cache.keep, Cache._enter, Cache._drop])
 def test_an_interrupt_between_any_two_lines_leaves_the_count_right(swarm, method):
     before = sys.gettrace()
     code, cache = method.__code__, swarm.records._cache

@@ -51,6 +51,7 @@ def test_the_defaults_are_those_of_the_specification():
         ("memory/operations", "operations", 7),
         ("memory/operations/imported/x", "imported_operations", 365),
         ("memory/imported/x", "imported", None),
+        ("checkpoints/langgraph/t/+/c/1", "checkpoints", None),
         ("notes/today", "other", None),
         ("swarm-1/agents/a", "other", None),
     ],

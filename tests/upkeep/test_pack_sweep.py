@@ -38,3 +38,23 @@ def test_what_is_repacked_between_a_sweeps_look_and_its_write_goes_at_the_next(s
     assert packed[0] > 0
     assert (COUNT - packed[0], packed[0]) == (first, second)
     assert [] == swarm.verify().findings
+
+
+def test_what_is_touched_between_a_packings_look_and_its_write_stays_whole(store, monkeypatch):
+    swarm, other = store.open(), store.open()
+    values = {f"x/{number}": {"note": f"task {number} as agreed " * 20} for number in range(COUNT)}
+    swarm.records.put_many(values.items(), ttl_s=60)
+    tighter, seen = Retention._tighter, []
+
+    def touch_meanwhile(self, row):
+        packed = tighter(self, row)
+        seen.append(packed is not None)
+        assert row[0] != "x/1" or other.records.touch("x/1", 600)
+        return packed
+
+    monkeypatch.setattr(Retention, "_tighter", touch_meanwhile)
+    packed = swarm.retention.pack().records
+
+    assert sum(seen) == packed + 1
+    assert values == {record.key: record.value for record in other.records.each("x")}
+    assert [] == swarm.verify().findings

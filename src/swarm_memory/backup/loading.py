@@ -57,6 +57,8 @@ CLEAR = (
 CLEAR_OTHERS = tuple(s for s in CLEAR if s.rpartition("clear_")[2] in {t.name for t in OTHERS})
 RESTORE = "restore"  # the op of the events that a restore adds
 FORGET = "forget"  # of those that were emptied, which are about no key
+# A touch only lets a version live longer, so going back to before it changes nothing of that.
+UNVERSIONED_OPS = {"expire", "touch", RESTORE, FORGET}
 _BY_NAME = {table.name: table for table in OTHERS}
 _VERSIONED = ("base_version", "their_version")
 
@@ -195,7 +197,7 @@ class Loader:
 
     def _event(self, row: dict[str, Json]) -> None:
         if self._at is not None and row["seq"] > self._at:
-            if row["op"] not in {"expire", RESTORE, FORGET}:
+            if row["op"] not in UNVERSIONED_OPS:
                 where = (row["swarm"], row["key"])
                 self.later.setdefault(where, (row["version"] + self._versions, row["op"]))
             return

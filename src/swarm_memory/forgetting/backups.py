@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Named = dict[str, Json]
     Key = tuple[str, str]
 
-NEWS_OPS = ("put", "rollback")
+NEWS_OPS = ("put", "rollback", "touch")
 
 
 class Rewritten(NamedTuple):

@@ -29,7 +29,7 @@ OLDER = "an older version may be intact: swarm-memory history KEY, then rollback
 LOST = "take it from a backup; swarm-memory repair --to NEW keeps what is left"
 RECOUNT = "swarm-memory repair --to NEW counts anew"
 OPTIMIZE = "swarm-memory repair --to NEW leaves it behind; it does no harm"
-NEWS_OPS = {"put", "rollback"}  # after which a key has a value
+NEWS_OPS = {"put", "rollback", "touch"}  # after which a key has a value
 GONE_OPS = {"delete", "expire"}
 
 

@@ -193,7 +193,7 @@ def _checked(name: str, value: Any) -> Any:
         encode(value, bytes_max=2**31)
     elif name == "items":
         for item in value:
-            encode(item["value"], bytes_max=2**31)
+            encode(item.get("value"), bytes_max=2**31)
     elif isinstance(value, float) and not math.isfinite(value):
         raise InvalidArgumentError(f"{name} {value!r}", hint="give a number")
     return value

@@ -15,6 +15,7 @@ from swarm_memory.backup.loading import Before, Loader, leap
 from swarm_memory.backup.restoring import new_store
 from swarm_memory.backup.tables import DICTIONARIES, EVENTS, HISTORY, RECORDS
 from swarm_memory.importers.sqlite_copy import private_copy
+from swarm_memory.integrity.checks import NEWS_OPS
 from swarm_memory.key import scope_of
 from swarm_memory.lean import NamedTuple
 from swarm_memory.quota import TELEMETRY_SCOPE
@@ -127,7 +128,7 @@ class _Repair:
                 found[where] = row
         newest = {(row["swarm"], row["key"]): row for row in events}
         for where, event in newest.items():
-            gone = event["op"] not in {"put", "rollback"}
+            gone = event["op"] not in NEWS_OPS
             if where in found or where in lost or (gone and where not in self._older):
                 continue
             lost[where] = self._tombstone(where, event["version"], event["at_ms"])
@@ -208,7 +209,7 @@ class _Repair:
             op = "put" if "value" in row else "delete"
             expired = op == "delete" and event.get("op") == "expire"
             known = (event.get("version"), event.get("op"))
-            same_value = op == "put" and known[1] in {"put", "rollback"}
+            same_value = op == "put" and known[1] in NEWS_OPS
             agrees = known[0] == row["version"] and (known[1] == op or expired or same_value)
             if not agrees or (row["swarm"], row["key"]) in gone:
                 names = ("swarm", "key", "version", "scope", "category", "telemetry")

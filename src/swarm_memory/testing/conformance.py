@@ -322,6 +322,37 @@ def check_pages_cover_everything_once(store: Store) -> None:
     assert [r.key for r in records.each("p")] == sorted(seen)
 
 
+def check_put_many_rejects_if_told_to_whatever_the_category_does(store: Store) -> None:
+    settings = {"categories": {"other": {"on_conflict": "last_write"}}}
+    records = store.open(settings=settings).records
+    records.put("x/b", "theirs")
+    items = [Put("x/a", "mine", 0), Put("x/b", "mine", 0)]
+
+    with raises(ConflictError):
+        records.put_many(items, on_conflict="reject")
+
+    assert [r.value for r in records.scan("x")] == ["theirs"]
+    records.put_many(items)
+    assert [r.value for r in records.scan("x")] == ["mine", "mine"]
+
+
+def check_keys_are_those_of_a_scan(store: Store) -> None:
+    records = store.open().records
+    records.put_many([(f"p/{number:03}", number) for number in range(25)] + [("p", "self")])
+    records.put_many([("p-a", 1), ("memory/operations/1", 1)])
+    records.delete("p/003")
+    for prefix in ("", "p", "p/", "p*", "p/01*", "memory/operations", "none"):
+        wanted = [r.key for r in records.scan(prefix)]
+        assert records.keys(prefix) == wanted
+        seen: list[str] = []
+        while page := records.keys(prefix, limit=4, after=seen[-1] if seen else None):
+            seen += page
+        assert seen == wanted
+    assert len(records.keys(telemetry=True)) == len(records.keys()) + 1
+    with raises(InvalidArgumentError):
+        records.keys("p", limit=0)
+
+
 def check_scan_refuses_limits_out_of_range(store: Store) -> None:
     records = store.open().records
     for limit in (0, -1, 10_001):

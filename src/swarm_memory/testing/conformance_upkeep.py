@@ -41,6 +41,80 @@ def check_an_expired_record_is_never_returned_swept_or_not(store: Store) -> None
             swarm.records.rollback("x/a", 1)
 
 
+def check_a_touched_record_lives_on_without_a_new_version(store: Store) -> None:
+    swarm = store.open()
+    first = swarm.records.put("x/a", {"n": 1}, ttl_s=100)
+    store.clock.advance(60)
+
+    assert swarm.records.touch("x/a", 100)
+
+    read = swarm.records.get("x/a")
+    assert read == first._replace(expires_ms=store.clock.now_ms() + 100_000)
+    assert swarm.records.history("x/a") == [read]
+    assert [(e.key, e.version, e.op) for e in swarm.events.since(0)] == [
+        ("x/a", 1, "put"),
+        ("x/a", 1, "touch"),
+    ]
+    store.clock.advance(99.999)
+    assert swarm.records.get("x/a") == read
+    store.clock.advance(0.001)
+    assert swarm.records.get("x/a") is None
+    assert not swarm.records.touch("x/a", 100)
+
+
+def check_a_touch_writes_only_what_matters(store: Store) -> None:
+    swarm = store.open()
+    swarm.records.put("x/a", 1, ttl_s=100)
+    kept = swarm.records.put("x/kept", 1)
+    store.clock.advance(4.9)
+    newest = swarm.events.newest()
+
+    assert swarm.records.touch("x/a", 100)  # the twentieth has not passed
+    assert swarm.records.touch("x/kept", 100)
+    assert not swarm.records.touch("x/none", 100)
+
+    assert swarm.events.newest() == newest
+    assert swarm.records.get("x/kept") == kept
+    store.clock.advance(0.1)
+    assert swarm.records.touch_many([("x/a", 100, 1), ("x/kept", 1, None), ("x/none", 1, 0)]) == 2
+    assert swarm.events.newest() == newest + 1
+    swarm.records.touch("x/a", 10)
+    assert swarm.records.get("x/a").expires_ms == store.clock.now_ms() + 10_000
+
+
+def check_a_touch_leaves_a_version_alone_that_it_does_not_expect(store: Store) -> None:
+    swarm = store.open()
+    seen = swarm.records.put("x/a", 1, ttl_s=10)
+    other = swarm.records.put("x/a", 2, ttl_s=1000)
+
+    assert not swarm.records.touch("x/a", 10, expect=seen.version)
+
+    assert swarm.records.get("x/a") == other
+    for ttl_s in (0, -1, True):
+        with raises(InvalidArgumentError):
+            swarm.records.touch("x/a", ttl_s)
+
+
+def check_a_touched_record_is_whole(store: Store) -> None:
+    swarm = store.open(settings={"settings": {"dictionary_values_min": 100}})
+    values = {f"x/{n}": _value(n) for n in range(120)}
+    swarm.records.put_many(values.items(), ttl_s=1000)
+    before = swarm.records.count()
+    store.clock.advance(500)
+    assert swarm.records.touch_many([(key, 1000, None) for key in values]) == 120
+    assert swarm.records.count() == before
+    swarm.retention.pack()
+    store.clock.advance(900)
+    assert swarm.records.touch_many([(key, 1000, None) for key in values]) == 120
+    store.clock.advance(900)
+
+    assert {r.key: r.value for r in swarm.records.each("x")} == values
+    report = swarm.health.report().metrics
+    assert (report["records"], report["bytes"]) == swarm.records.count()
+    if not store.url.endswith(":memory:"):
+        assert swarm.verify().ok
+
+
 def check_categories_expire_by_their_retention(store: Store) -> None:
     records = store.open().records
     retention = {

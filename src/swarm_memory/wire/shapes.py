@@ -42,6 +42,14 @@ class Fence(NamedTuple):
     token: int
 
 
+class Touched(NamedTuple):
+    """One of the records that are to live on."""
+
+    key: str
+    ttl_s: float
+    expect: int | None = None
+
+
 class Addressed(NamedTuple):
     """What an answer needs to know of the message that it answers."""
 
@@ -80,7 +88,7 @@ class Found(NamedTuple):
 
 __all__ = [
     "Addressed", "Argument", "Fence", "Found", "HeldLease", "Put", "Scanned", "arguments",
-    "decoder", "encode", "fence_of", "fence_text", "fields", "kind_of", "result", "sent",
+    "decoder", "encode", "fence_of", "fence_text", "fields", "kind_of", "result", "sent", "Touched",
 ]  # fmt: skip
 Strategy = Literal["reject", "first_write", "last_write", "merge", "keep_both"]
 NAMES: dict[str, Any] = {
@@ -92,7 +100,7 @@ NAMES: dict[str, Any] = {
         for kind in (
             Addressed, Agent, Changes, Conflict, Counts, Event, Found, HealthReport, Held,
             HeldLease, Hit, Insight, Message, Outcome, Packed, Put, Recommendation, Record, Scanned,
-            Seat, Sent, Session, Similar, Stored, Swept,
+            Seat, Sent, Session, Similar, Stored, Swept, Touched,
         )
     },
 }  # fmt: skip
@@ -105,6 +113,7 @@ SENT = {
     "Message": "Addressed",
     "OnConflict | None": "Strategy | None",
     "Iterable[Put | tuple[str, Json]]": "list[Put]",
+    "Iterable[tuple[str, float, int | None]]": "list[Touched]",
     "Iterable[Json]": "list[Json]",
     "Recommendation | str | None": "str | None",
     "Iterable[str]": "list[str]",
@@ -301,6 +310,7 @@ _SENDING: dict[str, Convert] = {
     "Message | str": _receipt,
     "Message": _addressed,
     "Iterable[Put | tuple[str, Json]]": lambda items: [_put(item) for item in items],
+    "Iterable[tuple[str, float, int | None]]": lambda items: [Touched(*i)._asdict() for i in items],
     "Iterable[Json]": list,
     "Recommendation | str | None": lambda given: getattr(given, "choice_id", given),
     "Iterable[str]": _texts,

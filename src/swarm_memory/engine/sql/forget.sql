@@ -7,7 +7,7 @@ WHERE (swarm, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:keys))
 -- forget_events_of_versions --
 -- A version that lost its value reads as a deletion, so the log has to say so too.
 UPDATE events SET author = 'forget',
-    op = CASE WHEN op IN ('put', 'rollback') THEN 'delete' ELSE op END
+    op = CASE WHEN op IN ('put', 'rollback', 'touch') THEN 'delete' ELSE op END
 WHERE (swarm, key, version) IN (
     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(:versions))
 

@@ -44,6 +44,15 @@ WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
 ORDER BY key DESC
 LIMIT :limit
 
+-- record_keys --
+-- One page of keys; no value is read, whatever its size.
+SELECT key FROM records
+WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
+    AND (expires_ms IS NULL OR expires_ms > :now_ms)
+    AND telemetry <= :telemetry
+ORDER BY key
+LIMIT :limit
+
 -- record_count --
 -- Live records and their stored bytes in a range.
 SELECT count(*), coalesce(sum(length(value) + length(key)), 0)
@@ -58,6 +67,12 @@ WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
 UPDATE records SET value = NULL, provenance = NULL, updated_ms = :now_ms
 WHERE swarm = :swarm AND key = :key AND version = :version AND expires_ms <= :now_ms
     AND length(value) = :size
+
+-- record_touch --
+-- Let a version expire at another time, only if it is still stored as it was seen: the new frame
+-- was made of that one.
+UPDATE records SET expires_ms = :expires_ms, value = :value
+WHERE swarm = :swarm AND key = :key AND version = :version AND value = :before
 
 -- record_expired --
 -- The next rows of a bounded sweep that have expired, tombstones that have aged among them.

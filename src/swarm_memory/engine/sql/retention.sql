@@ -15,7 +15,8 @@ ORDER BY key
 LIMIT :limit
 
 -- record_repack --
--- Replace the stored form of a version that nobody has replaced since, and only by a shorter one.
+-- Replace the stored form of a version that nobody has replaced or touched since, and only by a
+-- shorter one: its checksum covers the time by which it expires.
 UPDATE records SET value = :value
 WHERE swarm = :swarm AND key = :key AND version = :version
-    AND length(value) = length(:value) + :saved
+    AND length(value) = length(:value) + :saved AND expires_ms IS NOT DISTINCT FROM :expires_ms

@@ -20,7 +20,7 @@ from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.key import check_key
 from swarm_memory.wire import shapes
 from swarm_memory.wire.limits import LIMITS, OF_VERB, REQUIRED
-from swarm_memory.wire.shapes import Addressed, Put
+from swarm_memory.wire.shapes import Addressed, Put, Touched
 
 if TYPE_CHECKING:
     from swarm_memory.wire.verbs import Verb
@@ -32,6 +32,9 @@ _FIELD = {
     "minimum": "ge",
     "maximum": "le",
 }
+
+
+TUPLES: dict[str, Any] = {kind.__name__: kind for kind in (Addressed, Put, Touched)}
 
 
 class _Strict(BaseModel):
@@ -172,6 +175,6 @@ def _received(value: Any) -> Any:
     if isinstance(value, list):
         return [_received(each) for each in value]
     if isinstance(value, BaseModel):
-        kind: Any = {"Put": Put, "Addressed": Addressed}[type(value).__name__]
+        kind: Any = TUPLES[type(value).__name__]
         return kind(**{name: getattr(value, name) for name in kind._fields})
     return value

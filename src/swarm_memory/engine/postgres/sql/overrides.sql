@@ -155,7 +155,7 @@ WHERE (swarm, key) IN (
 
 -- forget_events_of_versions --
 UPDATE events SET author = 'forget',
-    op = CASE WHEN op IN ('put', 'rollback') THEN 'delete' ELSE op END
+    op = CASE WHEN op IN ('put', 'rollback', 'touch') THEN 'delete' ELSE op END
 WHERE (swarm, key, version) IN (
     SELECT value ->> 0, value ->> 1, (value ->> 2)::bigint
     FROM jsonb_array_elements(:versions::jsonb))
