@@ -3,11 +3,10 @@
 import asyncio
 import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from adapter_processes import PROCESSES, run_all
 
 sdk = pytest.importorskip("claude_agent_sdk", reason="needs swarm-memory[claude-sdk]")
 
@@ -19,7 +18,7 @@ from swarm_memory.errors import LimitExceededError  # noqa: E402
 
 KEY = {"project_key": "-home-me-project", "session_id": "4b6f9f0e-6f3a-4f39-9d7b-0d3a5d6c1a2b"}
 SUBAGENT = {**KEY, "subpath": "subagents/agent-1"}
-PROCESSES, BATCHES = 4, 40
+BATCHES = 40
 
 
 def entry(uuid=None, **fields):
@@ -219,20 +218,15 @@ def test_text_of_a_session_is_found_by_others(store, swarm):
 
 
 APPEND = """
-import asyncio, sys
-from swarm_memory import Swarm
 from swarm_memory.adapters.claude_sdk import SwarmSessionStore
-url, name, batches = sys.argv[1], sys.argv[2], int(sys.argv[3])
 KEY = {"project_key": "p", "session_id": "s"}
 async def main(store):
-    for n in range(batches):
+    for n in range(int(arguments[0])):
         entries = [{"type": "user", "uuid": f"{name}-{n}-{i}", "by": name, "n": n} for i in (0, 1)]
         both = {"type": "user", "uuid": f"shared-{n}", "by": "all"}
         await store.append(KEY, [*entries, both, {"type": "mode", "by": name}])
-with Swarm.open(url, agent=name, durability="relaxed") as swarm:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    asyncio.run(main(SwarmSessionStore(swarm)))
+go()
+asyncio.run(main(SwarmSessionStore(swarm)))
 """
 
 
@@ -253,27 +247,6 @@ def test_processes_that_append_to_one_session_lose_and_double_nothing(tmp_path):
         assert [uuids[place + 1] for place in places] == [f"{name}-{n}-1" for n in range(BATCHES)]
     turns = [u.split("-")[0] for u in uuids if u.endswith("-0")]
     assert any(a != b for a, b in itertools.pairwise(turns)), "they did not meet"
-
-
-def run_all(program, url, *arguments):
-    """Run the program in four processes that begin together; they end well and say nothing."""
-    pipe = subprocess.PIPE
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, url, f"p{n}", *map(str, arguments)],
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-        )
-        for n in range(PROCESSES)
-    ]
-    for process in running:
-        assert "ready\n" == process.stdout.readline(), process.communicate()[1]
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert [("", "")] * PROCESSES == [process.communicate(timeout=240) for process in running]
 
 
 def test_the_sdk_resumes_and_forks_what_another_process_wrote(swarm, store, tmp_path):

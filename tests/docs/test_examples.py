@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAYS = {
+    "openai_session.py": "the model was given 4 items",
     "claude_sessions.py": "1 session: 'Where does the pump leak?' with 3 entries",
     "shared_counter.py": "400 of 400",
     "work_queue.py": "2 failed: ValueError: not a picture",

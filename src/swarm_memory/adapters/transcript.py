@@ -95,6 +95,8 @@ class Transcript:
             self._append(entries, fold, plain=True)
         except InvalidValueError:
             # Half a character, or deeper than values may be: as text all JSON can be stored.
+            if not all(_is_json(entry.value) for entry in entries):
+                raise
             self._append(entries, fold, plain=False)
 
     def _append(self, entries: Sequence[Entry], fold: Fold | None, *, plain: bool) -> None:
@@ -228,6 +230,13 @@ def _first_of_each(entries: Iterable[Entry]) -> Iterator[Entry]:
         if entry.id is None or entry.id not in seen:
             yield entry
         seen.add(entry.id)
+
+
+def _is_json(value: Json) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def _packed(name: str, value: Json, plain: bool) -> dict[str, Json]:
