@@ -54,6 +54,7 @@ FOREIGN = {
     "anyio": {"doors", "adapters"},
     "claude_agent_sdk": {"adapters"},
     "agents": {"adapters"},
+    "anthropic": {"adapters"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}
