@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAYS = {
+    "pydantic_ai_conversation.py": "fork has 2 messages, pump-17 has 4",
     "anthropic_memory.py": "2 fitter The gasket is a DN50.",
     "openai_session.py": "the model was given 4 items",
     "claude_sessions.py": "1 session: 'Where does the pump leak?' with 3 entries",

@@ -55,6 +55,8 @@ FOREIGN = {
     "claude_agent_sdk": {"adapters"},
     "agents": {"adapters"},
     "anthropic": {"adapters"},
+    "pydantic": {"adapters"},
+    "pydantic_ai": {"adapters"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}

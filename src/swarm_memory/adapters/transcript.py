@@ -12,10 +12,10 @@ also if removing them takes a while or is never finished.
 
 from __future__ import annotations
 
-import json
 from uuid import uuid4
 
 from swarm_memory.adapters.turns import in_turn
+from swarm_memory.adapters.values import is_json, packed, unpacked
 from swarm_memory.errors import ConflictError, InvalidValueError
 from swarm_memory.key import escape
 from swarm_memory.lean import NamedTuple
@@ -63,7 +63,7 @@ class Head(NamedTuple):
         if not isinstance(run, str) or not isinstance(number, int):
             return None
         return cls(
-            record, run, number, record.value.get("pops", 0), _unpacked(record.value, "about")
+            record, run, number, record.value.get("pops", 0), unpacked(record.value, "about")
         )
 
 
@@ -95,7 +95,7 @@ class Transcript:
             self._append(entries, fold, plain=True)
         except InvalidValueError:
             # Half a character, or deeper than values may be: as text all JSON can be stored.
-            if not all(_is_json(entry.value) for entry in entries):
+            if not all(is_json(entry.value) for entry in entries):
                 raise
             self._append(entries, fold, plain=False)
 
@@ -118,13 +118,13 @@ class Transcript:
             about = head.about if head else None
             if fold is not None:
                 about = fold(about, [entry.value for entry in new])
-            said |= _packed("about", about, plain)
+            said |= packed("about", about, plain=plain)
             records.put_many([Put(self.head, said, record.version if record else 0), *puts])
 
         in_turn(self._swarm, step)
 
     def _put(self, run: str, number: int, entry: Entry, plain: bool) -> Put:
-        value = {"number": number} | _packed("entry", entry.value, plain)
+        value = {"number": number} | packed("entry", entry.value, plain=plain)
         # A number is ours alone, by the head; what is popped leaves it to be written again.
         expect = None if entry.id is None else 0
         return Put(self._key(run, number if entry.id is None else entry.id), value, expect)
@@ -147,7 +147,7 @@ class Transcript:
             said = head.record.value | {"next": number, "pops": head.pops + 1}
             records.put(self.head, said, expect=head.record.version)
             records.delete(last[0].key)
-            return _unpacked(last[0].value, "entry")
+            return unpacked(last[0].value, "entry")
 
         return self._swarm.transact(lambda tx: step(tx.records))
 
@@ -173,7 +173,7 @@ class Transcript:
             if then is None or (then.run, then.pops) != (head.run, head.pops):
                 # Removed under our hands: what we have may be half of it.
                 raise ConflictError(self.head, head.record.version, 0)
-            return [_unpacked(value, "entry") for value in found]
+            return [unpacked(value, "entry") for value in found]
 
         return in_turn(self._swarm, step)
 
@@ -230,19 +230,3 @@ def _first_of_each(entries: Iterable[Entry]) -> Iterator[Entry]:
         if entry.id is None or entry.id not in seen:
             yield entry
         seen.add(entry.id)
-
-
-def _is_json(value: Json) -> bool:
-    try:
-        return bool(json.loads(json.dumps(value)) == value)
-    except (TypeError, ValueError, RecursionError):
-        return False
-
-
-def _packed(name: str, value: Json, plain: bool) -> dict[str, Json]:
-    return {name: value} if plain else {f"{name}_json": json.dumps(value)}
-
-
-def _unpacked(value: dict[str, Json], name: str) -> Json:
-    text = value.get(f"{name}_json")
-    return value.get(name) if text is None else json.loads(text)
