@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import json
+import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -215,6 +217,30 @@ def test_text_of_a_session_is_found_by_others(store, swarm):
     asyncio.run(store.append(KEY, [said("a", "the pump needs a new gasket")]))
 
     assert "new gasket" in json.dumps([hit.record.value for hit in swarm.search("gasket pump")])
+
+
+def test_who_reads_while_others_append_sees_a_beginning_without_holes(tmp_path):
+    url, count = f"sqlite:///{tmp_path}/memory.db", 1500  # more than one page
+
+    def append(done):
+        with Swarm.open(url, agent="writer", durability="relaxed") as swarm:
+            store = SwarmSessionStore(swarm)
+            for _ in range(60):
+                asyncio.run(store.append(KEY, [entry(str(uuid.uuid4())) for _ in range(3)]))
+        done.set()
+
+    with Swarm.open(url, durability="relaxed") as swarm:
+        store, done, seen = SwarmSessionStore(swarm), threading.Event(), []
+        asyncio.run(store.append(KEY, [entry(str(uuid.uuid4())) for _ in range(count)]))
+        thread = threading.Thread(target=append, args=(done,))
+        thread.start()
+        while not done.is_set() or len(seen) < 2:
+            seen.append(asyncio.run(store.load(KEY)))
+        thread.join()
+        seen.append(asyncio.run(store.load(KEY)))
+
+    assert all(before == after[: len(before)] for before, after in itertools.pairwise(seen))
+    assert count + 180 == len(seen[-1])
 
 
 APPEND = """

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import threading
 
 import pytest
 from adapter_processes import PROCESSES, run_all
@@ -211,6 +212,28 @@ def test_a_cancelled_call_has_ended_when_its_caller_goes_on(swarm, session):
         return swarm.records.count("conversations/openai/entries")[0]
 
     assert 500 == asyncio.run(cancelled())
+
+
+def test_who_reads_while_others_clear_and_add_sees_all_or_nothing(tmp_path):
+    url, count = f"sqlite:///{tmp_path}/memory.db", 4000  # several pages
+
+    def change(done):
+        with Swarm.open(url, agent="writer", durability="relaxed") as swarm:
+            session = SwarmSession(swarm, "s")
+            for _ in range(6):
+                run(session.add_items([item(str(n)) for n in range(count)]))
+                run(session.clear_session())
+        done.set()
+
+    with Swarm.open(url, durability="relaxed") as swarm:
+        session, done, seen = SwarmSession(swarm, "s"), threading.Event(), set()
+        thread = threading.Thread(target=change, args=(done,))
+        thread.start()
+        while not done.is_set():
+            seen |= {len(items) for items in run(session.get_items(), session.get_items(3999))}
+        thread.join()
+
+    assert seen <= {0, 3999, count}
 
 
 ADD = """
