@@ -352,8 +352,8 @@ print(json.dumps(won))
 """
 
 
-def test_processes_that_edit_one_file_lose_nothing(tmp_path):
-    url = f"sqlite:///{tmp_path}/memory.db"
+def test_processes_that_edit_one_file_lose_nothing(shared_url):
+    url = shared_url
     with Swarm.open(url) as swarm:
         names = " ".join(f"<p{n}>" for n in range(PROCESSES))
         create(SwarmMemoryTool(swarm), "/memories/shared.txt", f"{names}\n")
@@ -367,8 +367,8 @@ def test_processes_that_edit_one_file_lose_nothing(tmp_path):
     assert lines != sorted(lines, key=lambda line: line.split()[0]), "they did not meet"
 
 
-def test_of_processes_that_move_or_make_the_same_one_succeeds(tmp_path):
-    url, count = f"sqlite:///{tmp_path}/memory.db", 30
+def test_of_processes_that_move_or_make_the_same_one_succeeds(shared_url):
+    url, count = shared_url, 30
     with Swarm.open(url) as swarm:
         for n in range(count):
             create(SwarmMemoryTool(swarm), f"/memories/files/{n}")

@@ -256,8 +256,8 @@ asyncio.run(main(SwarmSessionStore(swarm)))
 """
 
 
-def test_processes_that_append_to_one_session_lose_and_double_nothing(tmp_path):
-    url = f"sqlite:///{tmp_path}/memory.db"
+def test_processes_that_append_to_one_session_lose_and_double_nothing(shared_url):
+    url = shared_url
     run_all(APPEND, url, BATCHES)
 
     with Swarm.open(url) as swarm:

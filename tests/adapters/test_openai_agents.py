@@ -262,8 +262,8 @@ asyncio.run(main(SwarmSession(swarm, "s")))
 """
 
 
-def test_processes_that_add_lose_nothing_and_keep_their_batches_together(tmp_path):
-    url = f"sqlite:///{tmp_path}/memory.db"
+def test_processes_that_add_lose_nothing_and_keep_their_batches_together(shared_url):
+    url = shared_url
 
     run_all(ADD, url, BATCHES)
 
@@ -281,8 +281,8 @@ def test_processes_that_add_lose_nothing_and_keep_their_batches_together(tmp_pat
     assert any(a != b for a, b in itertools.pairwise(roles)), "they did not meet"
 
 
-def test_processes_that_pop_and_add_get_each_item_once(tmp_path):
-    url = f"sqlite:///{tmp_path}/memory.db"
+def test_processes_that_pop_and_add_get_each_item_once(shared_url):
+    url = shared_url
     first = [str(n) for n in range(PROCESSES * POPS)]
     with Swarm.open(url) as swarm:
         run(SwarmSession(swarm, "s").add_items([item(text) for text in first]))

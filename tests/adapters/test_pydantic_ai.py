@@ -28,7 +28,7 @@ from pydantic_ai.usage import RunUsage
 from swarm_memory import Swarm
 from swarm_memory.adapters.pydantic_ai import SwarmConversationStore
 
-SEEDS, STEPS, SAVES, FORKS = 20, 60, 40, 60
+SEEDS, STEPS, SAVES, FORKS = 20, 60, 40, 40
 
 
 def says(text):
@@ -351,10 +351,15 @@ from pydantic_ai.conversation import Conversation
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 from swarm_memory.adapters.pydantic_ai import SwarmConversationStore
+RECORDS = "conversations/pydantic-ai/records"
 async def main(store):
     for n in range(int(arguments[0])):
         said = [ModelRequest(parts=[UserPromptPart(content=str(i))]) for i in range(30)]
         await store.save(Conversation(conversation_id=name, messages=said))
+        before = swarm.records.count(RECORDS)
+        for _ in range(500):  # most are forked before they go
+            if swarm.records.count(RECORDS) != before:
+                break
         await store.delete(name)
     swarm.records.put(f"done/{name}", True)
 async def fork(store):
@@ -372,8 +377,8 @@ asyncio.run((main if name in ("p0", "p1") else fork)(SwarmConversationStore(swar
 """
 
 
-def test_processes_that_save_one_conversation_lose_nothing(tmp_path):
-    url = f"sqlite:///{tmp_path}/memory.db"
+def test_processes_that_save_one_conversation_lose_nothing(shared_url):
+    url = shared_url
     with Swarm.open(url) as swarm:
         asyncio.run(SwarmConversationStore(swarm).save(talk("first")))
 
@@ -390,8 +395,8 @@ def test_processes_that_save_one_conversation_lose_nothing(tmp_path):
     assert any(a != b for a, b in itertools.pairwise(turns)), "they did not meet"
 
 
-def test_processes_that_fork_and_delete_leave_whole_histories_and_nothing_else(tmp_path):
-    url = f"sqlite:///{tmp_path}/memory.db"
+def test_processes_that_fork_and_delete_leave_whole_histories_and_nothing_else(shared_url):
+    url = shared_url
 
     run_all(FORK, url, FORKS)
 
