@@ -43,13 +43,17 @@ TTL_S_MAX = 3_153_600_000  # a hundred years
 
 
 class Put(NamedTuple):
-    """One write of `put_many`, with its own expected version and time to live."""
+    """One write of `put_many`, with its own expected version and time to live.
+
+    `on_conflict` is what to do when `expect` does not hold, as `Records.put` has it.
+    """
 
     key: str
     value: Json
     expect: int | None = None
     ttl_s: float | None = None
     provenance: dict[str, Json] | None = None
+    on_conflict: OnConflict | None = None
 
 
 class _Prepared(NamedTuple):
@@ -272,7 +276,8 @@ class Records:
     ) -> list[Record]:
         """Write many records in one transaction, all or none, and return them in order.
 
-        Items are (key, value) pairs or `Put` tuples with their own `expect` and `ttl_s`.
+        Items are (key, value) pairs or `Put` tuples with their own `expect`, `ttl_s` and
+        `on_conflict`; without one the category's default holds.
 
         Raises:
             LimitExceededError: More items than `batch_rows_max`, or a quota.
@@ -284,7 +289,8 @@ class Records:
             own_ttl_s = put.ttl_s if put.ttl_s is not None else ttl_s
             ready = self._prepare(put.key, put.value, own_ttl_s, put.provenance)
             _check_expect(put.expect)
-            prepared.append((ready, put.expect, ready.category.on_conflict))
+            on_conflict = put.on_conflict or ready.category.on_conflict
+            prepared.append((ready, put.expect, on_conflict))
             if len(prepared) > self._context.config.batch_rows_max:
                 raise LimitExceededError(
                     "the batch",

@@ -346,6 +346,19 @@ def check_put_many_writes_all_or_nothing(store: Store) -> None:
     assert swarm.records.get("x/a").value == 3
 
 
+def check_put_many_settles_each_conflict_as_its_item_says(store: Store) -> None:
+    settings = {"categories": {"other": {"keys": ["**"], "on_conflict": "last_write"}}}
+    records = store.open(settings=settings).records
+    records.put_many([("x/a", "theirs"), ("x/b", "theirs")])
+    kept = Put("x/b", "mine", expect=0, on_conflict="first_write")
+
+    with raises(ConflictError):
+        records.put_many([("x/c", 1), Put("x/a", "mine", expect=0, on_conflict="reject")])
+    records.put_many([Put("x/a", "mine", expect=0), kept])
+
+    assert [("x/a", "mine"), ("x/b", "theirs")] == [(r.key, r.value) for r in records.scan()]
+
+
 def check_put_many_has_a_row_limit(store: Store) -> None:
     records = store.open(settings={"settings": {"batch_rows_max": 10}}).records
     with raises(LimitExceededError):
