@@ -1,6 +1,10 @@
 """What the tests of the adapters share."""
 
+import json
+
 import pytest
+
+from swarm_memory import Swarm
 
 
 @pytest.fixture(params=["file", "postgresql"])
@@ -9,3 +13,13 @@ def shared_url(request, tmp_path):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_url")
     return f"sqlite:///{tmp_path}/memory.db"
+
+
+@pytest.fixture
+def overwriting(tmp_path):
+    """Return a swarm whose settings let the last write win where nothing else is said."""
+    settings = {"categories": {"other": {"keys": ["**"], "on_conflict": "last_write"}}}
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(settings))
+    with Swarm.open("sqlite:///:memory:", config_path=str(path)) as swarm:
+        yield swarm

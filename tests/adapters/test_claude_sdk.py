@@ -243,6 +243,17 @@ def test_who_reads_while_others_append_sees_a_beginning_without_holes(tmp_path):
     assert count + 180 == len(seen[-1])
 
 
+def test_a_store_whose_categories_overwrite_keeps_entries_all_the_same(overwriting):
+    store = SwarmSessionStore(overwriting)
+
+    async def run():
+        await store.append(KEY, [entry("a", n=1)])
+        await store.append(KEY, [entry("a", n=2), entry("b")])
+        return await store.load(KEY)
+
+    assert [entry("a", n=1), entry("b")] == asyncio.run(run())
+
+
 APPEND = """
 from swarm_memory.adapters.claude_sdk import SwarmSessionStore
 KEY = {"project_key": "p", "session_id": "s"}

@@ -327,6 +327,19 @@ def test_deleting_leaves_what_a_fork_needs_and_the_last_one_leaves_nothing(store
     assert (0, 0) == swarm.records.count()
 
 
+def test_a_store_whose_categories_overwrite_tells_of_conflicts_all_the_same(overwriting):
+    store = SwarmConversationStore(overwriting)
+
+    async def run():
+        entry = ConversationEntry(parent_id=None, message=says("first"))
+        for name in ("a", "b"):
+            record = ConversationRecord(conversation_id=name, head_id=entry.id)
+            await store.write_record(record, new_entries=[entry], expected_revision=None)
+
+    with pytest.raises(ConversationConflict):
+        asyncio.run(run())
+
+
 SAVE = """
 from pydantic_ai.conversation_store import ConversationConflict
 from pydantic_ai.messages import ModelRequest, UserPromptPart

@@ -222,7 +222,7 @@ class _Files:
                 raise ToolError(f"File {path.asked} already exists")
             self._check_parents(tx.records, path)
             value = {"content": command.file_text, "path": path.full}
-            tx.records.put(self._key(path), value, expect=0)
+            tx.records.put(self._key(path), value, expect=0, on_conflict="reject")
 
         self._swarm.transact(step)
         return f"File created successfully at: {path.asked}"

@@ -43,7 +43,9 @@ class SwarmSessionStore(SessionStore):
 
     Sessions are written by any number of processes at once. An entry with a `uuid` is stored
     once, however often it is appended; batches keep their order and are there whole or not at
-    all. The calls run in worker threads, under asyncio and trio.
+    all. What is deleted is gone for everybody who reads; the history of records keeps its text
+    for a while, and `forget` removes it from there. The calls run in worker threads, under asyncio
+    and trio.
     """
 
     def __init__(self, swarm: Swarm) -> None:

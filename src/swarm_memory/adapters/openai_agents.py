@@ -42,7 +42,8 @@ class SwarmSession:
 
     Any number of processes may work on one session: what one call adds is there whole, in order
     and with nothing of others between, and each item is popped once. A call that is cancelled
-    ends when its write has.
+    ends when its write has. Of what is popped or cleared the history of records keeps the text for
+    a while; `forget` removes it from there.
 
     Args:
         session_id: Names the conversation, for every agent of the swarm.

@@ -167,7 +167,10 @@ class SwarmConversationStore(ConversationStore):
             values += [_entry_value(entry, families[0], plain=plain) for entry in entries]
             keys = [_record_key(record.conversation_id), *(_entry_key(e.id) for e in entries)]
             expect = [stored.version if stored else 0, *(0 for _ in entries)]
-            records.put_many(map(Put, keys, values, expect))
+            records.put_many(
+                Put(key, value, seen, on_conflict="reject")
+                for key, value, seen in zip(keys, values, expect, strict=True)
+            )
 
         new = {entry.id for entry in entries}
         follows = entries[0].parent_id if entries else None

@@ -119,7 +119,8 @@ class Transcript:
             if fold is not None:
                 about = fold(about, [entry.value for entry in new])
             said |= packed("about", about, plain=plain)
-            records.put_many([Put(self.head, said, record.version if record else 0), *puts])
+            seen = record.version if record else 0
+            records.put_many([Put(self.head, said, seen, on_conflict="reject"), *puts])
 
         in_turn(self._swarm, step)
 
@@ -127,7 +128,8 @@ class Transcript:
         value = {"number": number} | packed("entry", entry.value, plain=plain)
         # A number is ours alone, by the head; what is popped leaves it to be written again.
         expect = None if entry.id is None else 0
-        return Put(self._key(run, number if entry.id is None else entry.id), value, expect)
+        key = self._key(run, number if entry.id is None else entry.id)
+        return Put(key, value, expect, on_conflict="reject")
 
     def pop(self) -> Json:
         """Remove the last entry and return it; None if there is none.
@@ -145,7 +147,7 @@ class Transcript:
                 return None
             number = last[0].value["number"]
             said = head.record.value | {"next": number, "pops": head.pops + 1}
-            records.put(self.head, said, expect=head.record.version)
+            records.put(self.head, said, expect=head.record.version, on_conflict="reject")
             records.delete(last[0].key)
             return unpacked(last[0].value, "entry")
 
