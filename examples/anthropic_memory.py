@@ -1,6 +1,6 @@
 """Two agents keep their notes with Anthropic's memory tool in one swarm, and edit one file.
 
-With a key, `client.beta.messages.run_tools(tools=[SwarmMemoryTool(swarm)], …)` lets Claude make
+With a key, `client.beta.messages.tool_runner(tools=[SwarmMemoryTool(swarm)], …)` lets Claude make
 these calls; here they are made as the SDK makes them, with the input that the model gives.
 
 Run it: pip install 'swarm-memory[anthropic]' && python examples/anthropic_memory.py

@@ -5,12 +5,15 @@ import json
 import os
 import random
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from adapter_processes import PROCESSES, run_all
 
 pytest.importorskip("anthropic", reason="needs swarm-memory[anthropic]")
 
+from anthropic import Anthropic
 from anthropic.tools import ToolError
 from anthropic.tools.memory import BetaLocalFilesystemMemoryTool
 
@@ -309,6 +312,60 @@ def test_the_async_tool_answers_the_same(swarm):
     mine = SwarmMemoryTool(swarm)
     assert [mine.call(command) for command in commands] + ["All memory cleared"] == answers
     assert {"type": "memory_20250818", "name": "memory"} == tool.to_dict() == mine.to_dict()
+
+
+# --- in the package's own loop ---
+
+
+class Claude(BaseHTTPRequestHandler):
+    """A server that speaks as the Messages API does, and wants its calls made one by one."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append(asked)
+        answer = {"id": "m", "type": "message", "role": "assistant", "model": "m"}
+        usage = {"input_tokens": 1, "output_tokens": 1}
+        content, reason = [{"type": "text", "text": "Done."}], "end_turn"
+        if self.server.calls:
+            call = {"type": "tool_use", "id": f"t{len(self.server.asked)}", "name": "memory"}
+            content, reason = [call | {"input": self.server.calls.pop(0)}], "tool_use"
+        body = json.dumps(answer | {"content": content, "stop_reason": reason, "usage": usage})
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_claude_calls_it_in_the_loop_of_the_package(swarm, tool):
+    calls = [
+        {"command": "create", "path": "/memories/a", "file_text": "one\n"},
+        {"command": "create", "path": "/memories/a", "file_text": "two\n"},
+        {"command": "view", "path": "/memories/../etc/passwd"},
+    ]
+    with HTTPServer(("127.0.0.1", 0), Claude) as server:
+        server.calls, server.asked = calls, []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with Anthropic(api_key="none", base_url=url, max_retries=0) as client:
+            said = [{"role": "user", "content": "Remember one."}]
+            runner = client.beta.messages.tool_runner(
+                model="m", max_tokens=9, messages=said, tools=[tool]
+            )
+            last = runner.until_done()
+        server.shutdown()
+
+    assert "Done." == last.content[0].text
+    assert "memory_20250818" == server.asked[0]["tools"][0]["type"]
+    results = [asked["messages"][-1]["content"][0] for asked in server.asked[1:]]
+    assert [
+        (False, "File created successfully at: /memories/a"),
+        (True, "File /memories/a already exists"),
+        (True, "Path /memories/../etc/passwd would escape /memories directory"),
+    ] == [(result.get("is_error", False), result["content"]) for result in results]
+    assert "one\n" == swarm.records.get("memories/a").value["content"]
 
 
 # --- several processes ---

@@ -1,6 +1,6 @@
 """Anthropic's memory tool: the files that Claude keeps under /memories, in the swarm.
 
-    client.beta.messages.run_tools(tools=[SwarmMemoryTool(swarm)], …)
+    client.beta.messages.tool_runner(tools=[SwarmMemoryTool(swarm)], …)
 
 The file /memories/notes/pump.md is the record `memories/notes/pump.md`, its value
 `{"content": …, "path": …}`. A directory is there as long as something lies in it. What the tool
