@@ -9,6 +9,10 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAYS = {
     "langgraph_agents.py": "counted {'n': 3} at ['team/count', 'team/notes/migration', ",
+    "pydantic_ai_conversation.py": "fork has 2 messages, pump-17 has 4",
+    "anthropic_memory.py": "2 fitter The gasket is a DN50.",
+    "openai_session.py": "the model was given 4 items",
+    "claude_sessions.py": "1 session: 'Where does the pump leak?' with 3 entries",
     "shared_counter.py": "400 of 400",
     "work_queue.py": "2 failed: ValueError: not a picture",
 }

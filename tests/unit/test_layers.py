@@ -46,7 +46,7 @@ FOREIGN = {
     "apsw": {"engine", "importers"},
     "psycopg": {"engine"},
     "urllib3": {"facade"},
-    "pydantic": {"doors"},
+    "pydantic": {"doors", "adapters"},
     "numpy": {"learning"},
     "typer": {"doors"},
     "rich": {"doors"},
@@ -54,9 +54,13 @@ FOREIGN = {
     "mcp_types": {"doors"},
     "starlette": {"doors"},
     "uvicorn": {"doors"},
-    "anyio": {"doors"},
+    "anyio": {"doors", "adapters"},
     "langgraph": {"adapters"},
     "langchain_core": {"adapters"},
+    "claude_agent_sdk": {"adapters"},
+    "agents": {"adapters"},
+    "anthropic": {"adapters"},
+    "pydantic_ai": {"adapters"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}

@@ -300,6 +300,15 @@ def _addressed(message: Any) -> dict[str, Any]:
     return {name: getattr(message, name) for name in Addressed._fields}
 
 
+def _strategy(on_conflict: Any) -> Any:
+    if callable(on_conflict):
+        raise InvalidArgumentError(
+            "a function as on_conflict over HTTP, but in put",
+            hint='catch ConflictError with "reject" and write again',
+        )
+    return on_conflict
+
+
 def _texts(given: Any) -> Any:
     return given if isinstance(given, str) else list(given)  # refused where a list is meant
 
@@ -313,6 +322,7 @@ _SENDING: dict[str, Convert] = {
     "Iterable[tuple[str, float, int | None]]": lambda items: [Touched(*i)._asdict() for i in items],
     "Iterable[Json]": list,
     "Recommendation | str | None": lambda given: getattr(given, "choice_id", given),
+    "OnConflict | None": _strategy,
     "Iterable[str]": _texts,
     "Sequence[str]": _texts,
     "Sequence[str] | None": list,
