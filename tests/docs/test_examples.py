@@ -8,15 +8,24 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAYS = {
+    "google_adk.py": "ada is told: ['I only drink green tea', 'the tea room shuts at six']\n"
+    "bob is told: ['the tea room shuts at six']",
     "shared_counter.py": "400 of 400",
     "work_queue.py": "2 failed: ValueError: not a picture",
 }
+NEEDS = {"google_adk.py": "google.adk"}
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.name)
-def test_an_example_runs(example):
+def test_an_example_runs(example, tmp_path):
+    if example.name in NEEDS:
+        pytest.importorskip(NEEDS[example.name], reason="its framework is not installed")
     run = subprocess.run(
-        [sys.executable, "-W", "error", str(example)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", str(example)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
     )
 
     assert (0, "") == (run.returncode, run.stderr)

@@ -38,6 +38,7 @@ ALLOWED = {
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
     "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring"},
     "demo": BASE | FACADE | {"demo"},
+    "adapters": BASE | FACADE | {"adapters", "records"},
     "testing": BASE | SERVICES | FACADE | {"testing", "engine"},
 }
 FOREIGN = {
@@ -51,6 +52,7 @@ FOREIGN = {
     "starlette": {"doors"},
     "uvicorn": {"doors"},
     "anyio": {"doors"},
+    "google": {"adapters"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}

@@ -1,0 +1,1 @@
+"""Adapters: the memory of a swarm as the interfaces of agent frameworks, one module each."""
