@@ -8,20 +8,23 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAYS = {
+    "crewai_memory.py": "/crew/kitchen recalls ['High tide is at noon']",
     "google_adk.py": "ada is told: ['I only drink green tea', 'the tea room shuts at six']\n"
     "bob is told: ['the tea room shuts at six']",
     "shared_counter.py": "400 of 400",
     "work_queue.py": "2 failed: ValueError: not a picture",
 }
-NEEDS = {"google_adk.py": "google.adk"}
+NEEDS = {"crewai_memory.py": "crewai", "google_adk.py": "google.adk"}
+WARNS = {"crewai_memory.py"}  # of what CrewAI does itself while it is imported
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.name)
 def test_an_example_runs(example, tmp_path):
     if example.name in NEEDS:
         pytest.importorskip(NEEDS[example.name], reason="its framework is not installed")
+    strict = [] if example.name in WARNS else ["-W", "error"]
     run = subprocess.run(
-        [sys.executable, "-W", "error", str(example)],
+        [sys.executable, *strict, str(example)],
         capture_output=True,
         text=True,
         timeout=120,

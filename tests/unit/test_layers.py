@@ -53,6 +53,7 @@ FOREIGN = {
     "uvicorn": {"doors"},
     "anyio": {"doors"},
     "google": {"adapters"},
+    "crewai": {"adapters"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}
