@@ -38,6 +38,7 @@ ALLOWED = {
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
     "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring"},
     "demo": BASE | FACADE | {"demo"},
+    "telemetry": BASE | FACADE,
     "adapters": BASE | FACADE | {"adapters", "records"},
     "testing": BASE | SERVICES | FACADE | {"testing", "engine"},
 }
@@ -54,6 +55,7 @@ FOREIGN = {
     "anyio": {"doors"},
     "google": {"adapters"},
     "crewai": {"adapters"},
+    "opentelemetry": {"telemetry"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}
