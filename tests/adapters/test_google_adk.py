@@ -156,6 +156,14 @@ def test_the_best_come_first_and_not_more_than_asked_for(swarm):
     assert ("the backlog note about work", 3) == (texts[0], len(texts))
 
 
+def test_what_was_just_written_is_found_however_much_it_is(service, swarm):
+    assert [] == found(service, "zebra")  # there is an index, which has to catch up
+    swarm.records.put_many((f"log/{n:04}", f"entry {n}") for n in range(5000))
+    add(service, session(event("e1", "a zebra at last")))
+
+    assert ["a zebra at last"] == found(service, "zebra")
+
+
 def test_a_deleted_event_is_not_found_and_does_not_come_back(service):
     chat = session(event("e1", "tea is served"), event("e2", "tea is over"))
     add(service, chat)

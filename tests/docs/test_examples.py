@@ -12,9 +12,14 @@ SAYS = {
     "google_adk.py": "ada is told: ['I only drink green tea', 'the tea room shuts at six']\n"
     "bob is told: ['the tea room shuts at six']",
     "shared_counter.py": "400 of 400",
+    "telemetry.py": "upsert_memory notes/tea (1 record)\nsearch_memory  (1 record)\n",
     "work_queue.py": "2 failed: ValueError: not a picture",
 }
-NEEDS = {"crewai_memory.py": "crewai", "google_adk.py": "google.adk"}
+NEEDS = {
+    "crewai_memory.py": "crewai",
+    "google_adk.py": "google.adk",
+    "telemetry.py": "opentelemetry.sdk",
+}
 WARNS = {"crewai_memory.py"}  # of what CrewAI does itself while it is imported
 
 

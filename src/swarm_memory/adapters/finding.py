@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from swarm_memory.model import Json, Record
-    from swarm_memory.search import Hit
+    from swarm_memory.search import Hit, Hits
     from swarm_memory.swarm import Swarm
 
 TEXT_FIELDS = ("text", "content", "knowledge_data")  # the first that a value has is what it says
 SPARE = 2  # so many times as many hits are asked for, since some are left out
+ASKED_MAX = 20  # so often at most, while the index still has to catch up with what was written
 
 
 def find(
@@ -44,13 +45,21 @@ def find(
     counter = Counter(terms)
     found: dict[str, Hit] = {}
     for prefix in dict.fromkeys(prefixes):
-        hits = swarm.search(query, prefix=prefix, limit=SPARE * limit, min_score=min_score)
-        for hit in hits:
+        for hit in _search(swarm, query, prefix, SPARE * limit, min_score):
             text = says(hit.record) if says is not None else shown(hit.record.value)
             if text and counter.count(text)[0]:
                 found[hit.record.key] = hit
     # The order of one search is kept where scores are equal.
     return sorted(found.values(), key=lambda hit: -hit.score)[:limit]
+
+
+def _search(swarm: Swarm, query: str, prefix: str, limit: int, min_score: float) -> Hits:
+    """Search, and again as long as something recent may be missing."""
+    for _ in range(ASKED_MAX):
+        hits = swarm.search(query, prefix=prefix, limit=limit, min_score=min_score)
+        if hits.complete:
+            break
+    return hits
 
 
 def shown(value: Json) -> str:
