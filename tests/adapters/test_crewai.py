@@ -1,14 +1,13 @@
 """CrewAI's memories in a swarm: all of a storage's methods, and no change is lost."""
 
 import asyncio
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 pytest.importorskip("crewai", reason="CrewAI has an environment of its own")
 
+from adapter_processes import ended, go, started
 from crewai import Memory
 from crewai.memory.storage.backend import EmbeddingDimensionMismatchError, StorageBackend
 from crewai.memory.storage.factory import set_memory_storage_factory
@@ -369,21 +368,9 @@ def test_processes_that_change_one_memory_lose_no_change(tmp_path):
     with Swarm.open(url, swarm="race") as swarm:
         storage = SwarmStorage(swarm)
         storage.save([memory(id="shared", metadata={"count": 0}), memory(id="mine and yours")])
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", COUNT, url, f"p{n}", str(STEPS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(PROCESSES)
-    ]
-    assert ["ready\n"] * PROCESSES == [process.stdout.readline() for process in running]
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert [""] * PROCESSES == [process.communicate(timeout=240)[1] for process in running]
+    with started(COUNT, *((url, f"p{n}", STEPS) for n in range(PROCESSES))) as running:
+        go(running)
+        ended(running)
 
     with Swarm.open(url, swarm="race") as swarm:
         storage = SwarmStorage(swarm)

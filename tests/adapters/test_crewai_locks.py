@@ -1,11 +1,10 @@
 """CrewAI's locks are leases: of many processes one has a lock, and a dead one does not keep it."""
 
 import json
-import subprocess
-import sys
 import threading
 
 import pytest
+from adapter_processes import ended, go, started
 
 from swarm_memory import LeaseHeldError, LeaseLostError, Swarm
 from swarm_memory.adapters import crewai_locks
@@ -41,18 +40,6 @@ with Swarm.open(sys.argv[1], agent="holder", swarm="race") as swarm:
 """
 
 
-def start(program, *arguments):
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert "ready\n" == process.stdout.readline()
-    return process
-
-
 @pytest.fixture
 def url(tmp_path):
     return f"sqlite:///{tmp_path}/memory.db"
@@ -71,12 +58,10 @@ def lock(swarm):
 
 def test_processes_exclude_each_other(url, tmp_path):
     (tmp_path / "counter").write_text("0")
-    running = [start(COUNT, url, tmp_path, 25, f"p{n}") for n in range(4)]
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+    with started(COUNT, *((url, tmp_path, 25, f"p{n}") for n in range(4))) as running:
+        go(running)
+        assert ["done\n"] * 4 == ended(running)
 
-    assert [("done\n", "")] * 4 == [process.communicate(timeout=120) for process in running]
     assert "100" == (tmp_path / "counter").read_text()
 
 
@@ -137,21 +122,20 @@ def test_who_lost_a_lock_while_he_had_it_is_told(lock, monkeypatch):
             threaded(take)
 
 
-def test_a_dead_process_does_not_keep_its_lock(url, lock):
-    holder = start(HOLD, url, 0.5)
-    holder.kill()
-    holder.communicate()
-
+def test_a_dead_process_does_not_keep_its_lock(url, swarm, lock):
+    with started(HOLD, (url, 0.5)):
+        assert ["crewai:build"] == [seat.name for seat in swarm.leases.list()]
+    # It was killed.
     with lock("build", timeout=30):
         pass
 
 
 def test_a_living_process_keeps_its_lock_beyond_its_time_to_live(url, lock):
-    holder = start(HOLD, url, 0.5)
-    with pytest.raises(LeaseHeldError):
-        lock("build", timeout=1.5).__enter__()
-    holder.stdin.write("go\n")
-    holder.communicate()
+    with started(HOLD, (url, 0.5)) as holder:
+        with pytest.raises(LeaseHeldError):
+            lock("build", timeout=1.5).__enter__()
+        go(holder)
+        ended(holder)
 
     with lock("build", timeout=5):
         pass

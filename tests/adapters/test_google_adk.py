@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from itertools import product
 
 import pytest
 
 pytest.importorskip("google.adk", reason="google-adk is not installed")
 
+from adapter_processes import ended, go, ready, started
 from google.adk.agents import BaseAgent
 from google.adk.events.event import Event
 from google.adk.memory.memory_entry import MemoryEntry
@@ -112,7 +111,20 @@ def test_what_is_more_than_a_text_comes_back_whole(service, swarm):
 
 
 # Names that would share a prefix, or fold into one, if they were keys as they are.
-NAMES = ["ada", "ad", "ADA", "ada/x", "ada*", "ada+2Fx", "", "..", "a" * 300, "a" * 299 + "b"]
+NAMES = [
+    "ada",
+    "ad",
+    "ad-ad",
+    "ad/ad",
+    "ad.ad",
+    "ADA",
+    "ada*",
+    "ad+2Fad",
+    "",
+    "..",
+    "a" * 300,
+    "a" * 299 + "b",
+]
 
 
 def test_no_app_and_no_user_ever_sees_anothers_memories(service):
@@ -351,22 +363,11 @@ PROCESSES, ROUNDS, EVENTS = 4, 8, 30
 def test_processes_that_add_one_session_add_each_event_once_and_lose_none(tmp_path):
     url = f"sqlite:///{tmp_path}/memory.db"
     Swarm.open(url, swarm="race").close()
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACE, url, f"p{n}", str(EVENTS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(PROCESSES)
-    ]
-    for _ in range(ROUNDS):
-        assert ["ready\n"] * PROCESSES == [process.stdout.readline() for process in running]
-        for process in running:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-    assert [""] * PROCESSES == [process.communicate(timeout=240)[1] for process in running]
+    with started(RACE, *((url, f"p{n}", EVENTS) for n in range(PROCESSES))) as running:
+        for _ in range(ROUNDS):
+            go(running)
+            ready(running)
+        ended(running)
 
     with Swarm.open(url, swarm="race") as swarm:
         records = {r.value["id"]: r for r in swarm.records.each("adk/")}
