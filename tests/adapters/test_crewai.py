@@ -392,6 +392,9 @@ def test_what_the_swarm_shares_is_found_in_every_scope_and_cannot_be_changed(swa
     assert ("high tide at noon", "/crew", "skipper") == (found.content, found.scope, found.source)
     assert score > 0.5
     assert 0 == storage.delete(record_ids=[found.id]) == storage.count()
+    storage.update(found.model_copy(update={"content": "high tide at one"}))
+    assert ["high tide at one"] == contents(storage.list_records("/crew"))
+    assert 1 == storage.delete()
     assert shared == swarm.records.get(shared.key)
     assert [] == storage.search(query, categories=["x"])
     assert [] == SwarmStorage(swarm, embed=embed_words, also=()).search(query)

@@ -345,10 +345,11 @@ class SwarmStorage:
 
     def _memory(self, record: Record, scope: str | None = None) -> MemoryRecord:
         """Return a record as a memory; one from elsewhere as if it lay in `scope`."""
-        fields = _shape(record)
+        fields = _shape(record) | {"last_accessed": _time_of(record.updated_ms)}
         if fields["scope"] is None:
-            fields["scope"] = _path(_segments(scope))
-        memory = _Seen(**fields, last_accessed=_time_of(record.updated_ms))
+            # A change of it becomes a memory of CrewAI's own, and leaves the original alone.
+            return MemoryRecord(**fields | {"scope": _path(_segments(scope))})
+        memory = _Seen(**fields)
         memory._key, memory._version = record.key, record.version
         return memory
 
