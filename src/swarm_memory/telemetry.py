@@ -23,9 +23,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from urllib.parse import parse_qsl, urlsplit
 
-from opentelemetry.trace import SpanKind, Status, StatusCode, get_tracer
-
 from swarm_memory.errors import SwarmMemoryError
+
+try:
+    from opentelemetry.trace import SpanKind, Status, StatusCode, get_tracer
+except ImportError as error:
+    raise ImportError(f"{error}; pip install 'swarm-memory[otel]'", name=error.name) from error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,17 +19,19 @@ from functools import partial
 from math import sqrt
 from operator import itemgetter, mul
 
-from crewai.memory.storage.backend import EmbeddingDimensionMismatchError
-from crewai.memory.types import MemoryRecord, ScopeInfo
-from pydantic import PrivateAttr
-
 from swarm_memory import Put
+from swarm_memory.adapters import extra
 from swarm_memory.adapters.crewai_locks import swarm_lock_backend
 from swarm_memory.adapters.embedding import embed_words
 from swarm_memory.adapters.finding import shown
 from swarm_memory.errors import ConflictError, InvalidArgumentError
 from swarm_memory.key import escape, unescape
 from swarm_memory.layout import Layout
+
+with extra("crewai"):
+    from crewai.memory.storage.backend import EmbeddingDimensionMismatchError
+    from crewai.memory.types import MemoryRecord, ScopeInfo
+    from pydantic import PrivateAttr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

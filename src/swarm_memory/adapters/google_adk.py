@@ -14,16 +14,18 @@ import asyncio
 from datetime import UTC, datetime
 from functools import partial
 
-from google.adk.memory.base_memory_service import BaseMemoryService, SearchMemoryResponse
-from google.adk.memory.memory_entry import MemoryEntry
-from google.genai.types import Content, Part
-
 from swarm_memory import Put
+from swarm_memory.adapters import extra
 from swarm_memory.adapters.finding import find, shown
 from swarm_memory.context import new_id
 from swarm_memory.errors import ConflictError
 from swarm_memory.key import escape
 from swarm_memory.layout import Layout
+
+with extra("google-adk"):
+    from google.adk.memory.base_memory_service import BaseMemoryService, SearchMemoryResponse
+    from google.adk.memory.memory_entry import MemoryEntry
+    from google.genai.types import Content, Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
