@@ -48,5 +48,6 @@ def go(running):
 def ended(running):
     """Return what each process said after it was ready; nothing went wrong in any."""
     outcomes = [process.communicate(timeout=WAIT_S) for process in running]
-    assert [""] * len(running) == [stderr for _, stderr in outcomes]
+    wrong = "\n".join(stderr for _, stderr in outcomes if stderr)
+    assert not wrong, wrong
     return [stdout for stdout, _ in outcomes]

@@ -308,6 +308,23 @@ def test_two_changes_of_one_field_are_a_conflict_for_the_second(storage, swarm):
     assert "mine" == storage.get_record(saved.id).content
 
 
+def test_a_change_to_a_version_that_is_kept_no_more_is_a_conflict(storage, swarm):
+    saved = memory()
+    storage.save([saved])
+    read = storage.get_record(saved.id)
+    kept = swarm.config.category_of("crewai/x").versions_max
+    for n in range(kept):
+        storage.update(storage.get_record(saved.id).model_copy(update={"metadata": {"n": n}}))
+
+    with pytest.raises(ConflictError) as raised:
+        storage.update(read.model_copy(update={"importance": 0.9}))
+    assert "history" in raised.value.hint
+    assert (0.5, {"n": kept - 1}) == (
+        storage.get_record(saved.id).importance,
+        storage.get_record(saved.id).metadata,
+    )
+
+
 def test_a_change_does_not_bring_back_what_was_deleted_or_moved(storage, swarm):
     saved = memory()
     storage.save([saved])
@@ -356,9 +373,15 @@ with Swarm.open(url, agent=name, swarm="race") as swarm:
                 break
             except ConflictError:
                 pass
-        # One's own field of the same memory is never anybody else's conflict.
-        read = storage.get_record("mine and yours")
-        storage.update(read.model_copy(update={"metadata": read.metadata | {f"{name}-{n}": n}}))
+        # One's own field of the same memory is nobody else's conflict, while history has it.
+        while True:
+            read = storage.get_record("mine and yours")
+            changed = read.metadata | {f"{name}-{n}": n}
+            try:
+                storage.update(read.model_copy(update={"metadata": changed}))
+                break
+            except ConflictError as error:
+                assert "history" in error.hint, error.hint
 """
 PROCESSES, STEPS = 3, 40
 

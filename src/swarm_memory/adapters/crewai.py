@@ -61,8 +61,8 @@ class SwarmStorage:
     """CrewAI's memories in a swarm: what its `Memory(storage=…)` writes and searches.
 
     No change is lost: two who change one memory at the same time both have their change if they
-    changed different fields of it, and otherwise the second gets a `ConflictError` and has to
-    read it again. CrewAI's built-in storages keep the change that came last.
+    changed different fields of it, as long as history has what they read. Else the second gets a
+    `ConflictError` and has to read it again. CrewAI's own storages keep the change that came last.
 
     A recall writes nothing: `last_accessed` is when a memory was last written.
     """
@@ -104,7 +104,8 @@ class SwarmStorage:
         from this storage is merged with what others have changed since it was read.
 
         Raises:
-            ConflictError: Somebody else changed the same field since, or deleted the memory.
+            ConflictError: Somebody else changed the same field since, or deleted the memory, or it
+            was changed so often that history does not have the version that was read.
             EmbeddingDimensionMismatchError: As in `save`.
         """
         self._check_dimension([list(record.embedding)] if record.embedding else [], claim=True)
@@ -130,6 +131,7 @@ class SwarmStorage:
         base = next((record for record in kept if record.version == seen._version), None)
         conflict = ConflictError(seen._key, seen._version, current.version)
         if base is None or not _is_ours(base) or not _is_ours(current):
+            conflict.hint = "history has what was read no more; read it again and repeat the change"
             raise conflict
         return _merge(base.value, current.value, mine, conflict)
 
