@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from swarm_memory.sessions import Sessions
 
     T = TypeVar("T")
+    Wrap = Callable[[str, Any], Any]
+    Wrapper = Callable[["Swarm"], Wrap]
 
 NAME_BYTES_MAX = 100  # leaves room for the rest of a key
 DEFAULT_SWARM, DEFAULT_AGENT = "default", "main"
@@ -76,6 +78,8 @@ class Swarm:
         self.records = Records(engine, context, cache=self._cache)
         self.events = Events(engine, context, engine)
         self._later: dict[str, Any] = {}
+        self._wrapper: Wrapper | None = None
+        self._wrap: Wrap | None = None
         self._keeper: Keeper | None = None
 
     @classmethod
@@ -204,7 +208,22 @@ class Swarm:
             engine, cache = engine.of(swarm), None  # what is read is the same for all agents of one
             compressor = _compressor(engine, swarm, mine.config)
         context = Context(swarm or mine.swarm, agent, session, mine.config, compressor, origin)
-        return Swarm(engine, context, located_why=self.why, owner=False, cache=cache)
+        made = Swarm(engine, context, located_why=self.why, owner=False, cache=cache)
+        if self._wrapper is not None:
+            made.wrap(self._wrapper)
+        return made
+
+    def wrap(self, wrapper: Wrapper) -> None:
+        """Let `wrapper(self)` say what stands in for a service, from now on.
+
+        It is a function of a service's name and the service, and is asked about "records",
+        "finder" and "memories"; the doors of other agents that are made from here on have it, too.
+        For telemetry, of which the services know nothing.
+        """
+        self._wrapper = wrapper
+        self._wrap = wrapper(self)
+        self.records = self._wrap("records", getattr(self.records, "wrapped", self.records))
+        self._later.pop("finder", None)
 
     # The services below are made when they are first used: a hook needs few of them, and each
     # one that is not imported makes it faster.
@@ -319,7 +338,8 @@ class Swarm:
         if "finder" not in self._later:
             from swarm_memory.search import Search
 
-            self._later["finder"] = Search(self._engine, self.context)
+            made = Search(self._engine, self.context)
+            self._later["finder"] = made if self._wrap is None else self._wrap("finder", made)
         finder: Search = self._later["finder"]
         return finder
 
@@ -343,7 +363,10 @@ class Swarm:
         """What agents store to be found again, and what replaces it."""
         from swarm_memory.memories import Memories
 
-        return Memories(self)
+        made = Memories(self)
+        if self._wrap is not None:
+            made = self._wrap("memories", made)
+        return made
 
     @property
     def journal(self) -> Journal:

@@ -39,6 +39,7 @@ ALLOWED = {
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
     "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring"},
     "demo": BASE | FACADE | {"demo"},
+    "telemetry": BASE | FACADE,
     "adapters": BASE | FACADE | {"adapters", "records"},  # of records only Put
     "testing": BASE | SERVICES | FACADE | {"testing", "engine", "doors"},
 }
@@ -61,6 +62,9 @@ FOREIGN = {
     "agents": {"adapters"},
     "anthropic": {"adapters"},
     "pydantic_ai": {"adapters"},
+    "google": {"adapters"},
+    "crewai": {"adapters"},
+    "opentelemetry": {"telemetry"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}

@@ -68,12 +68,17 @@ class RemoteSwarm(Swarm):
         self.context = wire.context
         self.why = why
         self._made: dict[str, Any] = {}
+        self._wrapper: Any = None
+        self._wrap: Any = None
         self.records = self._service("records")
         self.events = self._service("events")
 
     def _service(self, name: str) -> Any:
         if name not in self._made:
-            self._made[name] = SERVICES[name](self._wire)
+            made = SERVICES[name](self._wire)
+            if self._wrap is not None and name in ("finder", "memories"):
+                made = self._wrap(name, made)
+            self._made[name] = made
         return self._made[name]
 
     def _call(self, name: str, /, *arguments: Any, **options: Any) -> Any:
@@ -98,7 +103,18 @@ class RemoteSwarm(Swarm):
         if swarm is not None:
             check_name("swarm", swarm, NAME_BYTES_MAX)
         context = Context(swarm or mine.swarm, agent, session, mine.config, mine.compressor, origin)
-        return RemoteSwarm(self._wire.of(context), why=self.why, owner=False)
+        made = RemoteSwarm(self._wire.of(context), why=self.why, owner=False)
+        if self._wrapper is not None:
+            made.wrap(self._wrapper)
+        return made
+
+    def wrap(self, wrapper: Any) -> None:
+        """Let `wrapper(self)` say what stands in for a service; see `Swarm.wrap`."""
+        self._wrapper = wrapper
+        self._wrap = wrapper(self)
+        self.records = self._wrap("records", getattr(self.records, "wrapped", self.records))
+        self._made.pop("finder", None)
+        self._made.pop("memories", None)
 
     # --- services ---
 

@@ -1,0 +1,48 @@
+"""Run the tests of CrewAI's adapter, in `.venv-crewai` beside the environment of all others.
+
+CrewAI wants version 1 of mcp and an older pydantic, so it cannot be installed where the server is.
+The first call makes the environment, of 1.2 GB; arguments go to pytest.
+"""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".venv-crewai"
+PYTHON = FOLDER / "bin" / "python"
+PINS = ROOT / "tools" / "crewai_requirements.txt"
+TESTS = [
+    "tests/adapters/test_crewai.py",
+    "tests/adapters/test_crewai_locks.py",
+    "tests/adapters/test_together.py",
+    "tests/docs/test_examples.py::test_an_example_runs[crewai_memory.py]",
+]
+
+
+def install() -> None:
+    """Make the environment, unless it is there and nothing that it depends on has changed."""
+    stamp = FOLDER / "installed"
+    wanted = (ROOT / "pyproject.toml").read_text() + PINS.read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    venv.create(FOLDER, with_pip=True)
+    run = [str(PYTHON), "-m"]
+    pins = PINS.read_text().splitlines()
+    # uv is there in seconds with what takes pip minutes. All that is needed is in PINS.
+    uv = [pin for pin in pins if pin.startswith("uv==")]
+    subprocess.run([*run, "pip", "install", "--quiet", *uv], check=True)
+    install = [*run, "uv", "pip", "install", "--quiet", "--python", str(PYTHON), "--no-deps"]
+    subprocess.run([*install, "--requirements", str(PINS), "--editable", str(ROOT)], check=True)
+    stamp.write_text(wanted)
+
+
+def main(arguments: list[str]) -> int:
+    install()
+    command = [str(PYTHON), "-m", "pytest", *(arguments or TESTS)]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
