@@ -18,6 +18,7 @@ TESTS = [
     "tests/adapters/test_crewai_locks.py",
     "tests/adapters/test_together.py",
     "tests/docs/test_examples.py::test_an_example_runs[crewai_memory.py]",
+    "tests/docs/test_snippets.py::test_a_python_block_runs[frameworks.md-7]",
 ]
 
 

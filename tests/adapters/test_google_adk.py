@@ -277,12 +277,12 @@ def test_no_call_blocks_the_loop(service, swarm, monkeypatch):
     entered, let_go = threading.Event(), threading.Event()
     put_many = swarm.records.put_many
 
-    def slow(puts):
+    def slow(puts, **how):
         entered.set()
         assert let_go.wait(5)
-        return put_many(puts)
+        return put_many(puts, **how)
 
-    monkeypatch.setattr(type(swarm.records), "put_many", lambda self, puts: slow(puts))
+    monkeypatch.setattr(type(swarm.records), "put_many", lambda self, puts, **how: slow(puts, **how))
 
     async def both():
         adding = asyncio.create_task(service.add_session_to_memory(session(event("e1", "tea"))))

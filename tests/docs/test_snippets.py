@@ -36,8 +36,12 @@ def environment(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("program", blocks("python"))
 def test_a_python_block_runs(program, environment):
+    strict = ["-W", "error"]
+    if "crewai" in program:  # which has an environment of its own, and warns of itself
+        pytest.importorskip("crewai", reason="CrewAI is not installed")
+        strict = []
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
+        [sys.executable, *strict, "-c", program],
         env=environment,
         capture_output=True,
         text=True,

@@ -32,4 +32,4 @@ class extra:
     ) -> None:
         if isinstance(error, ImportError):
             hint = f"pip install 'swarm-memory[{self.name}]'"
-            raise ImportError(f"{error}; {hint}", name=error.name) from error
+            raise type(error)(f"{error}; {hint}", name=error.name) from error

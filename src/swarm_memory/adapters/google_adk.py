@@ -120,7 +120,7 @@ class SwarmMemoryService(BaseMemoryService):
             new = [put for event_id, put in puts.items() if event_id not in there]
             try:
                 for start in range(0, len(new), BATCH):
-                    records.put_many(new[start : start + BATCH])
+                    records.put_many(new[start : start + BATCH], on_conflict="reject")
                 return
             except ConflictError:
                 # Somebody adds the same session: look what is left to do.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KEPT_S = 600.0
 KEPT_MAX = 10_000
-ASKED_S_MAX = 8.0  # one request waits no longer; its client asks again
+ASKED_S_MAX = 2.0  # one request waits no longer; its client asks again
 ABANDONED_S = 5.0  # nobody asks any more: what is waited for is given up
 WAITING = object()  # the answer to who has to ask again
 

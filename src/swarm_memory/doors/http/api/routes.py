@@ -161,7 +161,7 @@ class Api:
         if not named and verb.waits is not None:
             # Nobody can ask again for what bears no key.
             given = {verb.waits: ASKED_S_MAX} | given
-            given[verb.waits] = min(given[verb.waits] or 0.0, ASKED_S_MAX - 1)
+            given[verb.waits] = min(given[verb.waits] or 0.0, ASKED_S_MAX / 2)
         asked = (verb.full_name, orjson.dumps(given, default=encode))
         key = (*caller[:4], op_id if named else object())
         result = await self._answers.once(key, asked, partial(self._attempt, caller, verb, given))
