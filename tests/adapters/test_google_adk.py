@@ -282,7 +282,9 @@ def test_no_call_blocks_the_loop(service, swarm, monkeypatch):
         assert let_go.wait(5)
         return put_many(puts, **how)
 
-    monkeypatch.setattr(type(swarm.records), "put_many", lambda self, puts, **how: slow(puts, **how))
+    monkeypatch.setattr(
+        type(swarm.records), "put_many", lambda self, puts, **how: slow(puts, **how)
+    )
 
     async def both():
         adding = asyncio.create_task(service.add_session_to_memory(session(event("e1", "tea"))))

@@ -84,7 +84,7 @@ def test_a_reading_one_sees_one_moment_and_writes_nothing(opened):
     def look(tx):
         first = tx.records.get("x/a").value
         beside.records.put("x/a", 2)
-        with pytest.raises(errors.InvalidArgumentError):
+        with pytest.raises(errors.AccessDeniedError):
             tx.records.put("x/a", 3)
         return first, tx.records.get("x/a").value
 

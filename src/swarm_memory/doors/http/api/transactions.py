@@ -19,6 +19,7 @@ from swarm_memory.context import new_id
 from swarm_memory.doors.http.api.calls import ask
 from swarm_memory.doors.http.api.models import checked
 from swarm_memory.errors import (
+    AccessDeniedError,
     EngineBusyError,
     InvalidArgumentError,
     LimitExceededError,
@@ -210,7 +211,7 @@ class Transactions:
         if one is None:
             raise _ended()  # with the server that it was begun at
         if not one.writes and verb.retry != READ:
-            raise InvalidArgumentError(f"{name} in a transaction that reads", hint="begin another")
+            raise AccessDeniedError(f"{name} in a transaction that reads", hint="begin another")
         arguments = checked(verb, given)
         return one.step(_CALL, lambda tx: encode(ask(tx, verb, arguments)))
 
