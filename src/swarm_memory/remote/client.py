@@ -74,7 +74,7 @@ class Client:
         self.url = url.rstrip("/")
         self._base = f"{self.url}/v1"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._pid = os.getpid()
         self._pool = self._connect()
 
@@ -90,7 +90,7 @@ class Client:
             EngineUnavailableError: No answer came in time, and nothing was applied.
             SwarmMemoryError: What the server says.
         """
-        over_s = time.monotonic() + self._patience_s + asked.wait_s
+        over_s = time.monotonic() + self.patience_s + asked.wait_s
         pause_s, maybe_applied = PAUSE_S, False
         while True:
             trouble, answer, sent = self._try(asked)

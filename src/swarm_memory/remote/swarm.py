@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from swarm_memory.checks import check_name
@@ -258,13 +260,19 @@ class RemoteSwarm(Swarm):
         if durability is not None:
             said["durability"] = durability
         reached: list[T] = []  # what the runs returned whose commit was asked for
-        for left in reversed(range(RUNS_MAX)):
+        over_s = time.monotonic() + self._wire.client.patience_s
+        runs = 0
+        while True:
+            runs += 1
             try:
                 return self._run(fn, said, reached, keep=op_id is not None)
-            except (EngineBusyError, WaitTimeoutError, AmbiguousCommitError):
-                if not left:
+            except EngineBusyError:
+                if time.monotonic() > over_s:
                     raise
-        raise AssertionError
+                time.sleep(min(0.02 * 2**runs, 1.0) * (0.5 + random.random()))
+            except (WaitTimeoutError, AmbiguousCommitError):
+                if runs >= RUNS_MAX:
+                    raise
 
     def read(self, fn: Callable[[Any], T], *, durable: bool = False) -> T:
         """Run `fn` with services that see the store at one moment; see `Swarm.read`."""
@@ -384,6 +392,4 @@ def open_remote(
 
 
 def _now_ms() -> int:
-    import time
-
     return int(time.time() * 1000)

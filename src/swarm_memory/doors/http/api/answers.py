@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from swarm_memory.errors import OpIdReusedError, SwarmMemoryError
+from swarm_memory.errors import OpIdReusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-KEPT_S = 600.0
-KEPT_MAX = 10_000
+KEPT_S = 120.0  # longer than clients go on asking
+KEPT_MAX = 2000
 ASKED_S_MAX = 2.0  # one request waits no longer; its client asks again
 ABANDONED_S = 5.0  # nobody asks any more: what is waited for is given up
 WAITING = object()  # the answer to who has to ask again
@@ -32,7 +32,7 @@ class Attempt:
         self.asked = asked
         self.done = anyio.Event()
         self.result: Any = None
-        self.error: SwarmMemoryError | None = None
+        self.error: Exception | None = None
         self.at_s = time.monotonic()
         self._asking = 0
 
@@ -90,19 +90,22 @@ class Answers:
     async def _make(self, key: Any, attempt: Attempt, call: Callable[..., Awaitable[Any]]) -> None:
         try:
             attempt.result = await call(attempt.is_abandoned)
-        except SwarmMemoryError as error:
+        except Exception as error:  # noqa: BLE001 it is raised for whoever asks
             attempt.error = error
-            if error.retryable:
+            if getattr(error, "retryable", False):
                 del self._attempts[key]  # asked again it is tried again
         finally:
             attempt.at_s = time.monotonic()
             attempt.done.set()
 
     def _forget(self) -> None:
+        """Drop what is old, and the oldest where there is too much; not what is still at work."""
         old_s = time.monotonic() - KEPT_S
-        for key, attempt in list(self._attempts.items()):
-            over = attempt.done.is_set() and attempt.at_s < old_s
-            if not over and len(self._attempts) < KEPT_MAX:
-                return  # they are in the order in which they came
-            if attempt.done.is_set():
-                del self._attempts[key]
+        over = len(self._attempts) - KEPT_MAX
+        for key, attempt in list(self._attempts.items()):  # in the order in which they came
+            if not attempt.done.is_set():
+                continue
+            if attempt.at_s >= old_s and over < 0:
+                return
+            del self._attempts[key]
+            over -= 1

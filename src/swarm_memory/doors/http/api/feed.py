@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from swarm_memory.swarm import Swarm
 
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 LOOK_S = 0.25  # how long one look waits for a change; the end of the server waits too
 PAGE = 1000
 BEHIND_MAX = 100  # looks that a listener has not heard of yet; then it reads for itself
@@ -49,8 +51,12 @@ class _Follower:
         while not self.ends and self.listeners:
             try:
                 events = await threaded(self._look, cursor)
-            except SwarmMemoryError:
-                # Gone too far back, or the store cannot be read: all look for themselves.
+            except Exception as error:
+                # Gone too far back, or the store cannot be read.
+                if not isinstance(error, SwarmMemoryError):
+                    LOG.exception(
+                        "the change log of %s cannot be followed", self.door.context.swarm
+                    )
                 await anyio.sleep(LOOK_S)
                 events = []
                 cursor = await self._newest(cursor)
@@ -62,7 +68,7 @@ class _Follower:
     async def _newest(self, cursor: int) -> int:
         try:
             return await threaded(self.door.events.newest)
-        except SwarmMemoryError:
+        except Exception:  # noqa: BLE001 the next look raises it again
             return cursor
 
     def _all_missed(self) -> None:

@@ -157,13 +157,14 @@ class Api:
                 return _result(verb, run(), request)
             result = await to_thread.run_sync(run, limiter=self._working)
             return _result(verb, result, request)
-        named = op_id is not None
-        if not named and verb.waits is not None:
-            # Nobody can ask again for what bears no key.
-            given = {verb.waits: ASKED_S_MAX} | given
-            given[verb.waits] = min(given[verb.waits] or 0.0, ASKED_S_MAX / 2)
+        if op_id is None:
+            if verb.waits is not None:  # nobody can ask again for what bears no key
+                given = {verb.waits: ASKED_S_MAX} | given
+                given[verb.waits] = min(given[verb.waits] or 0.0, ASKED_S_MAX / 2)
+            result = await self._attempt(caller, verb, given, lambda: False)
+            return _result(verb, result, request)
         asked = (verb.full_name, orjson.dumps(given, default=encode))
-        key = (*caller[:4], op_id if named else object())
+        key = (*caller[:4], op_id)
         result = await self._answers.once(key, asked, partial(self._attempt, caller, verb, given))
         if result is WAITING:
             return _json({"waiting": True}, 202, {"Retry-After": "0"})

@@ -22,7 +22,6 @@ from swarm_memory.errors import (
     AccessDeniedError,
     EngineBusyError,
     InvalidArgumentError,
-    LimitExceededError,
     NotFoundError,
     SwarmMemoryError,
     WaitTimeoutError,
@@ -184,14 +183,14 @@ class Transactions:
         """Begin one, waiting for its turn.
 
         Raises:
-            LimitExceededError: There are too many.
+            EngineBusyError: There are too many.
         """
         with self._lock:
             ended = [name for name, one in self._all.items() if one.ended is not None]
             running = len(self._all) - len(ended)
             if running >= OPEN_MAX:
-                raise LimitExceededError(
-                    "open transactions", limit=OPEN_MAX, actual=running + 1, unit="transactions"
+                raise EngineBusyError(
+                    f"{running} transactions are open", hint="begin it again in a moment"
                 )
             for name in ended[: max(0, len(ended) - ENDED_MAX)]:
                 del self._all[name]
