@@ -92,13 +92,13 @@ class Calls:
             return ask(door, verb, given)
         return self._flows.run(caller.flow, lambda: ask(door, verb, given))
 
-    def is_at_hand(self, caller: Caller) -> bool:
-        """Tell whether a read of the caller waits for nobody: in a file that is open already.
+    def at_hand(self, caller: Caller) -> Swarm | None:
+        """Return the caller's door if it is open and leads to a file of this machine.
 
-        A reader of SQLite's log never waits for writers.
+        There a reader never waits for writers.
         """
         door = self._doors.get(caller[:4])
-        return door is not None and door.url.startswith("sqlite:")
+        return door if door is not None and door.url.startswith("sqlite:") else None
 
     def close(self) -> None:
         """Close the store; nothing is run any more."""

@@ -20,6 +20,7 @@ from swarm_memory.doors.http.api.calls import Caller, Calls
 from swarm_memory.doors.http.api.feed import Feeds
 from swarm_memory.doors.http.api.models import Text, checked
 from swarm_memory.doors.http.api.openapi import document
+from swarm_memory.doors.http.api.puts import Puts
 from swarm_memory.doors.http.api.transactions import Transactions
 from swarm_memory.errors import (
     HTTP_STATUS,
@@ -69,6 +70,7 @@ class Api:
         self._answers = Answers()
         self._transactions = Transactions()
         self._feeds = Feeds()
+        self._puts = Puts()
         self._all: list[Route] = []
         self._working = anyio.CapacityLimiter(WORKING_MAX)
         self._waiting = anyio.CapacityLimiter(WAITING_MAX)
@@ -77,6 +79,7 @@ class Api:
         """Let what works in the background run in a task group."""
         self._feeds.start(group)
         self._answers.start(group)
+        self._puts.start(group)
 
     async def close(self) -> None:
         """Undo open transactions and close the store."""
@@ -152,9 +155,14 @@ class Api:
         given = checked(verb, await _given(verb, request))
         if verb.retry != KEPT:
             run = partial(self._calls.run, caller, verb, given, op_id)
-            if verb.full_name == "records.get" and self._calls.is_at_hand(caller):
+            if verb.full_name == "records.get" and self._calls.at_hand(caller) is not None:
                 # A read of one record takes less than to have a thread do it.
                 return _result(verb, run(), request)
+            if verb.full_name == "records.put" and "durability" not in given:
+                door = self._calls.at_hand(caller)
+                if door is not None:
+                    named = given if op_id is None else given | {"op_id": op_id}
+                    return _result(verb, await self._puts.put(door, named), request)
             result = await to_thread.run_sync(run, limiter=self._working)
             return _result(verb, result, request)
         if op_id is None:
