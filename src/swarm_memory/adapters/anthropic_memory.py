@@ -13,12 +13,14 @@ import json
 import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from anthropic.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool, ToolError
-from anyio.to_thread import run_sync
-
+from swarm_memory.adapters import extra
 from swarm_memory.adapters.turns import in_turn
 from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError
 from swarm_memory.key import KEY_BYTES_MAX, check_key, escape, unescape
+
+with extra("anthropic"):
+    from anthropic.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool, ToolError
+    from anyio.to_thread import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from anyio.to_thread import run_sync
-from claude_agent_sdk import SessionStore, fold_session_summary
-
+from swarm_memory.adapters import extra
 from swarm_memory.adapters.transcript import Entry, Head, Transcript, sweep
 from swarm_memory.key import escape
+
+with extra("claude-sdk"):
+    from anyio.to_thread import run_sync
+    from claude_agent_sdk import SessionStore, fold_session_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

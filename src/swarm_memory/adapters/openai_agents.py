@@ -13,15 +13,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from agents.memory.session_settings import (
-    SessionSettings,
-    coerce_session_settings,
-    resolve_session_limit,
-)
-
+from swarm_memory.adapters import extra
 from swarm_memory.adapters.transcript import Entry, Transcript
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.key import escape
+
+with extra("openai-agents"):
+    from agents.memory.session_settings import (
+        SessionSettings,
+        coerce_session_settings,
+        resolve_session_limit,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,20 +15,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import run_sync
-from pydantic import ConfigDict, TypeAdapter
-from pydantic_ai.conversation_store import (
-    ConversationConflict,
-    ConversationEntry,
-    ConversationRecord,
-    ConversationStore,
-)
-from pydantic_ai.messages import ModelMessagesTypeAdapter
-
+from swarm_memory.adapters import extra
 from swarm_memory.adapters.values import packed, unpacked
 from swarm_memory.errors import ConflictError, InvalidValueError
 from swarm_memory.key import escape
 from swarm_memory.records import Put
+
+with extra("pydantic-ai"):
+    from anyio.to_thread import run_sync
+    from pydantic import ConfigDict, TypeAdapter
+    from pydantic_ai.conversation_store import (
+        ConversationConflict,
+        ConversationEntry,
+        ConversationRecord,
+        ConversationStore,
+    )
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
