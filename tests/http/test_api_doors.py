@@ -184,7 +184,6 @@ def test_async_doors_are_the_same(api):
 def test_what_is_for_the_keeper_of_the_store_is_refused(opened):
     swarm = opened()
     for call in (
-        swarm.verify,
         lambda: swarm.backup("f"),
         lambda: swarm.edits,
         lambda: swarm.briefing,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
+    from swarm_memory.integrity import VerifyReport
     from swarm_memory.model import Event, Json, Record
     from swarm_memory.search import Hits
 
@@ -60,7 +61,7 @@ SERVICES: dict[str, Callable[[Wire], Any]] = {
 class RemoteSwarm(Swarm):
     """One agent's door to a swarm that a server keeps.
 
-    What is for whoever keeps the store is not here: to verify it, to back it up, to repair it.
+    What is for whoever keeps the store is not here: to back it up, to restore or repair it.
     """
 
     def __init__(self, wire: Wire, *, why: str, owner: bool = True) -> None:
@@ -221,9 +222,10 @@ class RemoteSwarm(Swarm):
         """Give free space back to the file system; return the bytes."""
         return int(self._call("maintain"))
 
-    def verify(self, **_: Any) -> Any:
-        """Refuse: whoever keeps the store verifies it."""
-        return _elsewhere("verify")
+    def verify(self, *, progress: Callable[[int, int, str], object] | None = None) -> VerifyReport:
+        """Check the server's whole store for damage; see `Swarm.verify`. No progress is told."""
+        report: VerifyReport = self._call("verify")
+        return report
 
     def backup(self, *_: Any, **__: Any) -> Any:
         """Refuse: whoever keeps the store backs it up."""

@@ -15,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from swarm_memory.conflicts import Conflict
 from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.integrity.verify import Finding, VerifyReport
 from swarm_memory.lean import NamedTuple
 from swarm_memory.letters import Counts, Message, Sent
 from swarm_memory.lives import Agent, Held, Session
@@ -98,9 +99,10 @@ NAMES: dict[str, Any] = {
     **{
         kind.__name__: kind
         for kind in (
-            Addressed, Agent, Changes, Conflict, Counts, Event, Found, HealthReport, Held,
-            HeldLease, Hit, Insight, Message, Outcome, Packed, Put, Recommendation, Record, Scanned,
-            Seat, Sent, Session, Similar, Stored, Swept, Touched,
+            Addressed, Agent, Changes, Conflict, Counts, Event, Finding, Found, HealthReport,
+            Held, HeldLease, Hit, Insight, Message, Outcome, Packed, Put, Recommendation,
+            Record, Scanned, Seat, Sent, Session, Similar, Stored, Swept, Touched,
+            VerifyReport,
         )
     },
 }  # fmt: skip

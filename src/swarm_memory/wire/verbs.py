@@ -149,6 +149,7 @@ VERBS = (
     Verb("finder", "keep_up", "POST", "/upkeep/index", AGAIN),
     Verb("swarm", "tick", "POST", "/upkeep/tick", AGAIN),
     Verb("swarm", "maintain", "POST", "/upkeep/maintain", AGAIN),
+    Verb("swarm", "verify", "POST", "/upkeep/verify", KEPT, ("progress",)),
     Verb("swarm", "waste", "GET", "/upkeep/waste", READ),
     Verb("swarm", "file_bytes", "GET", "/upkeep/file-bytes", READ),
     Verb("swarm", "agents", "GET", "/agents", READ),

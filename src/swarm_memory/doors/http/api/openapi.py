@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from swarm_memory.doors.http.api import models
 from swarm_memory.errors import HTTP_STATUS
 from swarm_memory.wire import limits, shapes
-from swarm_memory.wire.verbs import IN_TRANSACTIONS, READ, VERBS, Verb
+from swarm_memory.wire.verbs import IN_TRANSACTIONS, KEPT, READ, VERBS, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ def _responses(verb: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": success}
     if verb.full_name == "records.get":
         responses["304"] = {"description": "It is at the version that If-None-Match names."}
-    if verb.waits is not None:
+    if verb.retry == KEPT:
         responses["202"] = {"description": "It still waits: ask again with the same key."}
     return responses | _failures()
 
