@@ -107,7 +107,7 @@ class Memories:
         swarm = self._swarm
         if key is None:
             if expect:
-                raise ConflictError("a memory without a key", expect, 0)
+                raise InvalidArgumentError(f"expect {expect} without a key", hint="name the key")
             prefix = Layout(swarm.context.swarm, swarm.context.agent).knowledge(
                 kind or KIND_DEFAULT
             )

@@ -386,7 +386,7 @@ def test_processes_that_add_one_session_add_each_event_once_and_lose_none(tmp_pa
 def test_a_writer_that_always_comes_first_is_an_error_in_the_end(service, swarm, monkeypatch):
     puts = []
 
-    def refuse(self, given):
+    def refuse(self, given, **how):
         puts.append(list(given))
         raise ConflictError("adk/x", 0, 1)
 

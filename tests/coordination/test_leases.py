@@ -598,3 +598,14 @@ def test_a_lease_that_took_long_to_take_is_given_its_time_or_taken_in_a_transact
             lease = swarm.leases.acquire("fresh", ttl_s=ttl_s)
             assert lease.token > 0
             Slow.at_ms += 10_000  # it lapses
+
+
+def test_the_read_lease_that_was_upgraded_is_lost_also_when_nobody_is_there():
+    leases = Swarm.open("sqlite:///:memory:").leases
+    read = leases.acquire("x", "read")
+    wish = leases._wish("x", "exclusive", 30, None)._replace(upgrades=read.holder)
+    upgraded = leases._write_take(wish, queue=True)
+    assert upgraded.release()
+
+    with pytest.raises(LeaseLostError):
+        read.release()

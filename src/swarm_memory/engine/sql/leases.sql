@@ -95,8 +95,9 @@ WHERE swarm = :swarm AND name = :name AND ticket = 0 AND holder = :holder
 RETURNING 1
 
 -- lease_leave_first --
--- Free the first seat, and tell whether anybody else is there to be let in.
-UPDATE seats SET state = 'free'
+-- Free the first seat, and tell whether anybody else is there to be let in. It forgets whose it was:
+-- who comes with it again, as with a read lease that was upgraded, has lost it.
+UPDATE seats SET state = 'free', holder = ''
 WHERE swarm = :swarm AND name = :name AND ticket = 0 AND holder = :holder AND state = 'held'
 RETURNING expires_ms, EXISTS (
     SELECT 1 FROM seats AS others
