@@ -315,7 +315,7 @@ def _fields(kind: str, row: Row) -> dict[str, Json]:
     from swarm_memory.injections import OUTCOME
 
     if kind == OUTCOME:
-        names = ["outcome_id", "task_type", "agents", "success", "duration_s", "strategy"]
+        names = ["outcome_id", "task_type", "agents", "status", "duration_s", "strategy"]
         names += ["context", "author", "at_ms"]
         encoded = ["agents", "context"]
     else:

@@ -52,6 +52,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "backups_kept_min": (1, 10_000),
     "record_bytes_max": (0, 2**24),
     "edit_idle_s": (1, 86_400),
+    "label_ratio": (0, 1),
+    "explore_ratio": (0, 1),
 }
 _WHOLE = ("_max", "_min")
 # The settings that are no numbers: a word of a few, and a list of globs.
@@ -107,6 +109,8 @@ class Config:
     record_bytes_max: int
     warn_edits: str
     edit_idle_s: float
+    label_ratio: float
+    explore_ratio: float
 
     def __init__(self, settings: Mapping[str, Json], categories: Iterable[Category]) -> None:
         for name, value in settings.items():

@@ -134,7 +134,7 @@ class SwarmMemoryManager:
         self,
         task_type: str,
         agents_involved: Sequence[str],
-        success: bool,
+        success: bool | str | None,
         execution_time: float,
         context: dict[str, Json] | None = None,
         *,
@@ -142,10 +142,19 @@ class SwarmMemoryManager:
         cost: float | None = None,
         decision: Recommendation | str | None = None,
         outcome_id: str | None = None,
+        score: float | None = None,
+        label_source: str | None = None,
+        error_class: str | None = None,
+        task: str | None = None,
+        signals: dict[str, Json] | None = None,
+        failed_agent: str | None = None,
+        failed_step: int | None = None,
     ) -> Outcome:
         """Record how a task ended (`execution_time` in seconds) so that the swarm learns from it.
 
-        `decision` is what `get_coordination_strategy` returned, if it was followed.
+        `success` is True, False, "partial", "timeout", "conflict", or None if nobody knows;
+        `decision` is what `get_coordination_strategy` returned, if it was asked. See
+        `Outcomes.record`.
         """
         return self.swarm.outcomes.record(
             task_type,
@@ -157,13 +166,37 @@ class SwarmMemoryManager:
             cost=cost,
             decision=decision,
             outcome_id=outcome_id,
+            score=score,
+            label_source=label_source,
+            error_class=error_class,
+            task=task,
+            signals=signals,
+            failed_agent=failed_agent,
+            failed_step=failed_step,
         )
 
     def get_coordination_strategy(
-        self, context: dict[str, Json], *, candidates: Sequence[str] | None = None
+        self,
+        context: dict[str, Json],
+        *,
+        candidates: Sequence[str] | None = None,
+        explore: bool = True,
+        cost_weight: float = 0.0,
+        time_weight: float = 0.0,
+        seed: int | None = None,
     ) -> Recommendation:
-        """Choose a strategy for a task from what the swarm's outcomes say; see `Outcomes`."""
-        return self.swarm.outcomes.recommend(context, candidates)
+        """Choose a strategy for a task from what the swarm's outcomes say.
+
+        See `Outcomes.recommend`.
+        """
+        return self.swarm.outcomes.recommend(
+            context,
+            candidates,
+            explore=explore,
+            cost_weight=cost_weight,
+            time_weight=time_weight,
+            seed=seed,
+        )
 
     def get_learning_insights(self, kind: str | None = None) -> list[Insight]:
         """Return what the outcomes say, each sentence with its support."""

@@ -1,7 +1,8 @@
 """Outcomes and choices: how tasks ended, and which strategy to try next.
 
-The counts in the store are the model. They move in the outcome's transaction, so every process
-reads the same ones and nothing has to be rebuilt after a restart.
+Outcomes and revisions of their labels are a log. What was learned from it lies in the store and
+moves in the outcome's transaction, so every process reads the same and nothing has to be rebuilt
+after a restart; see `learned`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,22 @@ import json
 import os
 
 from swarm_memory import codec
-from swarm_memory.checks import check_name, check_number
+from swarm_memory.advice import Adviser
+from swarm_memory.checks import check_name, check_number, check_whole
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
-from swarm_memory.learning import policy
-from swarm_memory.reports import Insight, Outcome, Recommendation
+from swarm_memory.findings import _task_insights
+from swarm_memory.learned import Learned
+from swarm_memory.learning.observation import (
+    EXPLICIT,
+    LABEL_SOURCES,
+    PARTIAL,
+    STATUSES,
+    SUCCESS,
+    UNKNOWN,
+    Observation,
+)
+from swarm_memory.reports import Choice, Insight, Outcome, Recommendation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,32 +36,38 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.model import Json
 
+__all__ = ["LABEL_SOURCES", "Observation", "Outcomes"]
 NAME_BYTES_MAX = 255
 CANDIDATES_MAX = 1000
 AMOUNT_MAX = 1e9
+STEP_MAX = 2**31
 CONTEXT_BYTES_MAX = 65_536
-INSIGHT_TRIALS_MIN = 5
+BUDGET_WINDOW = 200  # of the last choices, that the budget of trying is counted over
 ANY_TASK = "any"
+REWARDS = {SUCCESS: 1.0, PARTIAL: 0.5, UNKNOWN: None}  # of all others 0
 
 
 class Outcomes:
     """The outcomes and choices of one swarm."""
 
-    __slots__ = ("_context", "_db")
+    __slots__ = ("_context", "_db", "_learned")
 
-    def __init__(self, db: Reader, context: Context) -> None:
+    def __init__(self, db: Reader, context: Context, learned: Learned | None = None) -> None:
         self._db = db
         self._context = context
+        self._learned = learned or Learned(context)
 
     def within(self, tx: Tx) -> Outcomes:
         """Return these outcomes bound to a transaction."""
-        return Outcomes(tx, self._context)
+        return Outcomes(tx, self._context, self._learned)
+
+    # --- how tasks ended ---
 
     def record(
         self,
         task_type: str,
         agents: Sequence[str],
-        success: bool,
+        success: bool | str | None,
         duration_s: float,
         *,
         context: dict[str, Json] | None = None,
@@ -57,55 +75,122 @@ class Outcomes:
         cost: float | None = None,
         decision: Recommendation | str | None = None,
         outcome_id: str | None = None,
+        score: float | None = None,
+        label_source: str | None = None,
+        error_class: str | None = None,
+        task: str | None = None,
+        signals: dict[str, Json] | None = None,
+        failed_agent: str | None = None,
+        failed_step: int | None = None,
+        learn: bool = True,
     ) -> Outcome:
-        """Record how a task ended and count it for its strategy, in one transaction.
+        """Record how a task ended and learn it, in one transaction.
 
-        `decision` is the recommendation that was followed (or its `choice_id`); its strategy and
-        propensity are stored with the outcome. The same `outcome_id` twice counts once.
+        Args:
+            success: True, False, "partial", "timeout", "conflict", or None if nobody knows. To
+                have finished is no success.
+            context: What was known before the work: facets, numbers, text, by name.
+            decision: The recommendation that was asked for (or its `choice_id`). If its strategy
+                was used, the outcome has its propensity; if another was, that is not known.
+            outcome_id: The same twice counts once.
+            score: How good it was, 0 to 1; without it 1 for success, 0.5 for partial, else 0.
+            label_source: Who says so: "explicit", "check" or "reverted"; explicit by default.
+            task: What the outcome is of, if the same task is done several times.
+            signals: What was seen while it went on, such as the number of calls.
+            learn: False leaves the learning to whoever asks or records next.
 
         Raises:
-            InvalidArgumentError: A name is empty or too long, `duration_s` or `cost` is negative
-                or no number, or `strategy` is not the one of `decision`.
+            InvalidArgumentError: A name is empty or too long, or a number out of its range.
             NotFoundError: `decision` names no choice of this swarm.
         """
-        _check_name("task_type", task_type)
-        if strategy is not None:
-            _check_name("strategy", strategy)
+        status, reward, source = _label(success, score, label_source)
         names = [agents] if isinstance(agents, str) else list(agents)
+        _check_names(task_type=task_type, strategy=strategy, task=task, error_class=error_class)
+        _check_names(failed_agent=failed_agent, outcome_id=outcome_id)
         for name in names:
-            _check_name("agent", name)
-        if not isinstance(success, bool):
-            raise InvalidArgumentError(f"success {success!r}", hint="True or False")
-        _check_amount("execution_time", duration_s)
+            _check_names(agent=name)
+        check_number("execution_time", duration_s, 0, AMOUNT_MAX)
         if cost is not None:
-            _check_amount("cost", cost)
-        about = None if context is None else _encode(context)
+            check_number("cost", cost, 0, AMOUNT_MAX)
+        if failed_step is not None:
+            check_whole("failed_step", failed_step, 0, STEP_MAX)
         choice_id = decision.choice_id if isinstance(decision, Recommendation) else decision
+        texts = {"context": _encode(context), "signals": _encode(signals)}
 
         def write(tx: Tx) -> Outcome:
             chosen, propensity = self._choice(tx, choice_id, strategy)
             outcome = Outcome(
-                outcome_id or new_id(tx.now_ms),
-                task_type,
-                names,
-                success,
-                float(duration_s),
-                chosen,
-                cost,
-                choice_id,
-                propensity,
-                context,
-                self._context.agent,
-                tx.now_ms,
-            )
-            self._add(tx, outcome, about)
-            return outcome
+                outcome_id or new_id(tx.now_ms), task_type, names, status, float(duration_s),
+                chosen, cost, choice_id, propensity, context, self._context.agent, tx.now_ms,
+                reward, source, task, signals, error_class, failed_agent, failed_step,
+            )  # fmt: skip
+            row = outcome._asdict() | texts | {"session": self._context.session}
+            return outcome if self._insert(tx, row, learn) else self._get(tx, outcome.outcome_id)
 
         return self._db.write(write)
+
+    def relabel(
+        self,
+        outcome_id: str,
+        success: bool | str,
+        *,
+        score: float | None = None,
+        label_source: str = EXPLICIT,
+        error_class: str | None = None,
+    ) -> Outcome:
+        """Say how a task ended after its outcome was recorded; return the outcome as it is now.
+
+        A label of a surer source stays: what somebody said explicitly is not revised by a test
+        that ran later, and a test not by a revert.
+
+        Raises:
+            InvalidArgumentError: The label is none, or "unknown".
+            NotFoundError: There is no such outcome.
+        """
+        status, reward, source = _label(success, score, label_source)
+        if reward is None:
+            raise InvalidArgumentError("success None", hint="a label cannot be taken back")
+        _check_names(error_class=error_class)
+
+        def write(tx: Tx) -> Outcome:
+            self._learned.head(tx)  # from here on nobody else learns
+            was = self._get(tx, outcome_id)
+            surer = LABEL_SOURCES.index(was.label_source) < LABEL_SOURCES.index(source)
+            same = (was.status, was.reward, was.label_source) == (status, reward, source)
+            if surer or same:
+                return was
+            self._revise(tx, was, status, reward, source, error_class or was.error_class)
+            return self._get(tx, outcome_id)
+
+        return self._db.write(write)
+
+    def _revise(
+        self,
+        tx: Tx,
+        was: Outcome,
+        status: str,
+        reward: float,
+        source: str,
+        error_class: str | None,
+    ) -> None:
+        swarm = self._context.swarm
+        row = {"swarm": swarm, "outcome_id": was.outcome_id, "status": status, "reward": reward}
+        row |= {"label_source": source, "error_class": error_class}
+        tx.run("outcome_relabel", **row)
+        before = {"was_status": was.status, "was_reward": was.reward}
+        before |= {"was_source": was.label_source, "was_error_class": was.error_class}
+        seq = self._learned.newest(tx) + 1
+        by = {"seq": seq, "author": self._context.agent, "at_ms": tx.now_ms}
+        tx.run("relabel_add", **row, **before, **by)
+        known = was.reward is None
+        counted = {"trials": int(known), "unlabelled": -int(known), "duration_s": 0.0, "cost": 0.0}
+        self._count(tx, was._asdict() | counted | {"reward": reward - (was.reward or 0.0)})
+        self._learned.catch_up(tx)
 
     def _choice(
         self, tx: Tx, choice_id: str | None, strategy: str | None
     ) -> tuple[str | None, float | None]:
+        """Return the strategy that was used, and its propensity if it is the one chosen."""
         if choice_id is None:
             return strategy, None
         row = tx.one("choice_get", swarm=self._context.swarm, choice_id=choice_id)
@@ -114,157 +199,57 @@ class Outcomes:
                 f"there is no choice {choice_id!r} in swarm {self._context.swarm}",
                 hint="pass what get_coordination_strategy returned",
             )
-        if strategy is not None and strategy != row[1]:
-            raise InvalidArgumentError(
-                f"the decision chose {row[1]!r}, the outcome says {strategy!r}",
-                hint="leave decision= out if another strategy was used",
-            )
-        return row[1], row[2]
+        followed = strategy is None or strategy == row[1]
+        return (row[1], row[2]) if followed else (strategy, None)
 
-    def _add(self, tx: Tx, outcome: Outcome, about: str | None) -> None:
-        row = outcome._asdict()
-        row["agents"] = json.dumps(outcome.agents)
-        row["context"] = about
-        row["session"] = self._context.session
-        self._insert(tx, row)
-
-    def _insert(self, tx: Tx, row: dict[str, Json]) -> bool:
-        """Add a row unless its outcome_id is there, and count it; tell if it was added."""
-        row["success"] = int(row["success"])
+    def _insert(self, tx: Tx, row: dict[str, Json], learn: bool = True) -> bool:
+        """Add a row unless its outcome_id is there, count and learn it; tell if it was added."""
+        self._learned.head(tx)
+        seq = self._learned.newest(tx) + 1
+        row = row | {"agents": json.dumps(row["agents"]), "seq": seq}
         added = tx.run("outcome_add", swarm=self._context.swarm, **row)
         if added:
-            tx.run(
-                "arm_add",
-                swarm=self._context.swarm,
-                task_type=row["task_type"],
-                strategy=row["strategy"] or "",
-                success=row["success"],
-                duration_s=row["duration_s"],
-                cost=row["cost"] or 0.0,
-                at_ms=row["at_ms"],
-            )
+            known = row["reward"] is not None
+            self._count(tx, row | {"trials": int(known), "unlabelled": int(not known)})
+            if learn:
+                self._learned.catch_up(tx)
         return bool(added)
+
+    def _count(self, tx: Tx, row: dict[str, Json]) -> None:
+        tx.run(
+            "arm_add",
+            swarm=self._context.swarm,
+            task_type=row["task_type"],
+            strategy=row["strategy"] or "",
+            trials=row["trials"],
+            unlabelled=row["unlabelled"],
+            reward=row["reward"] or 0.0,
+            duration_s=row["duration_s"],
+            cost=row["cost"] or 0.0,
+            at_ms=row["at_ms"],
+        )
 
     def load(self, row: dict[str, Json]) -> bool:
         """Add an outcome of another store, given by its columns; False if it is here already."""
-        about = None if row["context"] is None else _encode(row["context"])
-        copy = row | {"agents": json.dumps(row["agents"]), "context": about}
-        return self._db.write(lambda tx: self._insert(tx, copy))
+        texts = {name: _encode(row[name]) for name in ("context", "signals")}
+        return self._db.write(lambda tx: self._insert(tx, row | texts))
 
-    def recommend(
-        self, context: dict[str, Json], candidates: Sequence[str] | None = None
-    ) -> Recommendation:
-        """Choose a strategy for a task and log the choice with its propensity.
+    def get(self, outcome_id: str) -> Outcome:
+        """Return one outcome.
 
-        `context["task_type"]` says what kind of task it is. Without `candidates` the strategies
-        seen for that task type compete, or all that were seen if there are none. When nothing is
-        known and nothing was offered, `strategy` is None and nothing is logged.
+        Raises:
+            NotFoundError: There is no such outcome.
         """
-        if not isinstance(context, dict):
-            raise InvalidArgumentError("context is no dict", hint='pass {"task_type": "…"}')
-        task_type = str(context.get("task_type") or ANY_TASK)
-        _check_name("task_type", task_type)
-        about = _encode(context)
-        offered = None if candidates is None else list(dict.fromkeys(candidates))
-        if offered is not None and not 1 <= len(offered) <= CANDIDATES_MAX:
-            raise InvalidArgumentError("candidates", hint=f"give 1 to {CANDIDATES_MAX} strategies")
-        for name in offered or ():
-            _check_name("strategy", name)
-        uniform = int.from_bytes(os.urandom(7), "big") / 2**56
+        return self._get(self._db, outcome_id)
 
-        def choose(tx: Tx) -> Recommendation:
-            figures = self._figures(tx, task_type, offered)
-            if not figures:
-                return Recommendation(None, None, None, None, {"trials": 0}, [], task_type, None)
-            estimates, counted = figures
-            chances = policy.propensities(estimates)
-            index = policy.pick(chances, uniform)
-            return self._log(tx, task_type, about, estimates, counted, chances, index)
-
-        return self._db.write(choose)
-
-    def _figures(
-        self, tx: Tx, task_type: str, offered: list[str] | None
-    ) -> tuple[list[policy.Estimate], dict[str, list[float]]] | None:
-        """Return each candidate's estimate and its [trials, successes, seconds, cost].
-
-        Outcomes of other task types inform a strategy as half a trial each, at most three: a
-        strategy that is good elsewhere starts ahead of one that nobody tried.
-        """
-        rows = tx.all("arm_list", swarm=self._context.swarm, task_type="")
-        here = {r[1]: list(r[2:6]) for r in rows if r[0] == task_type and r[1]}
-        elsewhere: dict[str, list[float]] = {}
-        for row in rows:
-            if row[0] != task_type and row[1]:
-                known = elsewhere.setdefault(row[1], [0.0, 0.0])
-                known[0] += row[2]
-                known[1] += row[3]
-        names = offered or sorted(here) or sorted(elsewhere)
-        if not names:
-            return None
-        counted = {name: here.get(name, [0, 0, 0.0, 0.0]) for name in names}
-        trials, successes = [], []
-        for name in names:
-            n, s = elsewhere.get(name, (0.0, 0.0))
-            weight = min(0.5, 3 / n) if n else 0.0
-            trials.append(counted[name][0] + weight * n)
-            successes.append(counted[name][1] + weight * s)
-        return policy.estimate_arms(trials, successes), counted
-
-    def _log(
-        self,
-        tx: Tx,
-        task_type: str,
-        about: str,
-        estimates: list[policy.Estimate],
-        counted: dict[str, list[float]],
-        chances: list[float],
-        index: int,
-    ) -> Recommendation:
-        shown = [
-            {
-                "strategy": name,
-                "expected": round(estimate.mean, 4),
-                "interval": [round(estimate.low, 4), round(estimate.high, 4)],
-                "propensity": round(chance, 6),
-                "trials": int(counts[0]),
-                "successes": int(counts[1]),
-                "mean_duration_s": round(counts[2] / counts[0], 6) if counts[0] else None,
-            }
-            for (name, counts), estimate, chance in zip(
-                counted.items(), estimates, chances, strict=True
+    def _get(self, db: Reader, outcome_id: str) -> Outcome:
+        row = db.one("outcome_get", swarm=self._context.swarm, outcome_id=outcome_id)
+        if row is None:
+            raise NotFoundError(
+                f"there is no outcome {outcome_id!r} in swarm {self._context.swarm}",
+                hint="swarm-memory outcomes lists them",
             )
-        ]
-        strategy = list(counted)[index]
-        choice_id = new_id(tx.now_ms)
-        tx.run(
-            "choice_add",
-            swarm=self._context.swarm,
-            choice_id=choice_id,
-            task_type=task_type,
-            strategy=strategy,
-            propensity=chances[index],
-            candidates=json.dumps(shown),
-            context=about,
-            author=self._context.agent,
-            at_ms=tx.now_ms,
-        )
-        best = estimates[index]
-        evidence = {
-            "trials": sum(int(c[0]) for c in counted.values()),
-            "strategy_trials": int(counted[strategy][0]),
-            "strategy_successes": int(counted[strategy][1]),
-        }
-        return Recommendation(
-            strategy,
-            chances[index],
-            best.mean,
-            (best.low, best.high),
-            evidence,
-            shown,
-            task_type,
-            choice_id,
-        )
+        return _outcome(row)
 
     def recent(self, task_type: str | None = None, *, limit: int = 100) -> list[Outcome]:
         """Return outcomes, newest first."""
@@ -277,6 +262,159 @@ class Outcomes:
         """Return how many outcomes the swarm has."""
         row = self._db.one("outcome_count", swarm=self._context.swarm)
         return int(row[0]) if row else 0
+
+    # --- what to do next ---
+
+    def recommend(
+        self,
+        context: dict[str, Json],
+        candidates: Sequence[str] | None = None,
+        *,
+        explore: bool = True,
+        cost_weight: float = 0.0,
+        time_weight: float = 0.0,
+        seed: int | None = None,
+    ) -> Recommendation:
+        """Choose a strategy for a task and log the choice with its propensity.
+
+        `context["task_type"]` says what kind of task it is; all else in it is what is known of
+        the task. Without `candidates` the strategies seen for that task type compete, or all that
+        were seen if there are none. When nothing is known and nothing was offered, or too few
+        outcomes say how they ended, `strategy` is None and nothing is logged.
+
+        Args:
+            explore: False takes what looks best; True also tries what may be better, each with
+                the probability that is logged, without which nothing is learned of the others.
+            cost_weight: How much success (0 to 1) one unit of cost is worth.
+            time_weight: The same of one second.
+            seed: Makes the choice repeatable.
+
+        Raises:
+            InvalidArgumentError: The context is no object, a name or a weight is out of range.
+        """
+        task_type, offered = self._asked(context, candidates)
+        for name, weight in (("cost_weight", cost_weight), ("time_weight", time_weight)):
+            check_number(name, weight, 0, AMOUNT_MAX)
+        if seed is not None:
+            check_whole("seed", seed, 0, 2**63 - 1)
+        about = _encode(context)
+        number = int.from_bytes(os.urandom(7), "big") if seed is None else seed
+        weights = (float(cost_weight), float(time_weight))
+
+        def choose(tx: Tx) -> Recommendation:
+            adviser = Adviser(tx, self._context, self._learned)
+            advice = adviser.advise(task_type, context, offered, explore, weights, number)
+            if advice.strategy is None:
+                return advice
+            choice_id = new_id(tx.now_ms)
+            self._log(tx, choice_id, task_type, advice.strategy, advice.propensity,
+                      json.dumps(advice.candidates), about)  # fmt: skip
+            return advice._replace(choice_id=choice_id)
+
+        return self._db.write(choose)
+
+    def may_try(self) -> bool:
+        """Tell whether the budget `explore_ratio` allows another choice that is made to learn.
+
+        For doors that nobody asked to explore: 0, the default, allows none.
+        """
+        ratio = self._context.config.explore_ratio
+        if ratio == 0:
+            return False
+        where = {"swarm": self._context.swarm, "limit": BUDGET_WINDOW}
+        made, tried = self._db.one("choice_tried", **where) or (0, 0)
+        return bool(tried < ratio * max(made, 1))
+
+    def choose(
+        self,
+        context: dict[str, Json],
+        strategy: str,
+        *,
+        candidates: Sequence[str] | None = None,
+        propensity: float | None = None,
+    ) -> str:
+        """Log a choice that somebody else made; return its `choice_id` for the outcome.
+
+        `propensity` in (0, 1] is the probability with which it was made. Without it the outcome
+        informs estimates, and no evaluation of other policies.
+
+        Raises:
+            InvalidArgumentError: A name or the propensity is out of range.
+        """
+        task_type, offered = self._asked(context, candidates)
+        _check_names(strategy=strategy)
+        if propensity is not None:
+            check_number("propensity", propensity, 1e-9, 1)
+        names = list(dict.fromkeys([strategy, *(offered or ())]))
+        shown = [
+            {"strategy": name, "propensity": propensity if name == strategy else None}
+            for name in names
+        ]
+
+        def write(tx: Tx) -> str:
+            choice_id = new_id(tx.now_ms)
+            self._log(tx, choice_id, task_type, strategy, propensity, json.dumps(shown),
+                      _encode(context))  # fmt: skip
+            return choice_id
+
+        return self._db.write(write)
+
+    def _asked(
+        self, context: dict[str, Json], candidates: Sequence[str] | None
+    ) -> tuple[str, list[str] | None]:
+        """Return the kind of task and what is offered, both checked."""
+        if not isinstance(context, dict):
+            raise InvalidArgumentError("context is no dict", hint='pass {"task_type": "…"}')
+        task_type = str(context.get("task_type") or ANY_TASK)
+        _check_names(task_type=task_type)
+        offered = None if candidates is None else list(dict.fromkeys(candidates))
+        if offered is not None and not 1 <= len(offered) <= CANDIDATES_MAX:
+            raise InvalidArgumentError("candidates", hint=f"give 1 to {CANDIDATES_MAX} strategies")
+        for name in offered or ():
+            _check_names(strategy=name)
+        return task_type, offered
+
+    def _log(
+        self,
+        tx: Tx,
+        choice_id: str,
+        task_type: str,
+        strategy: str,
+        propensity: float | None,
+        candidates: str,
+        context: str | None,
+    ) -> None:
+        tx.run(
+            "choice_add",
+            swarm=self._context.swarm,
+            choice_id=choice_id,
+            task_type=task_type,
+            strategy=strategy,
+            propensity=propensity,
+            candidates=candidates,
+            context=context,
+            author=self._context.agent,
+            at_ms=tx.now_ms,
+        )
+
+    def waiting(self, *, older_s: float = 0.0, limit: int = 100) -> list[Choice]:
+        """Return choices that have no outcome yet, the oldest first."""
+        rows = self._db.all(
+            "choice_waiting",
+            swarm=self._context.swarm,
+            before_ms=self._db.now_ms - int(older_s * 1000) + 1,
+            limit=limit,
+        )
+        return [Choice._make((*row[:4], json.loads(row[4]), *row[5:])) for row in rows]
+
+    # --- the log ---
+
+    def observations(self, *, limit: int = 10_000, before: int | None = None) -> list[Observation]:
+        """Return the last outcomes as the learning parts read them, the oldest of them first."""
+        rows = self._db.all(
+            "outcome_log", swarm=self._context.swarm, before=before or 2**62, limit=limit
+        )
+        return [_observation(row) for row in reversed(rows)]
 
     def insights(self, kind: str | None = None) -> list[Insight]:
         """Return what the outcomes say, each with its support; an empty list says nothing is known.
@@ -291,54 +429,93 @@ class Outcomes:
         found = [i for task, arms in by_task.items() for i in _task_insights(task, arms)]
         return [i for i in found if kind is None or i.kind == kind]
 
+    def rebuild(self) -> bool:
+        """Learn the whole log anew; tell if what was stored is what comes out.
 
-def _task_insights(task_type: str, arms: list[Row]) -> list[Insight]:
-    trials, successes = sum(a[2] for a in arms), sum(a[3] for a in arms)
-    if trials < INSIGHT_TRIALS_MIN:
-        return []
-    seconds = sum(a[4] for a in arms) / trials
-    (overall,) = policy.estimate_arms([trials], [successes])
-    found = [
-        Insight(
-            "task_type",
-            f"{task_type}: {successes} of {trials} succeeded, {seconds:.3g} s each",
-            trials,
-            (overall.low, overall.high),
-            {"task_type": task_type, "successes": successes, "mean_duration_s": seconds},
-        )
-    ]
-    named = [a for a in arms if a[1] and a[2]]
-    if len(named) < 2:
-        return found
-    estimates = policy.estimate_arms([a[2] for a in named], [a[3] for a in named])
-    ranked = sorted(zip(estimates, named, strict=True), key=lambda pair: -pair[0].mean)
-    best, arm = ranked[0]
-    stands_out = all(best.low > other.high for other, _ in ranked[1:])
-    rates = ", ".join(f"{a[1]} {a[3]}/{a[2]}" for _, a in ranked)
-    if stands_out and arm[2] >= INSIGHT_TRIALS_MIN:
-        kind, text = "best_strategy", f"{task_type}: {arm[1]} works best ({rates})"
-    else:
-        kind, text = "open", f"{task_type}: no strategy stands out yet ({rates})"
-    facts = {"task_type": task_type, "strategy": arm[1] if stands_out else None}
-    found.append(Insight(kind, text, trials, (best.low, best.high), facts))
-    return found
+        Others may ask and record meanwhile: they go on learning where this stands.
+        """
+        before = self._db.write(lambda tx: (self._learned.catch_up(tx), self._learned.parts(tx))[1])
+        self._db.write(self._learned.clear)
+        return before == self._learn_all()
+
+    def _learn_all(self) -> dict[str, bytes]:
+        """Learn what is left of the log, a batch in each transaction; return the model."""
+
+        def step(tx: Tx) -> bool:
+            _, head = self._learned.catch_up(tx)
+            return head.version < self._learned.newest(tx)
+
+        while self._db.write(step):
+            pass
+        return self._learned.parts(self._db)
 
 
 def _outcome(row: Row) -> Outcome:
-    fields = list(row)
-    fields[2] = json.loads(row[2])
-    fields[3] = bool(row[3])
-    fields[9] = None if row[9] is None else json.loads(row[9])
-    return Outcome(*fields)
+    (outcome_id, _, task_type, task, strategy, status, reward, label_source, duration_s, cost,
+     agents, context, signals, error_class, failed_agent, failed_step, choice_id, propensity,
+     author, _, at_ms) = row  # fmt: skip
+    return Outcome(
+        outcome_id, task_type, json.loads(agents), status, duration_s, strategy, cost, choice_id,
+        propensity, _decode(context), author, at_ms, reward, label_source, task, _decode(signals),
+        error_class, failed_agent, failed_step,
+    )  # fmt: skip
 
 
-def _check_name(what: str, name: str) -> None:
-    check_name(what, name, NAME_BYTES_MAX)
+def _observation(row: Row) -> Observation:
+    (outcome_id, _, task_type, task, strategy, status, reward, label_source, duration_s, cost,
+     agents, context, signals, error_class, failed_agent, failed_step, propensity, at_ms,
+     candidates, recommended) = row  # fmt: skip
+    offered: list[dict[str, Json]] = _decode(candidates) or []
+    mine: dict[str, Json] = next((c for c in offered if c["strategy"] == strategy), {})
+    chances = tuple(c["propensity"] for c in offered if c.get("propensity") is not None)
+    interval = mine.get("interval")
+    return Observation(
+        outcome_id, at_ms, task or outcome_id, task_type, strategy, status, reward, label_source,
+        duration_s, cost, tuple(json.loads(agents)), _decode(context), _decode(signals),
+        error_class, failed_agent, failed_step,
+        tuple(c["strategy"] for c in offered) or None,
+        chances if chances and len(chances) == len(offered) else None,
+        recommended, propensity, mine.get("expected"), tuple(interval) if interval else None,
+    )  # fmt: skip
 
 
-def _check_amount(what: str, amount: float) -> None:
-    check_number(what, amount, 0, AMOUNT_MAX)
+def _label(
+    success: bool | str | None, score: float | None, source: str | None
+) -> tuple[str, float | None, str]:
+    """Return (status, reward, label source) of what somebody says of a task's end."""
+    if success is None or isinstance(success, bool):
+        status = {True: SUCCESS, False: "failure", None: UNKNOWN}[success]
+    elif success in STATUSES:
+        status = success
+    else:
+        raise InvalidArgumentError(
+            f"success {success!r:.80}", hint=f"True, False, None or one of {', '.join(STATUSES)}"
+        )
+    if source not in (None, *LABEL_SOURCES):
+        raise InvalidArgumentError(
+            f"label_source {source!r:.80}", hint=f"one of {', '.join(LABEL_SOURCES)}"
+        )
+    if score is not None:
+        check_number("score", score, 0, 1)
+        if status == UNKNOWN:
+            raise InvalidArgumentError("a score without success", hint="say how the task ended")
+    if status == UNKNOWN:
+        return UNKNOWN, None, UNKNOWN
+    reward = float(score) if score is not None else REWARDS.get(status, 0.0)
+    return status, reward, source if source not in (None, UNKNOWN) else EXPLICIT
 
 
-def _encode(context: dict[str, Json]) -> str:
-    return codec.encode(context, bytes_max=CONTEXT_BYTES_MAX).decode()
+def _check_names(**names: str | None) -> None:
+    for what, name in names.items():
+        if name is not None:
+            check_name(what, name, NAME_BYTES_MAX)
+
+
+def _encode(value: dict[str, Json] | None) -> str | None:
+    if value is None:
+        return None
+    return codec.encode(value, bytes_max=CONTEXT_BYTES_MAX).decode()
+
+
+def _decode(text: str | None) -> Json:
+    return None if text is None else json.loads(text)

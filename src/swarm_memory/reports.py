@@ -30,12 +30,18 @@ class Changes(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How one task ended. `propensity` in (0, 1] is the logged probability of the choice."""
+    """How one task ended.
+
+    `status` is success, failure, partial, timeout, conflict or unknown; `reward` in [0, 1] is
+    what is learned from, None if nobody knows how it ended; `label_source` tells who says so:
+    explicit, check, reverted or unknown. `strategy` is what was used, and `propensity` in (0, 1]
+    the probability with which it was chosen, None if that is not known.
+    """
 
     outcome_id: str
     task_type: str
     agents: list[str]
-    success: bool
+    status: str
     duration_s: float
     strategy: str | None
     cost: float | None
@@ -44,19 +50,35 @@ class Outcome(NamedTuple):
     context: dict[str, Json] | None
     author: str
     at_ms: int
+    reward: float | None = None
+    label_source: str = "explicit"
+    task: str | None = None
+    signals: dict[str, Json] | None = None
+    error_class: str | None = None
+    failed_agent: str | None = None
+    failed_step: int | None = None
+
+    @property
+    def success(self) -> bool | None:
+        """Whether it succeeded; None if nobody knows."""
+        return None if self.status == "unknown" else self.status == "success"
 
     def to_dict(self) -> dict[str, Json]:
-        return self._asdict()
+        """Return the outcome as every door shows it."""
+        return self._asdict() | {"success": self.success}
 
 
 class Recommendation(NamedTuple):
     """A chosen strategy with its evidence.
 
-    `strategy` is None when nothing is known and no candidates were given. `propensity` in (0, 1]
-    is the probability with which it was chosen, `expected` its estimated success rate in [0, 1],
-    `interval` the 90 % interval of that estimate, `evidence` the number of outcomes behind each
-    candidate, `candidates` the same figures for all of them. Pass the whole thing back as
-    `record_task_outcome(…, decision=recommendation)`.
+    `strategy` is None when nothing is known and no candidates were given, or when too few of the
+    outcomes say how they ended. `propensity` in (0, 1] is the probability with which it was
+    chosen, `expected` its estimated success in [0, 1], `interval` the 95 % interval of that,
+    `duration_s` and `cost` what it is expected to take. `evidence` tells how many outcomes stand
+    behind it, and some that were alike; `candidates` the same figures for all that competed, the
+    best first. `why` is a sentence; `confident` is False where the outcomes do not say that this
+    is the best; `trying` is True if something else looks better, and this was chosen to learn.
+    Pass the whole thing back as `record_task_outcome(…, decision=recommendation)`.
     """
 
     strategy: str | None
@@ -67,19 +89,45 @@ class Recommendation(NamedTuple):
     candidates: list[dict[str, Json]]
     task_type: str
     choice_id: str | None
+    confident: bool = False
+    trying: bool = False
+    why: str = ""
+    duration_s: float | None = None
+    cost: float | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        return self._asdict()
+
+
+class Choice(NamedTuple):
+    """A decision that waits for its outcome."""
+
+    choice_id: str
+    task_type: str
+    strategy: str
+    propensity: float | None
+    context: dict[str, Json]
+    author: str
+    at_ms: int
 
     def to_dict(self) -> dict[str, Json]:
         return self._asdict()
 
 
 class Insight(NamedTuple):
-    """A sentence about outcomes, with the count and the interval that it rests on."""
+    """A sentence about outcomes that a person can act on, with what it rests on.
+
+    `support` counts the outcomes behind it, `interval` is that of the figure which the sentence
+    names, `action` says what to do, `evidence` names some of the outcomes.
+    """
 
     kind: str
     text: str
     support: int
     interval: tuple[float, float]
     facts: dict[str, Json]
+    action: str = ""
+    evidence: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         return self._asdict()

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from swarm_memory.search import Hit
     from swarm_memory.swarm import Swarm
 
+OUTCOME_WORDS = {
+    "success": "succeeded", "partial": "half succeeded", "failure": "failed",
+    "timeout": "ran out of time", "conflict": "met a conflict",
+}  # fmt: skip
 QUOTE_TOKENS_MIN = 12  # of a quotation: less says nothing
 EVENTS_MAX = 20_000  # of the change log's end, where memories are looked for
 CANDIDATES, ANSWERS = 200, 20
@@ -217,10 +221,10 @@ class Sources:
         items, now_ms = [], self._engine.now_ms
         swarm = self._swarm.context.swarm
         for row in self._engine.all("outcome_latest", swarm=swarm, limit=OUTCOMES_MAX):
-            outcome_id, task_type, success, duration_s, strategy, author, at_ms = row
+            outcome_id, task_type, status, duration_s, strategy, author, at_ms = row
             if now_ms - at_ms > OUTCOME_MS:
                 continue
-            how = "succeeded" if success else "failed"
+            how = OUTCOME_WORDS.get(status, "ended, nobody knows how,")
             parts = [
                 f"outcome by {plain(author)}, {age(now_ms - at_ms)} ago: task {plain(task_type)}"
                 f" {how} after {duration_s:.0f} s"

@@ -8,7 +8,7 @@ from swarm_memory.backup.loading import EPOCH_LEAP
 from swarm_memory.backup.tables import EVENTS, OTHERS
 
 # Facts are those of another epoch, what is in the others is compared through what is made of it.
-UNLIKE = {"usage", "seats", "migrations", "facts", "dictionaries"}
+UNLIKE = {"usage", "seats", "migrations", "facts", "dictionaries", "models"}
 SHIFTED = {"version", "base_version", "their_version", "seq"}
 # Where rows lie, how values are packed, who has a message in hand.
 LEFT_OUT = {"id", "prev_id", "history_id", "value", "bytes", "records", "receipt", "consumer"}

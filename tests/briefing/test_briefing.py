@@ -592,8 +592,8 @@ def test_a_number_stands_for_what_was_shown(swarm, briefing, note):
 
     assert swarm.records.get(key).to_dict() == briefing.named(by_kind["memory"])
     assert {"text": "look"} == briefing.named(by_kind["message"])["body"]
-    assert ("deploy", True, {"n": 1}) == tuple(
-        briefing.named(by_kind["outcome"])[name] for name in ("task_type", "success", "context")
+    assert ("deploy", "success", {"n": 1}) == tuple(
+        briefing.named(by_kind["outcome"])[name] for name in ("task_type", "status", "context")
     )
     assert ("notes/both", "parked", 2, 3) == tuple(
         briefing.named(by_kind["conflict"])[name] for name in ("key", "outcome", "theirs", "mine")

@@ -78,14 +78,15 @@ def test_a_failure_is_a_failure(hook, swarm, said, status, won):
     }
 
 
-def test_a_success_that_nobody_stated_is_not_counted(hook, swarm):
+def test_a_success_that_nobody_stated_is_unknown(hook, swarm):
     hook("pre-task", "--task-id", "t-1")
 
     answer = hook("post-task", "--task-id", "t-1", "--analyze-performance", "true")
 
     assert ("ended", False) == (answer.data["task"]["status"], answer.data["learned"])
     assert "say --success true or false" in answer.lines[-1]
-    assert 0 == swarm.outcomes.count()
+    (outcome,) = swarm.outcomes.recent()
+    assert ("unknown", None, "unknown") == (outcome.status, outcome.reward, outcome.label_source)
 
 
 def test_a_task_ends_once(hook, swarm):
@@ -116,12 +117,13 @@ def test_a_duration_that_nobody_knows_is_not_made_up(hook, swarm):
 
 
 def test_another_strategy_than_recommended_does_not_count_for_the_choice(hook, swarm):
-    hook("pre-task", "--task-id", "t-1")
-    hook("task-orchestrated", "--task-id", "t-1", "--strategy", "in-turn")
+    chosen = hook("pre-task", "--task-id", "t-1").data["recommendation"]
+    other = next(c["strategy"] for c in chosen["candidates"] if c["strategy"] != chosen["strategy"])
+    hook("task-orchestrated", "--task-id", "t-1", "--strategy", other)
     hook("post-task", "--task-id", "t-1", "--success", "true")
 
     (outcome,) = swarm.outcomes.recent()
-    assert ("in-turn", None) == (outcome.strategy, outcome.choice_id)
+    assert (other, None) == (outcome.strategy, outcome.propensity)
 
 
 def test_post_task_without_a_name_means_the_task_that_was_begun_last(hook, swarm):

@@ -15,9 +15,11 @@ BASE |= {"redact", "recording", "commands", "failures"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives", "touching"}
 PARTS |= {"indexing", "alike"}
+PARTS |= {"learned", "advice", "findings"}  # of outcomes
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts", "sessions"}
 SERVICES |= {"search"}
+
 BASE |= {"stem", "text", "ranking"}  # of search
 BASE |= {"wording", "noteworthy"}  # of the briefing
 SERVICES |= {"edits", "injections"}

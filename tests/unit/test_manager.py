@@ -156,10 +156,15 @@ def test_learning_survives_a_restart_and_other_processes_see_it(url):
         assert ["best_strategy"] == [i.kind for i in manager.get_learning_insights("best_strategy")]
 
 
-def test_an_outcome_with_another_strategy_than_its_decision_is_refused(manager):
-    chosen = manager.get_coordination_strategy({"task_type": "t"}, candidates=["x"])
-    with pytest.raises(InvalidArgumentError):
-        manager.record_task_outcome("t", ["a"], True, 1.0, strategy="y", decision=chosen)
+def test_an_outcome_with_another_strategy_than_was_recommended_has_no_propensity(manager):
+    chosen = manager.get_coordination_strategy({"task_type": "t"}, candidates=["x", "y"], seed=1)
+    other = {"x": "y", "y": "x"}[chosen.strategy]
+    outcome = manager.record_task_outcome("t", ["a"], True, 1.0, strategy=other, decision=chosen)
+
+    said = (outcome.strategy, outcome.propensity, outcome.choice_id)
+    assert (other, None, chosen.choice_id) == said
+    (seen,) = manager.swarm.outcomes.observations()
+    assert (chosen.strategy, other, None) == (seen.recommended, seen.strategy, seen.propensity)
 
 
 def test_optimizing_never_removes_what_is_live(manager, clock):

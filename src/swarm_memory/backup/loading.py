@@ -44,7 +44,9 @@ CLEAR = (
     "restore_clear_ops",
     "restore_clear_choices",
     "restore_clear_outcomes",
+    "restore_clear_relabels",
     "restore_clear_arms",
+    "restore_clear_models",
     "restore_clear_conflicts",
     "restore_clear_messages",
     "restore_clear_message_runs",
@@ -54,7 +56,9 @@ CLEAR = (
     "restore_clear_seats",
 )
 # What a chain replaces as a whole with each of its files.
-CLEAR_OTHERS = tuple(s for s in CLEAR if s.rpartition("clear_")[2] in {t.name for t in OTHERS})
+CLEAR_OTHERS = tuple(
+    s for s in CLEAR if s.rpartition("clear_")[2] in {"models", *(t.name for t in OTHERS)}
+)
 RESTORE = "restore"  # the op of the events that a restore adds
 FORGET = "forget"  # of those that were emptied, which are about no key
 # A touch only lets a version live longer, so going back to before it changes nothing of that.

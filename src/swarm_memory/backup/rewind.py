@@ -17,6 +17,8 @@ LATER = (
     "restore_later_ops",
     "restore_later_choices",
     "restore_later_outcomes",
+    "restore_earlier_labels",
+    "restore_later_relabels",
     "restore_later_conflicts",
     "restore_later_messages",
     "restore_later_sessions",
@@ -62,6 +64,7 @@ def rewind(tx: Tx, loader: Loader, *, versions: int, complete: bool, at_ms: int)
         )
     for statement in LATER:
         tx.run(statement, at_ms=at_ms)
+    tx.run("restore_clear_models")
     tx.run("restore_clear_arms")
     tx.run("restore_arms")
 

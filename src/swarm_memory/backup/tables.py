@@ -65,8 +65,18 @@ OTHERS = (
         "backup_outcomes",
         2,
         "outcome_add",
-        "swarm outcome_id task_type strategy success duration_s cost agents context choice_id"
-        " propensity author session at_ms",
+        "swarm outcome_id seq task_type task strategy status reward label_source duration_s cost"
+        " agents context signals error_class failed_agent failed_step choice_id propensity author"
+        " session at_ms",
+        "at_ms",
+    ),
+    _table(
+        "relabels",
+        "backup_relabels",
+        2,
+        "relabel_add",
+        "swarm seq outcome_id status reward label_source error_class was_status was_reward"
+        " was_source was_error_class author at_ms",
         "at_ms",
     ),
     _table(
@@ -74,7 +84,7 @@ OTHERS = (
         "backup_arms",
         3,
         "restore_arm",
-        "swarm task_type strategy trials successes duration_s cost last_ms",
+        "swarm task_type strategy trials unlabelled successes duration_s cost last_ms",
     ),
     CONFLICTS,
     _table(
@@ -143,6 +153,7 @@ LEFT_OUT = {
     "edits": "of the moment: who changes a file is not of the store",
     "injections": "what stands in agents' contexts does not change by a restore",
     "handles": "a number that an agent was shown never means anything else, also after a restore",
+    "models": "learned anew from the outcomes by who learns next",
     **dict.fromkeys(SEARCH, "made anew from the records by who searches next"),
 }
 EMPTY = ("", None, None)  # before the first row: no swarm has an empty name

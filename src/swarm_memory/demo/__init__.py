@@ -131,5 +131,5 @@ def _report(
 
 def _improvement(facts: Facts) -> tuple[float, float] | None:
     third = len(facts.outcomes) // 3
-    rates = [outcome.success for outcome in reversed(facts.outcomes)]
+    rates = [outcome.reward or 0.0 for outcome in reversed(facts.outcomes)]
     return (sum(rates[:third]) / third, sum(rates[-third:]) / third) if third else None

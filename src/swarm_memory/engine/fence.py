@@ -19,9 +19,9 @@ WRITES = ("INSERT", "UPDATE", "DELETE")
 FENCED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
-            "records", "ops", "choices", "outcomes", "arms", "conflicts", "dictionaries", "facts",
-            "messages", "message_runs", "message_cursors", "seats", "sessions", "session_agents",
-            "edits", "injections", "handles",
+            "records", "ops", "choices", "outcomes", "relabels", "arms", "models", "conflicts",
+            "dictionaries", "facts", "messages", "message_runs", "message_cursors", "seats",
+            "sessions", "session_agents", "edits", "injections", "handles",
         ),
         WRITES,
     ),

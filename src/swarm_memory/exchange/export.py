@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Line = tuple[str, dict[str, Json]]
 
 PAGE_ROWS = 500
-_JSON_COLUMNS = {"agents", "context", "candidates", "base", "theirs", "mine", "result"}
+_JSON_COLUMNS = {"agents", "context", "signals", "candidates", "base", "theirs", "mine", "result"}
 
 
 class _Table(NamedTuple):
@@ -176,6 +176,4 @@ def _named(table: str, row: Row) -> dict[str, Json]:
     for name in _JSON_COLUMNS & named.keys():
         if named[name] is not None:
             named[name] = json.loads(named[name])
-    if table == "outcomes":
-        named["success"] = bool(named["success"])
     return named

@@ -148,7 +148,7 @@ class Flow:
         if not learned:
             missing = "whether it succeeded" if success is None else "how long it took"
             how = "--success true or false" if success is None else "--duration, or pre-task first"
-            lines.append(f"not counted as an outcome, since nobody said {missing}: say {how}")
+            lines.append(f"nothing is learned from it, since nobody said {missing}: say {how}")
         return DONE, lines, {"task": task, "learned": learned, "performance": performance}
 
     def task_orchestrated(self, options: Options) -> _Said:
@@ -162,11 +162,12 @@ class Flow:
 
     def route(self, options: Options) -> _Said:
         kind = given.text(options, "type") or TASK_TYPE
-        chosen = self._swarm.outcomes.recommend({"task_type": kind})
+        outcomes = self._swarm.outcomes
+        chosen = outcomes.recommend({"task_type": kind}, explore=outcomes.may_try())
         if chosen.strategy is None:
-            return DONE, ["nothing is known yet: outcomes teach"], {"recommendation": None}
+            return DONE, [f"{chosen.why}: outcomes teach"], {"recommendation": None}
         line = f"recommended strategy: {chosen.strategy} (expected {chosen.expected:.0%})"
-        return DONE, [line], {"recommendation": chosen.to_dict()}
+        return DONE, [line, chosen.why], {"recommendation": chosen.to_dict()}
 
     def insights(self, options: Options) -> _Said:
         found = self._swarm.outcomes.insights()

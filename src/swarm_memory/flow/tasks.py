@@ -61,7 +61,8 @@ class Tasks:
             known = tx.records.get(self.key(name))
             if known is not None and known.value["status"] == STARTED:
                 return known.value, None
-            chosen = tx.outcomes.recommend({"task_type": kind}, list(STRATEGIES))
+            about = {"task_type": kind} | said
+            chosen = tx.outcomes.recommend(about, list(STRATEGIES), explore=tx.outcomes.may_try())
             task: Task = {
                 "task_id": name,
                 "task_type": kind,
@@ -90,9 +91,8 @@ class Tasks:
             }
             if known is not None and known.value["status"] == STARTED:
                 task = known.value
-            if strategy is not None and strategy != task.get("strategy"):
-                # Another one than was recommended: its outcome must not count for that choice.
-                task = task | {"strategy": strategy, "choice_id": None}
+            if strategy is not None:
+                task = task | {"strategy": strategy}
             task = task | more
             tx.records.put(self.key(task_id), task)
             return task
@@ -104,8 +104,8 @@ class Tasks:
     ) -> tuple[Task, bool]:
         """End a task; return it and whether the swarm has learned from it.
 
-        It learns if somebody says how the task ended and it is known how long it took. A task
-        that has ended stays as it ended, and counts once.
+        It learns if somebody says how the task ended and it is known how long it took; to have
+        ended is no success. A task that has ended stays as it ended, and counts once.
         """
 
         def write(tx: Transaction) -> tuple[Task, bool]:
@@ -121,20 +121,20 @@ class Tasks:
             status = {True: COMPLETED, False: FAILED, None: ENDED}[success]
             ended = {"status": status, "ended_ms": tx.now_ms, "duration_s": spent_s}
             task = task | more | ended
-            learns = success is not None and spent_s is not None
-            if learns:
+            if spent_s is not None:
                 choice = task.get("choice_id")
                 tx.outcomes.record(
                     task["task_type"],
                     [self._swarm.context.agent],
-                    bool(success),
-                    spent_s or 0.0,
+                    success,
+                    spent_s,
                     strategy=task.get("strategy"),
                     decision=choice,
+                    task=escape(task_id, limit=NAME_BYTES),
                     outcome_id=f"flow/{escape(task_id, limit=NAME_BYTES)}/{task.get('started_ms')}",
                 )
             tx.records.put(self.key(task_id), task)
-            return task, learns
+            return task, success is not None and spent_s is not None
 
         return self._swarm.transact(write)
 
@@ -144,6 +144,6 @@ class Tasks:
         seconds = sorted(outcome.duration_s for outcome in others)
         return {
             "tasks": len(others),
-            "succeeded": sum(outcome.success for outcome in others),
+            "succeeded": sum(outcome.success is True for outcome in others),
             "median_s": seconds[len(seconds) // 2] if seconds else None,
         }

@@ -177,6 +177,7 @@ class _Chain:
         """Yield the rows that a file has without what is forgotten."""
         self._here: dict[str, int] = {}
         self._outcomes: dict[tuple[str, str, str], list[float]] = {}
+        self._unsaid: set[tuple[str, str]] = set()
         self._plain: dict[Key, list[int]] = {}
         self._seqs: set[int] = set()
         self._ended: set[Key] = set()
@@ -256,6 +257,7 @@ class _Chain:
             EVENTS.name: self._event,
             CONFLICTS.name: self._conflict,
             "outcomes": self._outcome,
+            "relabels": self._relabel,
             "arms": self._arm,
             "messages": self._message,
             "message_runs": self._run,
@@ -303,24 +305,30 @@ class _Chain:
 
     def _outcome(self, row: Named) -> Named | None:
         if self._target.concerns("outcomes", row):
+            self._unsaid.add((row["swarm"], row["outcome_id"]))
             return None
         where = (row["swarm"], row["task_type"], row["strategy"] or "")
-        arm = self._outcomes.setdefault(where, [0, 0, 0.0, 0.0, 0])
-        arm[0] += 1
-        arm[1] += row["success"]
-        arm[2] += row["duration_s"]
-        arm[3] += row["cost"] or 0
-        arm[4] = max(arm[4], row["at_ms"])
+        arm = self._outcomes.setdefault(where, [0, 0, 0.0, 0.0, 0.0, 0])
+        arm[row["reward"] is None] += 1
+        arm[2] += row["reward"] or 0
+        arm[3] += row["duration_s"]
+        arm[4] += row["cost"] or 0
+        arm[5] = max(arm[5], row["at_ms"])
         return row
+
+    def _relabel(self, row: Named) -> Named | None:
+        """Return a revision of a label, unless its outcome is forgotten."""
+        gone = (row["swarm"], row["outcome_id"]) in self._unsaid
+        return None if gone or self._target.concerns("relabels", row) else row
 
     def _arm(self, row: Named) -> Named | None:
         """Return the counts of a strategy as the outcomes that are left give them."""
         counted = self._outcomes.get((row["swarm"], row["task_type"], row["strategy"]))
         if counted is None:
             return None
-        if counted[0] == row["trials"]:
+        if counted[:2] == [row["trials"], row["unlabelled"]]:
             return row
-        names = ("trials", "successes", "duration_s", "cost", "last_ms")
+        names = ("trials", "unlabelled", "successes", "duration_s", "cost", "last_ms")
         return row | dict(zip(names, counted, strict=True))
 
     def _message(self, row: Named) -> Named | None:

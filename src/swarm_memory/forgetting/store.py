@@ -333,8 +333,11 @@ def _erase_rows(tx: Tx, rows: list[tuple[str, Named]]) -> None:
     for table, row in rows:
         if table == "sessions":
             tx.run("forget_session_agents", **row)
+        if table == "outcomes":
+            tx.run("forget_relabels", **row)
         tx.run(ERASE[table], **row)
-    if "outcomes" in tables:
+    if tables & {"outcomes", "relabels"}:
+        tx.run("restore_clear_models")  # what was learned of the row goes with it
         tx.run("restore_clear_arms")
         tx.run("restore_arms")
     if "messages" in tables:

@@ -21,6 +21,7 @@ _ERASE = {
     "ops": "forget_op",
     "choices": "forget_choice",
     "outcomes": "forget_outcome",
+    "relabels": "move_relabel_drop",
     "conflicts": "forget_conflict",
     "messages": "message_drop",
     "message_cursors": "forget_cursor",
@@ -60,7 +61,17 @@ ERASE = {table.name: table.erase for table in TABLES}
 RUN_COLUMNS = ("swarm", "queue", "first", "receipt", "consumer", "session", "reason")
 SEAT_COLUMNS = ("swarm", "name", "ticket", "owner", "session", "party", "reason", "pattern")
 # These have ways of their own: see `store` and `dictionaries`.
-OWN_WAY = ("records", "history", "events", "message_runs", "seats", "arms", "usage", "dictionaries")
+OWN_WAY = (
+    "records",
+    "history",
+    "events",
+    "message_runs",
+    "seats",
+    "arms",
+    "models",
+    "usage",
+    "dictionaries",
+)
 HOLD_NOTHING = {
     "migrations": "belongs to the schema",
     "moved": "names of swarms and of stores",

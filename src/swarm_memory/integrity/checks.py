@@ -199,6 +199,9 @@ def outcomes(tx: Tx, log: Log) -> None:
     for swarm, task_type, strategy, trials, successes in tx.all("verify_arms", limit=ROWS_MAX):
         problem = f"counts differ from the outcomes by {trials} trials, {successes} successes"
         log.damage(swarm, f"{task_type}, {strategy or 'no strategy'}", problem, RECOUNT)
+    for swarm, learned, newest in tx.all("verify_models", limit=ROWS_MAX):
+        problem = f"it learned up to {learned}, the log of outcomes ends at {newest}"
+        log.damage(swarm, "model", problem, "swarm-memory learn rebuild")
 
 
 def texts(tx: Tx, log: Log) -> None:

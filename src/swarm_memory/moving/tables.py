@@ -76,8 +76,18 @@ COPIED = (
         ("",),
         "outcome_add",
         "forget_outcome",
-        "outcome_id task_type strategy success duration_s cost agents context choice_id propensity"
-        " author session at_ms",
+        "outcome_id seq task_type task strategy status reward label_source duration_s cost agents"
+        " context signals error_class failed_agent failed_step choice_id propensity author session"
+        " at_ms",
+    ),
+    _table(
+        "relabels",
+        "move_relabels",
+        (BEFORE,),
+        "relabel_add",
+        "move_relabel_drop",
+        "seq outcome_id status reward label_source error_class was_status was_reward was_source"
+        " was_error_class author at_ms",
     ),
     _table(
         "arms",
@@ -85,7 +95,7 @@ COPIED = (
         ("", ""),
         "restore_arm",
         "move_arm_drop",
-        "task_type strategy trials successes duration_s cost last_ms",
+        "task_type strategy trials unlabelled successes duration_s cost last_ms",
     ),
     _table(
         "conflicts",
@@ -158,7 +168,9 @@ WIPE = (
     "move_wipe_ops",
     "move_wipe_choices",
     "move_wipe_outcomes",
+    "move_wipe_relabels",
     "move_wipe_arms",
+    "move_wipe_models",
     "move_wipe_conflicts",
     "move_wipe_seats",
     "move_wipe_messages",
@@ -172,6 +184,7 @@ WIPE = (
     "move_wipe_search",
 )
 STAYS = {
+    "models": "learned anew from the outcomes",
     "usage": "counted while the records are copied",
     "seats": "who held a lease before the move does not hold it after; tokens go on above",
     "edits": "of the moment: who changes a file says so again with the next change",

@@ -21,8 +21,16 @@ from swarm_memory.letters import Counts, Message, Sent
 from swarm_memory.lives import Agent, Held, Session
 from swarm_memory.memories import Similar, Stored
 from swarm_memory.model import Event, Page, Record
+from swarm_memory.outcomes import Observation
 from swarm_memory.records import Put
-from swarm_memory.reports import Changes, HealthReport, Insight, Outcome, Recommendation
+from swarm_memory.reports import (
+    Changes,
+    Choice,
+    HealthReport,
+    Insight,
+    Outcome,
+    Recommendation,
+)
 from swarm_memory.retention import Packed, Swept
 from swarm_memory.search import Hit, Hits
 from swarm_memory.seats import Lease, Seat
@@ -99,10 +107,10 @@ NAMES: dict[str, Any] = {
     **{
         kind.__name__: kind
         for kind in (
-            Addressed, Agent, Changes, Conflict, Counts, Event, Finding, Found, HealthReport,
-            Held, HeldLease, Hit, Insight, Message, Outcome, Packed, Put, Recommendation,
-            Record, Scanned, Seat, Sent, Session, Similar, Stored, Swept, Touched,
-            VerifyReport,
+            Addressed, Agent, Changes, Choice, Conflict, Counts, Event, Finding, Found,
+            HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome, Packed,
+            Put, Recommendation, Record, Scanned, Seat, Sent, Session, Similar, Stored, Swept,
+            Touched, VerifyReport,
         )
     },
 }  # fmt: skip

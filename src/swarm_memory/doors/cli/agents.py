@@ -1,4 +1,4 @@
-"""The verbs of agents and of learning: decide … strategy, share, knowledge, state, sync."""
+"""The verbs of agents: decide, decisions, progress, share, knowledge, state, sync."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swarm_memory.doors.cli.frame import Door, verb
-from swarm_memory.doors.cli.show import cell, count, one_line, preview, table, time_of
+from swarm_memory.doors.cli.show import cell, one_line, preview, table, time_of
 from swarm_memory.doors.cli.values import (
     StrictFlag,
     TextFlag,
     Value,
-    names_of,
     object_of,
     value_of,
 )
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from swarm_memory.model import Record
-    from swarm_memory.reports import CoordinationState, Recommendation
+    from swarm_memory.reports import CoordinationState
 
-AGENTS, LEARNING = "Agents", "Learning"
+AGENTS = "Agents"
 Limit = Annotated[int, typer.Option(metavar="N", min=1, help="Rows at most.")]
 Context = Annotated[
     str | None, typer.Option(metavar="JSON", help="An object that says more about the task.")
@@ -209,154 +208,5 @@ def sync(door: Door) -> None:
     door.show.result(
         changes.to_dict(),
         ([e.seq, time_of(e.at_ms), e.op, e.key, e.version, e.author] for e in changes.events),
-        pretty,
-    )
-
-
-# --- learning ---
-
-
-@verb("outcome", LEARNING)
-def outcome(
-    door: Door,
-    task_type: Annotated[str, typer.Argument(metavar="TASK_TYPE", help="Kind of task.")],
-    success: Annotated[bool, typer.Option("--success/--failure", help="How it ended.")],
-    duration_s: Annotated[
-        float, typer.Option("--duration-s", metavar="S", min=0, help="Seconds it took.")
-    ],
-    agents: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Who took part; by default who acts.")
-    ] = None,
-    strategy: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The strategy that was used.")
-    ] = None,
-    cost: Annotated[
-        float | None, typer.Option(metavar="C", min=0, help="What it cost, in any one unit.")
-    ] = None,
-    decision: Annotated[
-        str | None,
-        typer.Option(metavar="CHOICE_ID", help="The choice that was followed, see strategy."),
-    ] = None,
-    context: Context = None,
-    outcome_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="The same ID twice counts once.")
-    ] = None,
-) -> None:
-    """Record how a task ended, so that the swarm learns from it.
-
-    Example: swarm-memory outcome parse --success --duration-s 3.5 --strategy parallel
-    """
-    who = names_of("--agents", agents) or [door.agent]
-    about = object_of("--context", context)
-    with door.manager() as manager:
-        found = manager.record_task_outcome(
-            task_type,
-            who,
-            success,
-            duration_s,
-            about,
-            strategy=strategy,
-            cost=cost,
-            decision=decision,
-            outcome_id=outcome_id,
-        )
-    ending = "success" if found.success else "failure"
-    with_strategy = f" with {found.strategy}" if found.strategy else ""
-    door.show.result(
-        found.to_dict(),
-        [[found.outcome_id, found.task_type, ending, found.strategy]],
-        lambda console: console.print(
-            cell(f"recorded {found.task_type}{with_strategy}: {ending} in {found.duration_s:g} s")
-        ),
-    )
-
-
-@verb("strategy", LEARNING)
-def strategy(
-    door: Door,
-    task_type: Annotated[str, typer.Argument(metavar="TASK_TYPE", help="Kind of task.")],
-    candidates: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Choose among these; else those seen.")
-    ] = None,
-    context: Context = None,
-) -> int | None:
-    """Choose a strategy for a task from the outcomes so far, and log the choice.
-
-    Give the choice_id back to outcome --decision. In a pipe the line is strategy, propensity,
-    expected success rate, trials behind it and choice_id. Nothing known, nothing offered: exit 1.
-
-    Example: swarm-memory strategy parse --candidates serial,parallel
-    """
-    about = (object_of("--context", context) or {}) | {"task_type": task_type}
-    offered = names_of("--candidates", candidates)
-    with door.manager() as manager:
-        found = manager.get_coordination_strategy(about, candidates=offered)
-    if found.strategy is None and not door.as_json:
-        door.show.note(f"nothing is known about {task_type} yet; offer --candidates")
-        return 1
-    trials = found.evidence.get("strategy_trials", 0)
-    door.show.result(
-        found.to_dict(),
-        [[found.strategy, found.propensity, found.expected, trials, found.choice_id]],
-        lambda console: _print_strategy(found, console),
-    )
-    return 1 if found.strategy is None else None
-
-
-def _print_strategy(found: Recommendation, console: Console) -> None:
-    low, high = found.interval or (0.0, 1.0)
-    console.print(cell(f"{found.task_type}: use {found.strategy}", "bold"))
-    console.print(
-        cell(
-            f"  expected success {found.expected:.0%} (90 % interval {low:.0%} to {high:.0%}), "
-            f"chosen with probability {found.propensity:.2f}"
-        )
-    )
-    shown = table(
-        "strategy", "trials", "successes", "mean s", "expected", "probability",
-        right=["trials", "successes", "mean s", "expected", "probability"],
-    )  # fmt: skip
-    shown.expand = False
-    for one in found.candidates:
-        seconds = one["mean_duration_s"]
-        shown.add_row(
-            cell(one["strategy"], "bold" if one["strategy"] == found.strategy else ""),
-            str(one["trials"]),
-            str(one["successes"]),
-            "" if seconds is None else f"{seconds:.3g}",
-            f"{one['expected']:.0%}",
-            f"{one['propensity']:.2f}",
-        )
-    console.print(shown)
-    console.print(cell(f"  then: outcome {found.task_type} … --decision {found.choice_id}", "dim"))
-
-
-@verb("insights", LEARNING)
-def insights(
-    door: Door,
-    kind: Annotated[
-        str | None,
-        typer.Argument(metavar="KIND", help="Only task_type, best_strategy or open."),
-    ] = None,
-) -> None:
-    """Print what the outcomes say, each sentence with its support.
-
-    In a pipe each line is kind, support, the interval's ends and the sentence.
-
-    Example: swarm-memory insights best_strategy
-    """
-    with door.manager(create=False) as manager:
-        found = manager.get_learning_insights(kind)
-        outcomes = manager.swarm.outcomes.count()
-
-    def pretty(console: Console) -> None:
-        for insight in found:
-            console.print(cell(insight.text), cell(f"({count(insight.support, 'outcome')})", "dim"))
-        if not found:
-            console.print(cell(f"{count(outcomes, 'outcome')}: too few to say anything"))
-
-    door.show.result(
-        [insight.to_dict() for insight in found],
-        ([i.kind, i.support, *i.interval, i.text] for i in found),
         pretty,
     )

@@ -183,7 +183,10 @@ def resolve(call: Call, conflict_id: str, value: Json) -> dict[str, Json]:
     strategy=_name,
     cost=SECONDS | {"description": "In a unit of one's own."},
     context=OBJECT,
-    choice_id=_name | {"description": "Of the recommendation that was followed."},
+    choice_id=_name | {"description": "Of the recommendation that was asked for."},
+    score={"type": "number", "minimum": 0, "maximum": 1},
+    error_class=_name | {"description": "Of a failure, such as timeout."},
+    task=_name | {"description": "What it was, if it is done several times."},
 )
 def outcome(
     call: Call,
@@ -195,6 +198,9 @@ def outcome(
     cost: float | None = None,
     context: dict[str, Json] | None = None,
     choice_id: str | None = None,
+    score: float | None = None,
+    error_class: str | None = None,
+    task: str | None = None,
 ) -> dict[str, Json]:
     return call.swarm.outcomes.record(
         task_type,
@@ -205,6 +211,9 @@ def outcome(
         cost=cost,
         context=context,
         decision=choice_id,
+        score=score,
+        error_class=error_class,
+        task=task,
     ).to_dict()
 
 
@@ -220,7 +229,8 @@ def outcome(
 def strategy(
     call: Call, context: dict[str, Json], candidates: list[str] | None = None
 ) -> dict[str, Json]:
-    return call.swarm.outcomes.recommend(context, candidates).to_dict()
+    outcomes = call.swarm.outcomes
+    return outcomes.recommend(context, candidates, explore=outcomes.may_try()).to_dict()
 
 
 @tool(

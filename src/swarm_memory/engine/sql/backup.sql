@@ -106,16 +106,27 @@ LIMIT :limit
 
 -- backup_outcomes --
 -- The next outcomes.
-SELECT swarm, outcome_id, task_type, strategy, success, duration_s, cost, agents, context,
-    choice_id, propensity, author, session, at_ms
+SELECT swarm, outcome_id, seq, task_type, task, strategy, status, reward, label_source, duration_s,
+    cost, agents, context, signals, error_class, failed_agent, failed_step, choice_id,
+    propensity, author, session, at_ms
 FROM outcomes
 WHERE (swarm, outcome_id) > (:after_a, :after_b)
 ORDER BY swarm, outcome_id
 LIMIT :limit
 
+-- backup_relabels --
+-- The next revisions of labels.
+SELECT swarm, seq, outcome_id, status, reward, label_source, error_class, was_status, was_reward,
+    was_source, was_error_class, author, at_ms
+FROM relabels
+WHERE (swarm, seq) > (:after_a, :after_b)
+ORDER BY swarm, seq
+LIMIT :limit
+
 -- backup_arms --
 -- The next counts that strategies are chosen by.
-SELECT swarm, task_type, strategy, trials, successes, duration_s, cost, last_ms FROM arms
+SELECT swarm, task_type, strategy, trials, unlabelled, successes, duration_s, cost, last_ms
+FROM arms
 WHERE (swarm, task_type, strategy) > (:after_a, :after_b, :after_c)
 ORDER BY swarm, task_type, strategy
 LIMIT :limit

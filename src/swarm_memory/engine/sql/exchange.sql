@@ -23,8 +23,9 @@ LIMIT :limit
 
 -- export_outcomes --
 -- The next outcomes in order of their ids; the counts are made again from them.
-SELECT outcome_id, task_type, strategy, success, duration_s, cost, agents, context, choice_id,
-    propensity, author, session, at_ms
+SELECT outcome_id, task_type, task, strategy, status, reward, label_source, duration_s, cost,
+    agents, context, signals, error_class, failed_agent, failed_step, choice_id, propensity,
+    author, session, at_ms
 FROM outcomes
 WHERE swarm = :swarm AND outcome_id > :after
 ORDER BY outcome_id

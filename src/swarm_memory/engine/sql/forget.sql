@@ -49,6 +49,10 @@ DELETE FROM choices WHERE swarm = :swarm AND choice_id = :choice_id
 -- Remove an outcome; the caller counts all of them anew.
 DELETE FROM outcomes WHERE swarm = :swarm AND outcome_id = :outcome_id
 
+-- forget_relabels --
+-- Remove the revisions of an outcome's label.
+DELETE FROM relabels WHERE swarm = :swarm AND outcome_id = :outcome_id
+
 -- forget_conflict --
 -- Remove a conflict.
 DELETE FROM conflicts WHERE swarm = :swarm AND conflict_id = :conflict_id

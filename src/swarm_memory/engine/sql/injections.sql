@@ -104,14 +104,14 @@ LIMIT :limit
 
 -- outcome_latest --
 -- The outcomes that were recorded last, by the order of their rows: no index has their times.
-SELECT outcome_id, task_type, success, duration_s, strategy, author, at_ms FROM outcomes
+SELECT outcome_id, task_type, status, duration_s, strategy, author, at_ms FROM outcomes
 WHERE swarm = :swarm
 ORDER BY rowid DESC
 LIMIT :limit
 
 -- outcome_named --
 -- One outcome, for whoever was shown its number.
-SELECT outcome_id, task_type, agents, success, duration_s, strategy, context, author, at_ms
+SELECT outcome_id, task_type, agents, status, duration_s, strategy, context, author, at_ms
 FROM outcomes
 WHERE swarm = :swarm AND outcome_id = :item
 

@@ -87,16 +87,30 @@ LIMIT :limit
 
 -- move_outcomes --
 -- The next outcomes.
-SELECT outcome_id, task_type, strategy, success, duration_s, cost, agents, context, choice_id,
-    propensity, author, session, at_ms
+SELECT outcome_id, seq, task_type, task, strategy, status, reward, label_source, duration_s, cost,
+    agents, context, signals, error_class, failed_agent, failed_step, choice_id, propensity,
+    author, session, at_ms
 FROM outcomes
 WHERE swarm = :swarm AND outcome_id > :a
 ORDER BY outcome_id
 LIMIT :limit
 
+-- move_relabels --
+-- The next revisions of labels.
+SELECT seq, outcome_id, status, reward, label_source, error_class, was_status, was_reward,
+    was_source, was_error_class, author, at_ms
+FROM relabels
+WHERE swarm = :swarm AND seq > :a
+ORDER BY seq
+LIMIT :limit
+
+-- move_relabel_drop --
+-- Remove a revision.
+DELETE FROM relabels WHERE swarm = :swarm AND seq = :seq
+
 -- move_arms --
 -- The next counts that strategies are chosen by.
-SELECT task_type, strategy, trials, successes, duration_s, cost, last_ms FROM arms
+SELECT task_type, strategy, trials, unlabelled, successes, duration_s, cost, last_ms FROM arms
 WHERE swarm = :swarm AND (task_type, strategy) > (:a, :b)
 ORDER BY task_type, strategy
 LIMIT :limit
@@ -284,6 +298,14 @@ DELETE FROM choices WHERE swarm = :swarm
 -- move_wipe_outcomes --
 -- All outcomes.
 DELETE FROM outcomes WHERE swarm = :swarm
+
+-- move_wipe_relabels --
+-- All revisions of labels.
+DELETE FROM relabels WHERE swarm = :swarm
+
+-- move_wipe_models --
+-- What was learned: it is learned anew from the outcomes where they are now.
+DELETE FROM models WHERE swarm = :swarm
 
 -- move_wipe_arms --
 -- All counts of outcomes.

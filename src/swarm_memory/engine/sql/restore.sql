@@ -16,14 +16,17 @@ VALUES (:seq, :swarm, :key, :version, :op, :author, :at_ms, :scope, :category, :
 
 -- restore_arm --
 -- The counts of one strategy.
-INSERT INTO arms (swarm, task_type, strategy, trials, successes, duration_s, cost, last_ms)
-VALUES (:swarm, :task_type, :strategy, :trials, :successes, :duration_s, :cost, :last_ms)
+INSERT INTO arms (swarm, task_type, strategy, trials, unlabelled, successes, duration_s, cost,
+    last_ms)
+VALUES (:swarm, :task_type, :strategy, :trials, :unlabelled, :successes, :duration_s, :cost,
+    :last_ms)
 
 -- restore_arms --
 -- Count all outcomes.
-INSERT INTO arms (swarm, task_type, strategy, trials, successes, duration_s, cost, last_ms)
-SELECT swarm, task_type, coalesce(strategy, ''), count(*), sum(success), sum(duration_s),
-    sum(coalesce(cost, 0)), max(at_ms)
+INSERT INTO arms (swarm, task_type, strategy, trials, unlabelled, successes, duration_s, cost,
+    last_ms)
+SELECT swarm, task_type, coalesce(strategy, ''), count(reward), count(*) - count(reward),
+    coalesce(sum(reward), 0), sum(duration_s), sum(coalesce(cost, 0)), max(at_ms)
 FROM outcomes
 GROUP BY swarm, task_type, coalesce(strategy, '')
 
@@ -113,6 +116,20 @@ DELETE FROM choices WHERE at_ms > :at_ms
 -- Outcomes after a time.
 DELETE FROM outcomes WHERE at_ms > :at_ms
 
+-- restore_earlier_labels --
+-- What outcomes said before their labels were revised after a time.
+UPDATE outcomes SET (status, reward, label_source, error_class) = (
+    SELECT was_status, was_reward, was_source, was_error_class FROM relabels AS r
+    WHERE r.swarm = outcomes.swarm AND r.outcome_id = outcomes.outcome_id AND r.at_ms > :at_ms
+    ORDER BY r.seq
+    LIMIT 1)
+WHERE EXISTS (SELECT 1 FROM relabels AS r
+    WHERE r.swarm = outcomes.swarm AND r.outcome_id = outcomes.outcome_id AND r.at_ms > :at_ms)
+
+-- restore_later_relabels --
+-- Revisions of labels after a time.
+DELETE FROM relabels WHERE at_ms > :at_ms
+
 -- restore_later_conflicts --
 -- Conflicts after a time.
 DELETE FROM conflicts WHERE at_ms > :at_ms
@@ -177,9 +194,17 @@ DELETE FROM choices
 -- All outcomes.
 DELETE FROM outcomes
 
+-- restore_clear_relabels --
+-- All revisions of labels.
+DELETE FROM relabels
+
 -- restore_clear_arms --
 -- All counts of outcomes.
 DELETE FROM arms
+
+-- restore_clear_models --
+-- What was learned: it is learned anew from the outcomes.
+DELETE FROM models
 
 -- restore_clear_conflicts --
 -- All conflicts.

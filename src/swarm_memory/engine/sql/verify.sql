@@ -68,11 +68,22 @@ LIMIT :limit
 -- verify_arms --
 -- Where the counts that the model reads differ from the outcomes they were made of.
 SELECT swarm, task_type, strategy, sum(trials), sum(successes) FROM (
-    SELECT swarm, task_type, strategy, trials, successes FROM arms
+    SELECT swarm, task_type, strategy, trials + unlabelled AS trials, successes FROM arms
     UNION ALL
-    SELECT swarm, task_type, coalesce(strategy, ''), -1, -success FROM outcomes) AS counted
+    SELECT swarm, task_type, coalesce(strategy, ''), -1, -coalesce(reward, 0) FROM outcomes)
+    AS counted
 GROUP BY swarm, task_type, strategy
-HAVING sum(trials) <> 0 OR sum(successes) <> 0
+HAVING sum(trials) <> 0 OR abs(sum(successes)) > 0.000001
+LIMIT :limit
+
+-- verify_models --
+-- Models that learned of something else than the log has.
+SELECT m.swarm, m.version, coalesce(newest.seq, 0) FROM models AS m LEFT JOIN (
+    SELECT swarm, max(seq) AS seq
+    FROM (SELECT swarm, seq FROM outcomes UNION ALL SELECT swarm, seq FROM relabels) AS log
+    GROUP BY swarm) AS newest ON newest.swarm = m.swarm
+WHERE m.part = '' AND m.version <> coalesce(newest.seq, 0)
+ORDER BY m.swarm
 LIMIT :limit
 
 -- verify_json --
@@ -83,7 +94,7 @@ SELECT 'choices', swarm, choice_id FROM choices
 WHERE json_valid(candidates) = 0 OR json_valid(context) = 0
 UNION ALL
 SELECT 'outcomes', swarm, outcome_id FROM outcomes
-WHERE json_valid(agents) = 0 OR json_valid(context) = 0
+WHERE json_valid(agents) = 0 OR json_valid(context) = 0 OR json_valid(signals) = 0
 UNION ALL
 SELECT 'conflicts', swarm, conflict_id FROM conflicts
 WHERE json_valid(mine) = 0 OR json_valid(base) = 0 OR json_valid(theirs) = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
@@ -62,7 +63,7 @@ def taken_by(verb: Verb) -> type[BaseModel]:
         kind = _translated(shapes.kind_of(argument.sent), base)
         limit = OF_VERB.get((verb.full_name, name), LIMITS.get(name))
         required = argument.required or name in REQUIRED
-        kind = _limited(kind, limit, base, optional=not required)
+        kind = _limited(kind, limit, base, optional=name not in REQUIRED)
         made[name] = (kind, ... if required else _default(argument))
     return create_model(f"{verb.service}_{verb.name}", __base__=base, **made)
 
@@ -78,7 +79,7 @@ def _limited(
 ) -> Any:
     """Return a type with its limit, which is not one of None."""
     if get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
-        (some,) = [each for each in get_args(kind) if each is not NoneType]
+        some = reduce(or_, (each for each in get_args(kind) if each is not NoneType))
         limited = _limited(some, limit, base)
         return limited | None if optional else limited
     noted: list[Any] = []

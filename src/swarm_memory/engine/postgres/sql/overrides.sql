@@ -143,7 +143,7 @@ WHERE d.id IN (SELECT value::bigint FROM jsonb_array_elements_text(:ids::jsonb) 
     AND (r.expires_ms IS NULL OR r.expires_ms > :now_ms)
 
 -- outcome_latest --
-SELECT outcome_id, task_type, success, duration_s, strategy, author, at_ms FROM outcomes
+SELECT outcome_id, task_type, status, duration_s, strategy, author, at_ms FROM outcomes
 WHERE swarm = :swarm
 ORDER BY at_ms DESC, outcome_id DESC
 LIMIT :limit

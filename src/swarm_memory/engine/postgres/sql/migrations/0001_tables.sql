@@ -151,7 +151,7 @@ CREATE TABLE choices (
     choice_id text COLLATE "C" NOT NULL,
     task_type text COLLATE "C" NOT NULL,
     strategy text COLLATE "C" NOT NULL,
-    propensity double precision NOT NULL,
+    propensity double precision,
     candidates text COLLATE "C" NOT NULL,
     context text COLLATE "C" NOT NULL,
     author text COLLATE "C" NOT NULL,
@@ -162,13 +162,21 @@ CREATE TABLE choices (
 CREATE TABLE outcomes (
     swarm text COLLATE "C" NOT NULL,
     outcome_id text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
     task_type text COLLATE "C" NOT NULL,
+    task text COLLATE "C",
     strategy text COLLATE "C",
-    success bigint NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    reward double precision,
+    label_source text COLLATE "C" NOT NULL,
     duration_s double precision NOT NULL,
     cost double precision,
     agents text COLLATE "C" NOT NULL,
     context text COLLATE "C",
+    signals text COLLATE "C",
+    error_class text COLLATE "C",
+    failed_agent text COLLATE "C",
+    failed_step bigint,
     choice_id text COLLATE "C",
     propensity double precision,
     author text COLLATE "C" NOT NULL,
@@ -178,17 +186,47 @@ CREATE TABLE outcomes (
 ); -- by swarm
 
 CREATE INDEX outcomes_by_task ON outcomes (swarm, task_type, strategy, at_ms);
+CREATE INDEX outcomes_by_seq ON outcomes (swarm, seq);
+CREATE INDEX outcomes_by_choice ON outcomes (swarm, choice_id) WHERE choice_id IS NOT NULL;
+
+CREATE TABLE relabels (
+    swarm text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    outcome_id text COLLATE "C" NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    reward double precision,
+    label_source text COLLATE "C" NOT NULL,
+    error_class text COLLATE "C",
+    was_status text COLLATE "C" NOT NULL,
+    was_reward double precision,
+    was_source text COLLATE "C" NOT NULL,
+    was_error_class text COLLATE "C",
+    author text COLLATE "C" NOT NULL,
+    at_ms bigint NOT NULL,
+    PRIMARY KEY (swarm, seq)
+);
+
+CREATE INDEX relabels_by_outcome ON relabels (swarm, outcome_id);
 
 CREATE TABLE arms (
     swarm text COLLATE "C" NOT NULL,
     task_type text COLLATE "C" NOT NULL,
     strategy text COLLATE "C" NOT NULL,
     trials bigint NOT NULL,
-    successes bigint NOT NULL,
+    unlabelled bigint NOT NULL,
+    successes double precision NOT NULL,
     duration_s double precision NOT NULL,
     cost double precision NOT NULL,
     last_ms bigint NOT NULL,
     PRIMARY KEY (swarm, task_type, strategy)
+) WITH (fillfactor = 50);
+
+CREATE TABLE models (
+    swarm text COLLATE "C" NOT NULL,
+    part text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    state bytea NOT NULL,
+    PRIMARY KEY (swarm, part)
 ) WITH (fillfactor = 50);
 
 CREATE TABLE conflicts (

@@ -1,0 +1,183 @@
+"""Advice: which strategy to use for a task, and how sure that is."""
+
+from __future__ import annotations
+
+from swarm_memory.lean import NamedTuple
+from swarm_memory.reports import Recommendation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Tx
+    from swarm_memory.learned import Learned
+    from swarm_memory.learning.model import Estimates
+    from swarm_memory.learning.policy import Choice
+
+    Json = Any
+
+OUTCOMES_MIN = 10  # before that a share of labels says nothing
+SURE = 0.8  # probability that the recommended one is the best, from which on we say so
+SURE_TRIALS = 3
+SHOWN_NEIGHBOURS = 5
+
+
+class _Counted(NamedTuple):
+    """What the outcomes of one strategy add up to, in one task type."""
+
+    trials: int = 0
+    successes: float = 0.0
+    duration_s: float = 0.0
+    cost: float = 0.0
+    unlabelled: int = 0
+
+
+class Adviser:
+    """Chooses among strategies, inside a transaction."""
+
+    def __init__(self, tx: Tx, context: Context, learned: Learned) -> None:
+        self._tx = tx
+        self._context = context
+        self._learned = learned
+
+    def advise(
+        self,
+        task_type: str,
+        context: dict[str, Json],
+        offered: list[str] | None,
+        explore: bool,
+        weights: tuple[float, float],
+        seed: int,
+    ) -> Recommendation:
+        """Return the recommendation, without an id: whoever asked logs it."""
+        arms = self._tx.all("arm_list", swarm=self._context.swarm, task_type="")
+        here = {row[1]: _Counted(*row[2:7]) for row in arms if row[0] == task_type}
+        names = offered or sorted(n for n in here if n) or sorted({r[1] for r in arms if r[1]})
+        coverage = _coverage(here)
+        if not names:
+            return _nothing(task_type, coverage, "nothing is known and nothing was offered")
+        if coverage is not None and coverage < self._context.config.label_ratio:
+            return _nothing(
+                task_type, coverage,
+                f"only {coverage:.0%} of the outcomes of {task_type} say how they ended;"
+                f" below {self._context.config.label_ratio:.0%} nothing is recommended",
+            )  # fmt: skip
+        estimates = self._learned.estimate(self._tx, task_type, context, names)
+        from swarm_memory.learning.policy import choose
+
+        choice = choose(
+            estimates, seed=seed, explore=explore, cost_weight=weights[0], time_weight=weights[1]
+        )
+        return _recommendation(task_type, names, here, estimates, choice, coverage)
+
+
+def _recommendation(
+    task_type: str,
+    names: list[str],
+    here: dict[str, _Counted],
+    estimates: Estimates,
+    choice: Choice,
+    coverage: float | None,
+) -> Recommendation:
+    shown = [
+        _candidate(name, here.get(name, _Counted()), estimates, choice, index)
+        for index, name in enumerate(names)
+    ]
+    picked = shown[choice.index]
+    chance = float(choice.best[choice.index])
+    alike = int(estimates.trials[choice.index])
+    best = max(range(len(names)), key=lambda index: float(choice.utility[index]))
+    trying = best != choice.index
+    confident = not trying and chance >= SURE and alike >= SURE_TRIALS
+    trials = sum(one["trials"] for one in shown)
+    evidence = {
+        "trials": trials,
+        "strategy_trials": picked["trials"],
+        "strategy_successes": picked["successes"],
+        "alike": alike,
+        "outcomes": [str(name) for name in estimates.neighbours[choice.index]][:SHOWN_NEIGHBOURS],
+        "best_chance": round(chance, 4),
+        "label_coverage": coverage,
+    }
+    return Recommendation(
+        strategy=picked["strategy"],
+        propensity=float(choice.propensities[choice.index]),
+        expected=picked["expected"],
+        interval=(picked["interval"][0], picked["interval"][1]),
+        evidence=evidence,
+        candidates=sorted(shown, key=lambda one: -one["utility"]),
+        task_type=task_type,
+        choice_id=None,
+        confident=confident,
+        trying=trying,
+        why=_why(picked, shown[best], len(names), trials, chance, confident, trying),
+        duration_s=picked["duration_s"],
+        cost=picked["cost"],
+    )
+
+
+def _candidate(
+    name: str, counted: _Counted, estimates: Estimates, choice: Choice, index: int
+) -> dict[str, Json]:
+    interval = [_rounded(estimates.low[index]), _rounded(estimates.high[index])]
+    ended = counted.trials + counted.unlabelled
+    return {
+        "strategy": name,
+        "expected": _rounded(estimates.mean[index]),
+        "interval": interval,
+        "propensity": round(float(choice.propensities[index]), 9),
+        "utility": _rounded(choice.utility[index]),
+        "trials": counted.trials,
+        "successes": round(counted.successes, 6),
+        "mean_duration_s": round(counted.duration_s / ended, 6) if ended else None,
+        "duration_s": _known(estimates.duration_s[index]),
+        "cost": _known(estimates.cost[index]),
+    }
+
+
+def _why(
+    picked: dict[str, Json],
+    best: dict[str, Json],
+    candidates: int,
+    trials: int,
+    chance: float,
+    confident: bool,
+    trying: bool,
+) -> str:
+    """Return the reason in one sentence."""
+    name, expected = picked["strategy"], picked["expected"]
+    seen = f"{picked['successes']:g} of {picked['trials']} succeeded here"
+    if trying:
+        return (
+            f"trying {name} ({expected:.0%} expected) to learn whether it is better than"
+            f" {best['strategy']} ({best['expected']:.0%})"
+        )
+    if candidates == 1:
+        return f"{name} is the only candidate; {seen}"
+    if trials == 0:
+        return f"none of the {candidates} candidates has an outcome here yet; {name} is a guess"
+    if confident:
+        return f"{name} is best of {candidates} with {chance:.0%} probability; {seen}"
+    return f"{name} looks best of {candidates}, but only with {chance:.0%} probability; {seen}"
+
+
+def _coverage(here: dict[str, _Counted]) -> float | None:
+    """Return the share of outcomes that say how they ended; None for too few to tell."""
+    labelled = sum(counted.trials for counted in here.values())
+    ended = labelled + sum(counted.unlabelled for counted in here.values())
+    return round(labelled / ended, 4) if ended >= OUTCOMES_MIN else None
+
+
+def _nothing(task_type: str, coverage: float | None, why: str) -> Recommendation:
+    evidence = {"trials": 0, "label_coverage": coverage}
+    return Recommendation(None, None, None, None, evidence, [], task_type, None, why=why)
+
+
+def _rounded(number: Json) -> float:
+    return round(float(number), 4)
+
+
+def _known(number: Json) -> float | None:
+    """Return a number, None for one that is not known (NaN)."""
+    return None if number is None or number != number else round(float(number), 6)

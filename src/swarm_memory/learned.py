@@ -1,0 +1,207 @@
+"""What a swarm has learned, as it lies in the store: a fold over the log of outcomes.
+
+The log is the truth: outcomes and revisions of their labels, in one order. The model is what comes
+out when they are learned one after the other, so whoever learns the same log has the same bytes.
+It is kept in parts, and an outcome writes only those that it changes, in its own transaction. A
+process keeps the parts that it has read, with what they were learned from; that tells whether they
+are still the store's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from swarm_memory.lean import NamedTuple
+from swarm_memory.locks import Lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Reader, Row, Tx
+    from swarm_memory.learning.model import Estimates, Model
+
+    Json = Any
+
+BATCH = 2000  # of the log that one transaction learns: others wait for it
+PRIORS_MAX = 500  # strategies that other swarms have tried
+PRIORS = "priors"  # the part that holds what a swarm began with
+NONCE_BYTES = 8
+ESTIMATES_MAX = 256  # kept answers of one process
+
+
+class Head(NamedTuple):
+    """Up to where the log was learned, and a random mark of whoever learned that last."""
+
+    version: int
+    nonce: bytes
+
+
+class _Kept:
+    """A model as this process last had it."""
+
+    __slots__ = ("confirmed", "head", "mine", "model")
+
+    def __init__(self, model: Model, head: Head) -> None:
+        self.model = model
+        self.head = head
+        self.confirmed = head.version  # a commit that was seen
+        self.mine: set[str] = set()  # parts written since, by transactions that may be undone
+
+
+class Learned:
+    """The model of one swarm. Its methods take the transaction that they read and write in."""
+
+    __slots__ = ("_context", "_estimates", "_kept", "_lock")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._kept: _Kept | None = None
+        self._estimates: dict[tuple[str, ...], tuple[Head, Estimates]] = {}
+        self._lock = Lock()
+
+    def head(self, tx: Tx) -> Head:
+        """Return what was learned last; from here on nobody else learns in this swarm."""
+        row = tx.one("model_head", swarm=self._context.swarm)
+        if row is None:
+            tx.run("model_open", swarm=self._context.swarm, version=0, state=b"")
+            row = tx.one("model_head", swarm=self._context.swarm) or (0, b"")
+        return Head(row[0], bytes(row[1]))
+
+    def newest(self, db: Reader) -> int:
+        """Return the number of the log's last line, 0 if it has none."""
+        row = db.one("learn_newest", swarm=self._context.swarm)
+        return int(row[0]) if row else 0
+
+    def catch_up(self, tx: Tx) -> tuple[Model, Head]:
+        """Return the model, with what the log has since learned: at most `BATCH` lines of it."""
+        head = self.head(tx)
+        kept = self._take(tx, head)
+        if self.newest(tx) > head.version:
+            head = self._fold(tx, kept)
+        # Kept before the commit: should it fail, the head in the store will tell.
+        with self._lock:
+            self._kept = kept
+        return kept.model, head
+
+    def estimate(
+        self, tx: Tx, task_type: str, context: dict[str, Json], strategies: list[str]
+    ) -> Estimates:
+        """Return what each strategy promises for a task, kept until the next outcome."""
+        model, head = self.catch_up(tx)
+        asked = (task_type, json.dumps(context, sort_keys=True), *strategies)
+        known = self._estimates.get(asked)
+        if known is not None and known[0] == head:
+            return known[1]
+        estimates = model.estimate(task_type, context, strategies)
+        if len(self._estimates) >= ESTIMATES_MAX:
+            self._estimates.clear()
+        self._estimates[asked] = (head, estimates)
+        return estimates
+
+    def clear(self, tx: Tx) -> None:
+        """Forget what was learned, for whoever learns it anew."""
+        tx.run("model_clear", swarm=self._context.swarm)
+
+    def parts(self, db: Reader) -> dict[str, bytes]:
+        """Return the model as it is stored."""
+        rows = db.all("model_parts", swarm=self._context.swarm, known=-1)
+        return {row[0]: bytes(row[2]) for row in rows}
+
+    # --- reading ---
+
+    def _take(self, tx: Tx, head: Head) -> _Kept:
+        """Return the model that `head` tells of, for this caller alone."""
+        with self._lock:
+            kept, self._kept = self._kept, None
+        if kept is None or head.version == 0 or kept.confirmed > head.version:
+            return self._read(tx, head)
+        if kept.head != head:
+            rows = tx.all("model_parts", swarm=self._context.swarm, known=kept.confirmed)
+            if kept.mine - {row[0] for row in rows}:
+                return self._read(tx, head)  # what this process wrote was undone
+            kept.model.load({row[0]: bytes(row[2]) for row in rows})
+        kept.head, kept.confirmed = head, head.version
+        kept.mine.clear()
+        return kept
+
+    def _read(self, tx: Tx, head: Head) -> _Kept:
+        from swarm_memory.learning.model import Model
+
+        if head.version:
+            return _Kept(Model(self.parts(tx)), head)
+        model = Model()
+        for task_type, strategy, trials, rewards, seconds, cost in self._priors(tx):
+            model.inherit(task_type, strategy, trials, rewards, seconds, cost)
+        return _Kept(model, head)
+
+    def _priors(self, tx: Tx) -> list[list[Json]]:
+        """Return what other swarms of the store had seen when this one began to learn."""
+        swarm = self._context.swarm
+        row = tx.one("model_priors", swarm=swarm)
+        if row is not None:
+            known: list[list[Json]] = json.loads(bytes(row[0]))
+            return known
+        rows = tx.all("arm_elsewhere", swarm=swarm, limit=PRIORS_MAX)
+        priors = [[*row[:2], *map(float, row[2:])] for row in rows]
+        state = json.dumps(priors).encode()
+        tx.run("model_put", swarm=swarm, part=PRIORS, version=0, state=state)
+        return priors
+
+    # --- learning ---
+
+    def _fold(self, tx: Tx, kept: _Kept) -> Head:
+        """Learn the next lines of the log and write the parts that this changes."""
+        head = kept.head
+        for line in self._lines(tx, head.version):
+            version = line[0]
+            _learn(kept.model, line)
+        swarm = self._context.swarm
+        changed = kept.model.changed()
+        rows = [
+            {"swarm": swarm, "part": part, "version": version, "state": state}
+            for part, state in sorted(changed.items())
+        ]
+        nonce = os.urandom(NONCE_BYTES)
+        head_row = {"swarm": swarm, "part": "", "version": version, "state": nonce}
+        tx.many("model_put", [*rows, head_row])
+        kept.mine.update(changed)
+        kept.head = Head(version, nonce)
+        return kept.head
+
+    def _lines(self, tx: Tx, after: int) -> Iterator[Row]:
+        """Yield what the log has after a line, in its order.
+
+        A line is (seq, outcome_id, task_type, strategy, reward before, reward, duration_s, cost,
+        context). What an outcome said at first is learned in its place, what it says since in
+        that of the revision.
+        """
+        swarm = self._context.swarm
+        rows = tx.all("outcome_learn", swarm=swarm, after=after, limit=BATCH)
+        last = rows[-1][0] if len(rows) == BATCH else 2**62
+        revised = tx.all("relabel_learn", swarm=swarm, after=after, last=last, limit=BATCH)
+        if len(revised) == BATCH:
+            last = min(last, revised[-1][0])
+        first: dict[str, float | None] = {}
+        if rows and (len(rows) > 1 or revised):
+            span = {"after": after, "last": rows[-1][0]}
+            for outcome_id, reward in tx.all("relabel_first", swarm=swarm, **span):
+                first.setdefault(outcome_id, reward)
+        lines = [(*r[:4], None, first.get(r[1], r[4]), *r[5:]) for r in rows if r[0] <= last]
+        yield from sorted([*lines, *revised], key=lambda line: line[0])
+
+
+def _learn(model: Model, line: Row) -> None:
+    """Learn one line, if it says how a strategy did."""
+    _, outcome_id, task_type, strategy, before, reward, duration_s, cost, context = line
+    if strategy is None or reward is None:
+        return
+    about = json.loads(context) if context else {}
+    more = {"duration_s": duration_s, "cost": cost, "outcome_id": outcome_id}
+    if before is None:
+        model.learn(task_type, about, strategy, reward, **more)
+    else:
+        model.correct(task_type, about, strategy, before, reward, **more)
