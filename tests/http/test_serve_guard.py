@@ -1,7 +1,9 @@
 """Who may ask the server: nobody under another name, from another origin, or without the token."""
 
+import http.client
 import socket
 import subprocess
+from contextlib import closing
 
 import anyio
 import httpx2
@@ -83,6 +85,18 @@ def test_with_the_token_all_is_answered(guarded):
 
     assert 404 == ask(guarded, "GET", "/nowhere", **headers).status_code
     assert 200 == guarded.post(b"{}", **headers).status_code
+
+
+def test_blanks_after_the_token_are_no_part_of_it(guarded):
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=WAIT_S)
+    with closing(connection):
+        for said, status in {f"Bearer {TOKEN} \t": 404, f"Bearer {TOKEN} x": 401}.items():
+            # This client sends a value as it is; httpx2 would trim it.
+            connection.request("GET", "/nowhere", headers={"Authorization": said})
+            answer = connection.getresponse()
+            answer.read()
+
+            assert (said, status) == (said, answer.status)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "box.example"])

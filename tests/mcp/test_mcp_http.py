@@ -1,5 +1,10 @@
 """The server over streamable HTTP, on a real socket."""
 
+import http.client
+import json
+from contextlib import closing
+from urllib.parse import urlsplit
+
 import httpx2
 import pytest
 from mcp import Client
@@ -9,6 +14,13 @@ from swarm_memory import Swarm
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+WAIT_S = 60
+# What revision 2026-07-28 wants in the place of a handshake.
+TOLD = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -42,7 +54,30 @@ def test_a_subscriber_over_http_hears_of_what_another_process_writes(place, serv
 )
 def test_requests_from_elsewhere_are_refused(served, header, status):
     url, _ = served
-    assert status == httpx2.post(url, json=PING, headers=HEADERS | header, timeout=60).status_code
+    assert (
+        status == httpx2.post(url, json=PING, headers=HEADERS | header, timeout=WAIT_S).status_code
+    )
+
+
+def test_blanks_around_the_value_of_a_header_are_no_part_of_it(served):
+    url, _ = served
+    params = {"name": "recall", "arguments": {"query": "anything"}, "_meta": TOLD}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    said = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call"}
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=WAIT_S)
+    with closing(connection):
+        for name, status in {
+            "recall": 200,
+            " \trecall": 200,
+            "recall \t": 200,
+            "re call": 400,
+        }.items():
+            # This client sends a value as it is; httpx2 would trim it.
+            connection.request("POST", "/mcp", body, HEADERS | said | {"Mcp-Name": name})
+            answer = connection.getresponse()
+
+            assert (name, status) == (name, answer.status), answer.read()
+            answer.read()
 
 
 def test_the_end_of_the_server_ends_its_session(place, served, run):

@@ -199,14 +199,17 @@ def open_engine(
         return open_routed(url, swarm or "default", open_store)
     store = open_store(url)
     if swarm is not None:
-        _refuse_moved(store, swarm)
+        try:
+            _refuse_moved(store, swarm)
+        except BaseException:
+            store.close()
+            raise
     return store
 
 
 def _refuse_moved(store: Engine, swarm: str) -> None:
     row = store.one("moved_get", swarm=swarm)
     if row is not None:
-        store.close()
         raise SwarmMovedError(swarm, row[1], state=row[0], move=row[2])
 
 

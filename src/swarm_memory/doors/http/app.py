@@ -16,7 +16,7 @@ from swarm_memory.doors.http.guard import HEALTH, Guard
 from swarm_memory.doors.http.hooks import HookRoute
 from swarm_memory.doors.http.streams import Streams
 from swarm_memory.doors.mcp.acting import CLAUDE_SESSION, named_in
-from swarm_memory.doors.mcp.http import HERE, http_app
+from swarm_memory.doors.mcp.http import HERE, Trimmed, http_app
 from swarm_memory.lean import NamedTuple
 from swarm_memory.swarm import Swarm
 
@@ -80,7 +80,7 @@ def make_app(
         Mount("/", streams.around(mcp)),
     ]
     app = Starlette(routes=routes, lifespan=life, exception_handlers={HTTPException: api.refuse})
-    return Served(Guard(app, known, token, rate), streams.end)
+    return Served(Trimmed(Guard(app, known, token, rate)), streams.end)
 
 
 def _named(environment: Mapping[str, str]) -> Named:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from swarm_memory.doors.mcp.acting import Named
 
 PATH = "/mcp"
 HOST = "127.0.0.1"
+BLANKS = b" \t"
 HERE = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -34,7 +36,7 @@ def http_app(
     Args:
         names: What the server may be called in Host and Origin, IPv6 addresses in brackets.
     """
-    return make_server(named, everything=everything).streamable_http_app(
+    app = make_server(named, everything=everything).streamable_http_app(
         streamable_http_path=path,
         host=HOST,
         transport_security=TransportSecuritySettings(
@@ -43,3 +45,25 @@ def http_app(
             allowed_origins=[f"http://{name}:*" for name in names],
         ),
     )
+    app.add_middleware(Trimmed)
+    return app
+
+
+class Trimmed:
+    """An ASGI application before another one, which sees header values without blanks around.
+
+    llhttp, by which uvicorn reads requests where it can, leaves those at the end of a value, and
+    what is compared with a name or a token would then differ from it.
+
+    Source:
+        RFC 9110, section 5.5: such blanks are no part of the value.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "headers" in scope:
+            headers = [(name, value.strip(BLANKS)) for name, value in scope["headers"]]
+            scope = {**scope, "headers": headers}
+        await self._app(scope, receive, send)

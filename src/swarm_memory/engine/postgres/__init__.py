@@ -12,6 +12,7 @@ clock of this process that nobody can set.
 
 from __future__ import annotations
 
+import os
 import time
 from zlib import crc32
 
@@ -300,7 +301,8 @@ class PostgresEngine:
                 if not (lost or is_conflict(error)) or time.monotonic() + pause_s >= deadline:
                     raise translate(error, self._address.shown) from error
             except EngineUnavailableError as error:
-                if not error.retryable or time.monotonic() + pause_s >= deadline:
+                over = self._pool.closed or time.monotonic() + pause_s >= deadline
+                if over or not error.retryable:
                     raise
             pause(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
@@ -336,29 +338,46 @@ class PostgresEngine:
         deadline = time.monotonic() + timeout_s
         # Listening begins before the first look, so a commit between the two is noticed.
         listener = self._listener()
-        while (current := self.version()) == version:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                break
-            listener = self._listener()  # another one if the server went meanwhile
-            if listener is None:
-                pause(min(POLL_S, left_s))
-            elif not listener.wait(min(POLL_S, left_s)):
-                self._local.listener = None
+        try:
+            while (current := self.version()) == version:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    break
+                listener = self._listener()  # another one if the server went meanwhile
+                if listener is None:
+                    pause(min(POLL_S, left_s))
+                elif not listener.wait(min(POLL_S, left_s)):
+                    self._drop(listener)
+        except BaseException:
+            self._drop(listener)
+            raise
         return current
 
     def _listener(self) -> Listener | None:
         """Return the connection by which this thread is told of writes, None without one."""
         if not self._address.can_listen:
             return None
-        listener: Listener | None = getattr(self._local, "listener", None)
+        # Of now: `close` puts another one there, and what is made meanwhile goes with this one.
+        threads = self._local
+        listener: Listener | None = getattr(threads, "listener", None)
         if listener is None or listener.lost != self._pool.lost:
-            connection = self._again(lambda _: self._pool.connect(listen=True))
-            listener = Listener(
-                connection, self._address.namespace, self._commits.listening, self._pool.lost
-            )
-            self._local.listener = listener
+            listener = threads.listener = self._again(lambda _: self._listen())
         return listener
+
+    def _drop(self, listener: Listener | None) -> None:
+        """Close a listener of this thread, by name: what an error holds is collected late."""
+        self._local.listener = None
+        if listener is not None:
+            listener.close()
+
+    def _listen(self) -> Listener:
+        lost = self._pool.lost
+        connection = self._pool.connect(listen=True)
+        try:
+            return Listener(connection, self._address.namespace, self._commits.listening, lost)
+        except BaseException:
+            connection.close()
+            raise
 
     def usage(self) -> dict[str, int]:
         def ask(connection: Connection) -> Row | None:
@@ -390,8 +409,8 @@ class PostgresEngine:
         return max(0, before - self.usage()["file_bytes"])
 
     def close(self) -> None:
+        self._pool.close()  # first: whoever meets the new place below cannot connect any more
         self._local = local()
-        self._pool.close()
 
 
 class Listener:
@@ -399,6 +418,7 @@ class Listener:
 
     def __init__(self, connection: Connection, channel: str, lock: int, lost: int) -> None:
         self._connection = connection
+        self._pid = os.getpid()
         self.lost = lost  # how often the server had been lost when it was made
         connection.execute(f"LISTEN {channel}")
         connection.execute("SELECT pg_advisory_lock_shared(%s)", (lock,))  # so writers tell it
@@ -412,8 +432,12 @@ class Listener:
             return False
         return True
 
+    def close(self) -> None:
+        if self._pid == os.getpid():  # in a child it would end that of the parent
+            self._connection.close()
+
     def __del__(self) -> None:
-        self._connection.close()
+        self.close()
 
 
 def _snapshot(connection: Connection) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 import psycopg
 from psycopg import pq, waiting
@@ -121,7 +122,7 @@ class Pool:
         self._adapters = adapters()
         self._idle: list[Connection] = []
         self._pid = os.getpid()
-        self._closed = False
+        self.closed = False
         self.lost = 0  # how often all were given up
 
     def take(self) -> Connection:
@@ -130,10 +131,8 @@ class Pool:
         Raises:
             EngineUnavailableError: The pool was closed, or the server cannot be reached.
         """
-        if self._closed:
-            raise EngineUnavailableError(f"{self._address.shown} was closed", hint="open it again")
-        if self._pid != os.getpid():
-            self._pid, self._idle = os.getpid(), []  # those of the parent stay the parent's
+        self._refuse_closed()
+        self._leave_parents()
         try:
             return self._idle.pop()
         except IndexError:
@@ -146,8 +145,9 @@ class Pool:
             listen: To where the server is told that somebody listens, if it lies elsewhere.
 
         Raises:
-            EngineUnavailableError: The server cannot be reached.
+            EngineUnavailableError: The pool was closed, or the server cannot be reached.
         """
+        self._refuse_closed()
         try:
             try:
                 made = self._connect(listen)
@@ -166,6 +166,10 @@ class Pool:
         self._address.prefer(made.info.host, made.info.port)
         return made
 
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise EngineUnavailableError(f"{self._address.shown} was closed", hint="open it again")
+
     def _connect(self, listen: bool) -> Connection:
         # The driver prepares nothing: after a ROLLBACK it takes back whatever was prepared.
         return Connection.connect(
@@ -178,20 +182,33 @@ class Pool:
     def give(self, connection: Connection) -> None:
         """Give a connection back; one that is broken or inside a transaction is closed."""
         idle = pq.TransactionStatus.IDLE
-        if self._closed or connection.closed or connection.info.transaction_status != idle:
+        if self.closed or connection.closed or connection.info.transaction_status != idle:
             connection.close()
         else:
             self._idle.append(connection)
+            # Look again: another thread may have closed the pool meanwhile, and seen it empty.
+            if self.closed:
+                self._close_idle()
 
     def forget_idle(self) -> None:
         """Close all that are idle: what one of them has met, the others will."""
         self.lost += 1
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
+
+    def _leave_parents(self) -> None:
+        """Let go of what a parent process has made: to close it would end it for the parent."""
+        if self._pid != os.getpid():
+            self._pid, self._idle = os.getpid(), []
+
+    def _close_idle(self) -> None:
+        self._leave_parents()
+        with suppress(IndexError):  # another thread may take the last one at any moment
+            while True:
+                self._idle.pop().close()
 
     def close(self) -> None:
         """Close what is idle, and what is in use when it is given back."""
-        self._closed = True
+        self.closed = True
         self.forget_idle()
 
 
