@@ -214,3 +214,19 @@ def test_whoever_asks_too_often_comes_again_later():
     assert late[4] >= 1
     assert 0 == rates.late_s("b", 100.0)
     assert 0 == rates.late_s("a", 101.0)
+
+
+def test_outcomes_and_their_labels_are_the_same_over_http(served):
+    with SwarmMemoryManager("agent-1", "s", url=served.url) as manager:
+        outcomes = manager.swarm.outcomes
+        unknown = outcomes.record("x", ["agent-1"], None, 3.0, strategy="one", signals={"n": 1})
+        assert unknown == outcomes.get(unknown.outcome_id)
+        now = outcomes.relabel(unknown.outcome_id, "partial", score=0.25, label_source="check")
+        assert ("partial", 0.25, "check") == (now.status, now.reward, now.label_source)
+
+        choice = outcomes.choose({"task_type": "x"}, "two", candidates=["one"], propensity=0.5)
+        assert [choice] == [waiting.choice_id for waiting in outcomes.waiting()]
+        assert not outcomes.may_try()
+        (seen,) = outcomes.observations()
+        assert (0.25, {"n": 1}, ("agent-1",)) == (seen.reward, seen.signals, tuple(seen.agents))
+        assert outcomes.rebuild()

@@ -260,3 +260,7 @@ LIMIT :limit
 
 -- move_message_newest --
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM messages_seq_seq
+
+-- model_head --
+-- Whoever asks for the head will learn: others wait here until that is committed.
+SELECT version, state FROM models WHERE swarm = :swarm AND part = '' FOR UPDATE
