@@ -30,6 +30,7 @@ FACADE |= {"remembering"}
 FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
+FACADE |= {"tuning"}
 ALLOWED = {
     "base": BASE,
     "learning": {"lean", "learning"},
