@@ -170,7 +170,7 @@ class Log:
         self.strategies = tuple(sorted(names))
         self._index = {name: k for k, name in enumerate(self.strategies)}
         weighable = [i for i, o in enumerate(chosen) if _valid(o.propensity)]
-        self._rows = [chosen[i] for i in weighable]
+        self.rows = [chosen[i] for i in weighable]
         self._fit(chosen, np.array(weighable, dtype=np.int64), seed)
 
     def _fit(self, chosen: list[Observation], weighable: Integers, seed: int) -> None:
@@ -179,20 +179,31 @@ class Log:
         reward = np.array([o.reward for o in chosen], dtype=float)
         self._without_propensity = len(chosen) - len(weighable)
         self.tasks, self._arms, self.reward = tasks[weighable], arms[weighable], reward[weighable]
-        self._propensity = np.array([o.propensity for o in self._rows], dtype=float)
+        self._propensity = np.array([o.propensity for o in self.rows], dtype=float)
         self.predicted = np.zeros((len(weighable), len(self.strategies)))
         if len(weighable):
+            # Of all rows: a task whose propensity is unknown is no less known to the model.
             folds = direct.folds_by_task(tasks, np.random.default_rng(seed))
             self.predicted = direct.cross_fitted(
                 direct.encode(chosen), arms, reward, folds, len(self.strategies)
             )[weighable]
-        self._candidates = [self._candidates_of(o) for o in self._rows]
+        self._look_at_candidates()
 
-    def _candidates_of(self, observation: Observation) -> Integers:
-        names = observation.candidates
-        if names is None:
-            return np.arange(len(self.strategies))
-        return np.array([self._index[name] for name in names], dtype=np.int64)
+    def _look_at_candidates(self) -> None:
+        """Keep which strategies each row could choose, and which had a propensity above 0."""
+        shape = (len(self.rows), len(self.strategies))
+        self._candidate, self._possible = np.ones(shape, bool), np.zeros(shape, bool)
+        self._told = np.zeros(len(self.rows), bool)  # whether it says what was possible
+        for row, observation in enumerate(self.rows):
+            names, propensities = observation.candidates, observation.propensities
+            if names is None:
+                continue
+            columns = [self._index[name] for name in names]
+            self._candidate[row] = False
+            self._candidate[row, columns] = True
+            if propensities is not None and len(propensities) == len(names):
+                self._possible[row, columns] = np.array(propensities) > 0
+                self._told[row] = True
 
     def evaluate(self, target: Target, *, name: str | None = None) -> Evaluation | Refusal:
         """Return what `target` would have reached; see `evaluate`."""
@@ -250,32 +261,47 @@ class Log:
         difference = interval.plain_interval(values[0] - values[1], apart, degrees)
         return Comparison(*labels, difference, (supports[0], supports[1]), tuple(warnings))
 
-    def contributions(self, target: Target) -> tuple[Integers, Floats]:
-        """Return the rows that the target covers and what each adds to its doubly robust mean.
+    def path(self, target: Target, counts: Sequence[int]) -> list[Interval | None]:
+        """Return what the target would have reached over the first so many rows of the log.
 
-        The mean of the first k of them estimates what the target would have reached until then.
+        None where these are too few to say. The rows are those with a known label, strategy and
+        propensity (`rows`), in their order.
         """
         scores = self._scores(self._probabilities(target))
-        return scores.rows, scores.expected + scores.weights * scores.residual
+        found: list[Interval | None] = []
+        for count in counts:
+            part = _first(scores, int(np.searchsorted(scores.rows, count)))
+            tasks = self.tasks[part.rows]
+            size = interval.effective_size(part.weights, tasks) if len(tasks) else 0.0
+            if size < EFFECTIVE_MIN or np.sum(part.weights > 0) < MATCHING_MIN:
+                found.append(None)
+                continue
+            mean, influence = _self_normalised(part)
+            variance = interval.clustered_variance(influence, tasks)
+            found.append(interval.score_interval(mean, variance, size, size - 1))
+        return found
 
     def _probabilities(self, target: Target) -> Floats:
         """Return the target's probability of each strategy on each row; a row of 0: not covered."""
-        probabilities = np.zeros((len(self._rows), len(self.strategies)))
-        for row, (observation, candidates) in enumerate(
-            zip(self._rows, self._candidates, strict=True)
-        ):
-            if isinstance(target, ByModel):
-                best = candidates[np.argmax(self.predicted[row, candidates])]
-                probabilities[row, best] = 1.0
-            elif callable(target):
-                names = tuple(self.strategies[k] for k in candidates)
+        probabilities = np.zeros((len(self.rows), len(self.strategies)))
+        if not self.rows:
+            return probabilities
+        if isinstance(target, ByModel):
+            best = np.argmax(np.where(self._candidate, self.predicted, -1.0), axis=1)
+            probabilities[np.arange(len(best)), best] = 1.0
+            return probabilities
+        if callable(target):
+            for row, observation in enumerate(self.rows):
+                columns = np.flatnonzero(self._candidate[row])
+                names = tuple(self.strategies[k] for k in columns)
                 context = {**(observation.context or {}), "task_type": observation.task_type}
-                probabilities[row, candidates] = _checked(target(context, names), names)
-            else:
-                name = target if isinstance(target, str) else target.get(observation.task_type)
-                index = self._index.get(name) if name is not None else None
-                if index is not None and index in candidates:
-                    probabilities[row, index] = 1.0
+                probabilities[row, columns] = _checked(target(context, names), names)
+            return probabilities
+        for row, observation in enumerate(self.rows):
+            name = target if isinstance(target, str) else target.get(observation.task_type)
+            index = self._index.get(name) if name is not None else None
+            if index is not None:
+                probabilities[row, index] = float(self._candidate[row, index])
         return probabilities
 
     def _scores(self, probabilities: Floats) -> _Scores:
@@ -299,7 +325,7 @@ class Log:
             labelled / outcomes if outcomes else 0.0,
             without_strategy,
             self._without_propensity,
-            len(self._rows) - len(scores.rows),
+            len(self.rows) - len(scores.rows),
             len(scores.rows),
             len(np.unique(tasks)),
             int(np.sum(weights > 0)),
@@ -311,14 +337,17 @@ class Log:
 
     def _overlap(self, scores: _Scores, probabilities: Floats) -> float | None:
         """Return the share of the target's choices to which the log gave a propensity above 0."""
-        shares = []
-        for row in scores.rows:
-            observation = self._rows[row]
-            if observation.propensities is None or observation.candidates is None:
-                continue
-            possible = np.array(observation.propensities) > 0
-            shares.append(float(np.sum(probabilities[row, self._candidates[row]] * possible)))
-        return sum(shares) / len(shares) if shares else None
+        told = scores.rows[self._told[scores.rows]]
+        if not len(told):
+            return None
+        return float(np.sum(probabilities[told] * self._possible[told])) / len(told)
+
+
+def _first(scores: _Scores, count: int) -> _Scores:
+    rows, weights, expected, residual, predicted = scores
+    return _Scores(
+        rows[:count], weights[:count], expected[:count], residual[:count], predicted[:count]
+    )
 
 
 def _self_normalised(scores: _Scores) -> tuple[float, Floats]:
