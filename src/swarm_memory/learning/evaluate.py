@@ -36,8 +36,10 @@ class ByModel(NamedTuple):
     """The target that takes the strategy with the highest predicted reward on each task.
 
     The prediction is cross-fitted: what is evaluated is the rule learned on four fifths of the
-    tasks, on the fifth that it has not seen.
+    tasks, on the fifth that it has not seen. `name` is what results call it.
     """
+
+    name: str = "best by the model"
 
 
 class Support(NamedTuple):
@@ -419,7 +421,7 @@ def _label(target: Target) -> str:
     if isinstance(target, str):
         return target
     if isinstance(target, ByModel):
-        return "best by the model"
+        return target.name
     if callable(target):
         return "a function of the context"
     return ", ".join(f"{task_type}: {name}" for task_type, name in sorted(target.items()))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OBSERVATIONS_MAX = 20_000  # the last ones; older ones are in the counts that the caller hands in
 POINTS_MAX = 200
+POINTS_FROM = 10  # the mean of fewer jumps between 0 and 1, and hides the rest
 RECENT = 50  # outcomes of the moving mean
 STRATEGIES_MAX = 12
 TASK_TYPES_MAX = 8
@@ -280,7 +281,7 @@ def _over_time(
     if not labelled:
         return OverTime(None, (), "no outcome has a known label yet")
     n = len(labelled)
-    ends = np.unique(np.linspace(1, n, min(n, POINTS_MAX)).round().astype(int))
+    ends = np.unique(np.linspace(min(n, POINTS_FROM), n, min(n, POINTS_MAX)).round().astype(int))
     total = np.concatenate([[0.0], np.cumsum([float(o.reward or 0.0) for o in labelled])])
     # How many rows of the log that can be weighed lie before each end.
     weighable, row = {id(o) for o in log.rows}, 0
