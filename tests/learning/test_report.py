@@ -53,16 +53,21 @@ def test_reward_over_time_ends_with_the_estimates_of_the_whole_log():
     assert found.over_time.points[0].best is None  # too few to say
 
 
-def test_a_better_best_is_claimed_only_when_it_holds_among_all_that_were_compared():
+@pytest.mark.parametrize("seed", [6, 39, 50])
+def test_the_luckiest_of_equal_strategies_is_not_claimed_to_be_better(seed):
     even = {"easy": (0.5, 0.5, 0.5), "hard": (0.5, 0.5, 0.5)}
-    claims = [
-        any(" more than what was done" in s for s in build_report(rows, seed=0).findings)
-        for rows in (logs.drawn(200, seed=s, rates=even) for s in range(25))
-    ]
 
-    assert 2 >= sum(claims)
-    sure = build_report(logs.drawn(2_000, seed=0), seed=0)
-    assert any(" more than what was done (at least" in s for s in sure.findings)
+    found = build_report(logs.drawn(150, seed=seed, rates=even), seed=0)
+
+    best = next(j for j in found.off_policy if j.target == found.over_time.best)
+    assert best.gain.low > 0  # what its own interval would have claimed
+    assert any("not told apart" in sentence for sentence in found.findings)
+
+
+def test_a_strategy_that_is_better_is_said_to_be_so():
+    found = build_report(logs.drawn(2_000, seed=0), seed=0)
+
+    assert any(" more than what was done (at least" in s for s in found.findings)
 
 
 def test_the_matrix_holds_the_means_as_logged():
