@@ -1,0 +1,1 @@
+"""The learning report for people: text for a terminal, and one page of HTML."""
