@@ -100,12 +100,12 @@ def test_looking_back_a_change_is_dated_and_sized():
     found = trends.trends(observations(stream(5, (150, 0.7), (150, 0.35))), seed=1)
 
     (change,) = of(found, "strategy", "parallel").changes
-    assert abs(change.index - 150) <= 12
-    assert change.at_ms == 1_000 * change.index
+    assert abs(change.row - 150) <= 12
+    assert change.at_ms == 1_000 * change.row
     assert change.interval[0] < -0.35 < change.interval[1] < 0
     assert change.before_interval[0] < 0.7 < change.before_interval[1]
     assert change.after_interval[0] < 0.35 < change.after_interval[1]
-    assert f"parallel{change.index}" == change.outcome_ids[0]
+    assert f"parallel{change.row}" == change.outcome_ids[0]
 
 
 def test_a_change_there_and_back_is_two_changes():

@@ -32,13 +32,13 @@ class Alarm(NamedTuple):
 class Drift(NamedTuple):
     """The state of the two-sided Page-Hinkley test; the empty one is `Drift()`.
 
-    `seen` outcomes in all, `count` of them since the last alarm with their `mean` and sum of
+    `seen` outcomes in all, `trials` of them since the last alarm with their `mean` and sum of
     squares `spread`; each side has its sum and the number and total of the outcomes since that
     sum was last zero, which is where the change is if there is one.
     """
 
     seen: int = 0
-    count: int = 0
+    trials: int = 0
     mean: float = 0.0
     spread: float = 0.0
     rise: float = 0.0
@@ -84,7 +84,7 @@ def advance(state: Drift, reward: float) -> tuple[Drift, Alarm | None]:
     """
     if not 0 <= reward <= 1:
         raise ValueError(f"reward {reward!r} is not in [0, 1]")
-    count = state.count + 1
+    count = state.trials + 1
     mean = state.mean + (reward - state.mean) / count
     spread = state.spread + (reward - state.mean) * (reward - mean)
     deviation = max(math.sqrt((spread + 0.5) / (count + 2)), DEVIATION_MIN)

@@ -39,14 +39,14 @@ EVIDENCE_MAX = 20
 
 
 class Change(NamedTuple):
-    """A confirmed change of level before row `index` of a series, at `at_ms`.
+    """A confirmed change of level before row number `row` of a series, at `at_ms`.
 
     `before` and `after` are mean rewards of the rows up to the next change on either side, with
     95 % intervals clustered by task; `size` their difference among comparable rows, so that
     harder tasks coming in are no change of a strategy. `p` is for the largest of all splits.
     """
 
-    index: int
+    row: int
     at_ms: int
     before: float
     before_interval: tuple[float, float]
