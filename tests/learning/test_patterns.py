@@ -1,0 +1,253 @@
+"""Patterns: what is planted is found and confirmed, and nothing where nothing is."""
+
+import math
+
+import numpy as np
+import pytest
+
+from swarm_memory.learning import expected, facets, mining, patterns, statistics
+from swarm_memory.learning.facets import Condition
+from swarm_memory.learning.observation import FAILURE, SUCCESS, UNKNOWN, Observation
+
+
+def swarm(seed, *, rows=1200, per_task=1, hardness=0.1, effect=0.0, support=0.2, facets=6):
+    """Return outcomes: tasks with a shared difficulty, and `planted` that changes their rate."""
+    rng = np.random.default_rng(seed)
+    tasks = rows // per_task
+    hard = rng.normal(0, hardness, tasks)
+    flags = rng.random((tasks, facets)) < np.linspace(0.1, 0.6, facets)
+    planted = rng.random(tasks) < support
+    result = []
+    for row in range(rows):
+        task = row // per_task
+        strategy = ("parallel", "sequential")[int(rng.integers(2))]
+        rate = 0.45 + 0.1 * (strategy == "parallel") + hard[task] + effect * planted[task]
+        context = {f"flag{n}": bool(flags[task, n]) for n in range(facets)}
+        context["planted"] = bool(planted[task])
+        context["language"] = ("rust", "go", "python")[task % 3]
+        context["files"] = task % 17
+        result.append(observation(row, f"t{task}", rng.random() < rate, strategy, context))
+    return result
+
+
+def observation(number, task, success, strategy="parallel", context=None, **more):
+    status = SUCCESS if success else FAILURE
+    return Observation(
+        f"o{number}",
+        1_000 * number,
+        task,
+        "fix",
+        strategy,
+        status,
+        float(success),
+        context=context,
+        **more,
+    )
+
+
+def names(pattern):
+    return {condition.name for condition in pattern.conditions}
+
+
+def test_a_planted_facet_is_found_with_its_effect_support_and_evidence():
+    rows = swarm(1, effect=-0.35)
+
+    (pattern,) = patterns.mine(rows, seed=7).patterns
+
+    assert (Condition("context", "planted", "is", True),) == pattern.conditions
+    assert pattern.interval[0] < -0.35 < pattern.interval[1]
+    assert pattern.q <= 0.05
+    inside = {row.outcome_id: row for row in rows if row.context["planted"]}
+    assert len(inside) == pattern.rows == pattern.tasks
+    assert {0.0} == {inside[i].reward for i in pattern.outcome_ids}
+    assert "When planted is yes, tasks fail " in pattern.text
+    assert " points more often than expected (95 % interval " in pattern.text
+
+
+def test_an_interaction_of_facet_and_strategy_is_named_with_both():
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(1500):
+        strategy = ("parallel", "sequential")[int(rng.integers(2))]
+        language = ("rust", "go", "python")[int(rng.integers(3))]
+        bad = strategy == "parallel" and language == "rust"
+        success = rng.random() < (0.25 if bad else 0.6)
+        rows.append(observation(number, f"t{number}", success, strategy, {"language": language}))
+
+    found = patterns.mine(rows, seed=1).patterns
+
+    text = [patterns.when(pattern.conditions) for pattern in found]
+    assert "language is rust and the strategy is parallel" in text
+
+
+def test_two_agents_together_make_a_pattern_that_neither_makes_alone():
+    rng = np.random.default_rng(5)
+    rows = []
+    for number in range(1500):
+        agents = tuple(sorted(f"a{i}" for i in rng.choice(4, 2, replace=False)))
+        success = rng.random() < (0.2 if agents == ("a0", "a1") else 0.6)
+        rows.append(observation(number, f"t{number}", success, agents=agents))
+
+    found = patterns.mine(rows, seed=1).patterns
+
+    assert "a0 and a1 work together" == patterns.when(found[0].conditions)
+
+
+def test_a_signal_is_an_early_warning_and_no_ground_for_choosing():
+    rng = np.random.default_rng(6)
+    rows = []
+    for number in range(900):
+        calls = int(rng.integers(100))
+        success = rng.random() < (0.2 if calls > 74 else 0.6)
+        rows.append(observation(number, f"t{number}", success, signals={"calls": calls}))
+
+    found = patterns.mine(rows, seed=1).patterns
+
+    assert patterns.WARNING == found[0].kind
+    assert {"above"} == {condition.relation for condition in found[0].conditions}
+    assert "seen only while the work goes on" in found[0].text
+
+
+@pytest.mark.parametrize(("per_task", "hardness"), [(1, 0.1), (6, 0.3)])
+def test_shuffled_facets_give_at_most_half_a_false_pattern(per_task, hardness):
+    found = [
+        len(patterns.mine(swarm(s, rows=600, per_task=per_task, hardness=hardness), seed=s)[0])
+        for s in range(12)
+    ]
+
+    assert sum(found) / len(found) <= 0.25
+
+
+def test_nothing_reliable_says_why_and_what_it_would_take():
+    few = patterns.mine(swarm(1, rows=60), seed=1)
+    none = patterns.mine(swarm(2, rows=1200), seed=1)
+
+    assert () == few.patterns == none.patterns
+    assert few.reason.startswith("No reliable pattern yet: 60 labelled outcomes of 60 tasks; ")
+    assert f"needs about {few.rows_needed}" in few.reason
+    assert "none held in the other" in none.reason
+
+
+def test_rows_of_one_task_are_no_independent_evidence():
+    """A facet of four tasks only, each run 50 times, is a property of those four tasks."""
+    rng = np.random.default_rng(2)
+    rows = [
+        observation(n, f"t{n % 40}", rng.random() < (0.1 if n % 40 < 4 else 0.6), context={"x": x})
+        for n in range(2000)
+        for x in [n % 40 < 4]
+    ]
+
+    assert () == patterns.mine(rows, seed=1).patterns
+
+
+def test_the_same_rows_and_seed_give_the_same_answer_in_any_order():
+    rows = swarm(1, effect=-0.35)
+    backwards = sorted(rows, key=lambda row: row.outcome_id)
+
+    assert patterns.mine(rows, seed=3) == patterns.mine(rows, seed=3)
+    assert patterns.mine(rows, seed=3).patterns == patterns.mine(backwards, seed=3).patterns
+
+
+def test_a_task_stays_in_its_half_while_the_log_grows():
+    early = [f"t{n}" for n in range(500)]
+    late = early + [f"u{n}" for n in range(50)]
+
+    before, after = patterns._halves(early, 1)[0], patterns._halves(late, 1)[0]
+
+    moved = {early[i] for i in before} ^ {late[i] for i in after if i < 500}
+    assert len(moved) < 50
+
+
+def test_odd_rows_are_left_out_and_counted_and_never_a_crash():
+    odd = [
+        observation(1, "t", True)._replace(reward=None, status=UNKNOWN),
+        observation(2, "t", True)._replace(reward=math.nan),
+        observation(3, "", True, None, {"": None, "deep": {"a": {"b": {"c": 1}}}}),
+        observation(4, "t", False, context={"list": [1, "a", {"x": 1}], "nan": math.nan, 5: "x"}),
+        observation(5, "t", False, context={"long": "x" * 500, "yes": True, "one": 1}),
+    ]
+
+    mined = patterns.mine(odd, seed=1)
+
+    assert (3, 2, ()) == (mined.rows, mined.left_out, mined.patterns)
+    assert "no outcome has a label (0 without)" in patterns.mine([], seed=1).reason
+    alike = [observation(n, f"t{n}", True) for n in range(100)]
+    assert "ended alike" in patterns.mine(alike, seed=1).reason
+
+
+def test_a_forecast_that_knew_leaves_nothing_unexpected():
+    rows = [
+        row._replace(predicted=0.15 if row.context["planted"] else 0.5)
+        for row in swarm(1, effect=-0.35)
+    ]
+
+    assert () == patterns.mine(rows, seed=7, basis=expected.PREDICTED).patterns
+    assert {"planted"} == names(patterns.mine(rows, seed=7, basis=expected.AVERAGE).patterns[0])
+
+
+def test_a_facet_that_follows_the_strategy_is_no_pattern_of_its_own():
+    rng = np.random.default_rng(8)
+    rows = []
+    for number in range(1200):
+        strategy = ("good", "bad")[int(rng.integers(2))]
+        mostly = (strategy == "good") != (rng.random() < 0.1)
+        success = rng.random() < (0.8 if strategy == "good" else 0.3)
+        rows.append(observation(number, f"t{number}", success, strategy, {"follows": mostly}))
+
+    found = patterns.mine(rows, seed=1).patterns
+
+    assert ["follows"] not in [[c.name for c in pattern.conditions] for pattern in found]
+
+
+def test_options_out_of_range_are_refused():
+    for options in ({"alpha": 0.0}, {"alpha": 0.6}, {"method": "none"}, {"basis": "guess"}):
+        with pytest.raises(ValueError):
+            patterns.mine([], seed=1, **options)
+
+
+def test_conditions_hold_of_the_rows_that_they_were_made_from():
+    rows = swarm(4, rows=300)
+    found, masks = facets.conditions(rows, rows_min=20, limit=60)
+
+    for column, condition in enumerate(found):
+        held = [facets.holds(condition, row) for row in rows]
+        assert masks[:, column].tolist() == held, condition.text
+
+
+def test_false_discovery_control_gives_the_known_q_values():
+    p = [0.01, 0.04, 0.03, 0.5]
+
+    assert pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5]) == statistics.adjusted(p, "bh")
+    factor = 1 + 1 / 2 + 1 / 3 + 1 / 4
+    assert pytest.approx(0.04 * factor) == statistics.adjusted(p, "by")[0]
+
+
+def test_the_tail_of_students_t_agrees_with_the_tables():
+    for t, freedom, tail in ((2.228, 10, 0.025), (3.365, 5, 0.01), (1.96, 1e6, 0.025)):
+        assert pytest.approx(tail, rel=0.03) == statistics.student_tail(t, freedom)
+    assert pytest.approx(2.228, abs=0.02) == statistics.student_quantile(0.975, 10)
+
+
+def test_clustered_intervals_are_wider_than_independent_ones_where_tasks_differ():
+    rng = np.random.default_rng(1)
+    tasks = np.repeat(np.arange(40), 10)
+    alike = np.repeat(rng.random(40) < 0.5, 10).astype(float)
+
+    mean, (low, high) = statistics.clustered_rate(alike, tasks)
+
+    apart = statistics.wilson(mean * 400, 400)
+    assert high - low > 2.5 * (apart[1] - apart[0])
+
+
+def test_the_confirming_half_decides_and_not_the_discovering_one():
+    rng = np.random.default_rng(1)
+    column = (rng.random(400) < 0.3)[:, None]
+    found = mining.Candidates([(0,)], column, [mining.FACETS], {(0,): 0})
+    residual = np.where(column[:, 0], 0.4, 0.0) + rng.normal(0, 0.3, 400)
+    residual[200:] = rng.normal(0, 0.3, 200)  # the second half knows nothing of it
+    one = np.zeros(400, dtype=np.intp)
+    sample = mining.Sample(residual, np.arange(400), mining.cells(one, one))
+    halves = (np.arange(200), np.arange(200, 400))
+
+    assert [(0, 1)] == mining.discover(*mining.part(found, sample, halves[0]), [0])
+    assert [] == mining.both_ways(found, sample, halves, 0.05, "bh")[0]
