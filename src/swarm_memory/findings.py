@@ -1,44 +1,187 @@
-"""What the outcomes of a swarm say: insights, each with its support."""
+"""Findings: what the last outcomes of a swarm say, as insights and as a report."""
 
 from __future__ import annotations
 
-from swarm_memory.learning import policy
+import json
+
+from swarm_memory.lean import NamedTuple
 from swarm_memory.reports import Insight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from swarm_memory.engine import Row
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-INSIGHT_TRIALS_MIN = 5
+    from swarm_memory.learning.insights import Insight as Found
+    from swarm_memory.learning.observation import Observation
+    from swarm_memory.learning.report import LearningReport
+    from swarm_memory.reports import Choice
+
+    Json = Any
+
+OBSERVATIONS_MAX = 10_000  # that findings are made from
+SEED = 1  # the same log says the same
+FAILURES_SHOWN = 10
+BY_MODEL = "model"  # the policy that takes what the model thinks best
 
 
-def _task_insights(task_type: str, arms: list[Row]) -> list[Insight]:
-    trials, successes = sum(a[2] for a in arms), sum(a[3] for a in arms)
-    if trials < INSIGHT_TRIALS_MIN:
-        return []
-    seconds = sum(a[4] for a in arms) / trials
-    (overall,) = policy.estimate_arms([trials], [successes])
-    found = [
-        Insight(
-            "task_type",
-            f"{task_type}: {successes} of {trials} succeeded, {seconds:.3g} s each",
-            trials,
-            (overall.low, overall.high),
-            {"task_type": task_type, "successes": successes, "mean_duration_s": seconds},
+def find(observations: Sequence[Observation], earlier: Sequence[Found] = ()) -> list[Found]:
+    """Return what the outcomes say, the most telling first.
+
+    `earlier` is what was said before: what newer outcomes contradict is left out, and what was
+    said before keeps its date.
+    """
+    from swarm_memory.learning import ageing, insights
+    from swarm_memory.learning.patterns import mine
+    from swarm_memory.learning.taxonomy import taxonomy
+    from swarm_memory.learning.trends import trends
+
+    fresh = insights.insights(
+        observations,
+        mined=mine(observations, seed=SEED),
+        found=trends(observations, seed=SEED),
+        failures=taxonomy(observations),
+    )
+    return ageing.kept(earlier, fresh, observations)
+
+
+def dump(found: Sequence[Found]) -> bytes:
+    """Return insights as they are kept."""
+    return json.dumps([one._asdict() for one in found]).encode()
+
+
+def load(state: bytes) -> list[Found]:
+    """Return insights that were kept."""
+    from swarm_memory.learning.insights import Insight as Found
+
+    rows: list[dict[str, Json]] = json.loads(state)
+    return [
+        Found(
+            **row | {"outcome_ids": tuple(row["outcome_ids"]), "interval": tuple(row["interval"])}
         )
+        for row in rows
     ]
-    named = [a for a in arms if a[1] and a[2]]
-    if len(named) < 2:
-        return found
-    estimates = policy.estimate_arms([a[2] for a in named], [a[3] for a in named])
-    ranked = sorted(zip(estimates, named, strict=True), key=lambda pair: -pair[0].mean)
-    best, arm = ranked[0]
-    stands_out = all(best.low > other.high for other, _ in ranked[1:])
-    rates = ", ".join(f"{a[1]} {a[3]}/{a[2]}" for _, a in ranked)
-    if stands_out and arm[2] >= INSIGHT_TRIALS_MIN:
-        kind, text = "best_strategy", f"{task_type}: {arm[1]} works best ({rates})"
-    else:
-        kind, text = "open", f"{task_type}: no strategy stands out yet ({rates})"
-    facts = {"task_type": task_type, "strategy": arm[1] if stands_out else None}
-    found.append(Insight(kind, text, trials, (best.low, best.high), facts))
-    return found
+
+
+def insight_of(found: Found) -> Insight:
+    """Return an insight as every door shows it."""
+    return Insight(
+        found.kind,
+        found.text,
+        found.support,
+        found.interval,
+        found.facts,
+        found.action,
+        list(found.outcome_ids),
+        found.first_ms,
+        found.confirmed_ms,
+    )
+
+
+def learning_report(
+    observations: Sequence[Observation],
+    waiting: Sequence[Choice],
+    *,
+    outcomes: int,
+) -> LearningReport:
+    """Return the report on a log of which `observations` are the last of so many `outcomes`."""
+    from swarm_memory.learning.patterns import mine
+    from swarm_memory.learning.report import build_report
+    from swarm_memory.learning.taxonomy import taxonomy
+    from swarm_memory.learning.trends import trends
+
+    recent = observations[-OBSERVATIONS_MAX:]
+    mined = mine(recent, seed=SEED)
+    shifts = trends(recent, seed=SEED).changes
+    failures = taxonomy(recent).shares[:FAILURES_SHOWN]
+    return build_report(
+        observations,
+        seed=SEED,
+        outcomes=outcomes,
+        patterns=[
+            {
+                "text": one.text,
+                "support": one.rows,
+                "effect": one.effect,
+                "interval": one.interval,
+            }
+            for one in mined.patterns
+        ],
+        shifts=[
+            {
+                "text": f"{trend.name or 'all outcomes'} changed by {change.size:+.0%}",
+                "at_ms": change.at_ms,
+                "before": change.before,
+                "after": change.after,
+            }
+            for trend, change in shifts
+        ],
+        failures=[
+            {
+                "text": f"{one.kind} {one.name}: {one.share:.0%} of the failures",
+                "support": one.failures,
+                "interval": one.interval,
+            }
+            for one in failures
+        ],
+        waiting=[
+            {
+                "decision": one.choice_id,
+                "task": one.task_type,
+                "strategy": one.strategy,
+                "at_ms": one.at_ms,
+            }
+            for one in waiting
+        ],
+        waiting_count=len(waiting),
+    )
+
+
+class Judgement(NamedTuple):
+    """What the log says of a policy: an estimate (mean, low, high), or the reason for none.
+
+    `what` names it, `lines` say what the estimate rests on, `detail` is all of it as JSON.
+    """
+
+    what: str
+    estimate: tuple[float, float, float] | None
+    reason: str
+    lines: list[str]
+    detail: Json
+
+
+def judge(
+    observations: Sequence[Observation],
+    policy: str | Mapping[str, str],
+    against: str | Mapping[str, str] | None = None,
+) -> Judgement:
+    """Return what a policy would have reached on this log, or how much more than another.
+
+    A policy is a strategy, a strategy for each task type, or "model" for what is best by what was
+    learned.
+    """
+    from swarm_memory.learning import evaluate
+    from swarm_memory.learning.report import plain
+
+    if against is not None:
+        two = evaluate.compare(observations, _target(policy), _target(against), seed=SEED)
+        if isinstance(two, evaluate.Refusal):
+            return Judgement(two.target, None, two.reason, [], plain(two))
+        what = f"{two.first} against {two.second}"
+        return Judgement(what, two.difference, "", list(two.warnings), plain(two))
+    one = evaluate.evaluate(observations, _target(policy), seed=SEED)
+    if isinstance(one, evaluate.Refusal):
+        return Judgement(one.target, None, one.reason, [], plain(one))
+    gain, support = one.gain, one.support
+    lines = [
+        f"the log itself {one.logged.mean:.3f}, gain {gain.mean:+.3f}"
+        f" ({gain.low:+.3f} to {gain.high:+.3f})",
+        f"{support.matching} of {support.used} outcomes match, worth {support.effective:.0f}",
+    ]
+    return Judgement(one.target, one.value, "", [*lines, *one.warnings], plain(one))
+
+
+def _target(policy: str | Mapping[str, str]) -> Any:
+    from swarm_memory.learning.evaluate import ByModel
+
+    return ByModel() if policy == BY_MODEL else policy

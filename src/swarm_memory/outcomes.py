@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import os
 
-from swarm_memory import codec
+from swarm_memory import codec, findings
 from swarm_memory.advice import Adviser
 from swarm_memory.checks import check_name, check_number, check_whole
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
-from swarm_memory.findings import _task_insights
 from swarm_memory.learned import Learned
 from swarm_memory.learning.observation import (
     EXPLICIT,
@@ -417,17 +416,24 @@ class Outcomes:
         return [_observation(row) for row in reversed(rows)]
 
     def insights(self, kind: str | None = None) -> list[Insight]:
-        """Return what the outcomes say, each with its support; an empty list says nothing is known.
+        """Return what the last outcomes say and what to do, each with its evidence.
 
-        Kinds: "best_strategy" where one strategy's interval lies above all others', "open" where
-        several were tried and none stands out, "task_type" the success rate of a kind of task.
+        Kinds: "best_strategy", "open" where several were tried and none stands out, "task_type",
+        "pattern", "early_warning", "change", "trend", "failure_class", "failure_agent",
+        "failure_step", "failures_together". What newer outcomes contradict is said no more; an
+        empty list says that nothing reliable is known.
         """
-        rows = self._db.all("arm_list", swarm=self._context.swarm, task_type="")
-        by_task: dict[str, list[Row]] = {}
-        for row in rows:
-            by_task.setdefault(row[0], []).append(row)
-        found = [i for task, arms in by_task.items() for i in _task_insights(task, arms)]
-        return [i for i in found if kind is None or i.kind == kind]
+        swarm = self._context.swarm
+        row = self._db.one("model_insights", swarm=swarm)
+        newest = self._learned.newest(self._db)
+        if row is not None and row[0] == newest:
+            found = findings.load(bytes(row[1]))
+        else:
+            earlier = findings.load(bytes(row[1])) if row else []
+            found = findings.find(self.observations(limit=findings.OBSERVATIONS_MAX), earlier)
+            kept = {"version": newest, "state": findings.dump(found)}
+            self._db.write(lambda tx: tx.run("insights_put", swarm=swarm, **kept))
+        return [findings.insight_of(one) for one in found if kind is None or one.kind == kind]
 
     def rebuild(self) -> bool:
         """Learn the whole log anew; tell if what was stored is what comes out.

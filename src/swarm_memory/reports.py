@@ -118,7 +118,8 @@ class Insight(NamedTuple):
     """A sentence about outcomes that a person can act on, with what it rests on.
 
     `support` counts the outcomes behind it, `interval` is that of the figure which the sentence
-    names, `action` says what to do, `evidence` names some of the outcomes.
+    names, `action` says what to do, `evidence` names some of the outcomes. `first_ms` is when it
+    was first said, `confirmed_ms` the time of the last outcome that it was held against.
     """
 
     kind: str
@@ -127,7 +128,9 @@ class Insight(NamedTuple):
     interval: tuple[float, float]
     facts: dict[str, Json]
     action: str = ""
-    evidence: tuple[str, ...] = ()
+    evidence: list[str] = []  # noqa: RUF012 - nobody writes into it
+    first_ms: int = 0
+    confirmed_ms: int = 0
 
     def to_dict(self) -> dict[str, Json]:
         return self._asdict()

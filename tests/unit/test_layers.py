@@ -40,7 +40,7 @@ ALLOWED = {
     "facade": BASE | SERVICES | FACADE | {"engine", "importers"},
     "wiring": BASE | {"wiring"},
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
-    "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring"},
+    "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring", "findings"},
     "demo": BASE | FACADE | {"demo"},
     "telemetry": BASE | FACADE,
     "adapters": BASE | FACADE | {"adapters", "records"},  # of records only Put

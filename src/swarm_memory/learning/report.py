@@ -137,7 +137,7 @@ class LearningReport(NamedTuple):
 
     def to_dict(self) -> dict[str, Json]:
         """Return the report as JSON values."""
-        return {name: _plain(value) for name, value in self._asdict().items()}
+        return {name: plain(value) for name, value in self._asdict().items()}
 
 
 def build_report(
@@ -364,11 +364,12 @@ def _judged(found: Evaluation | Refusal) -> Judged:
     )
 
 
-def _plain(value: Json) -> Json:
+def plain(value: Json) -> Json:
+    """Return named tuples as objects and tuples as lists, however deep."""
     if hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in value._asdict().items()}
+        return {name: plain(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):
-        return {str(name): _plain(part) for name, part in value.items()}
+        return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return value

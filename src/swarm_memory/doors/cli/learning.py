@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swarm_memory import findings
 from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count, table, time_of
 from swarm_memory.doors.cli.values import names_of, object_of
+from swarm_memory.exchange.lines import published
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -289,3 +292,140 @@ def insights(
         ([i.kind, i.support, *i.interval, i.text] for i in found),
         pretty,
     )
+
+
+@verb("learn", PANEL)
+def learn(
+    door: Door,
+    action: Annotated[
+        str, typer.Argument(metavar="[report|evaluate|waiting|rebuild]", help="What to do.")
+    ] = "report",
+    policy: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="POLICY",
+            help="For evaluate: a strategy, a JSON object of one for each task type, or model.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="POLICY", help="Evaluate the difference to this one.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write a page of HTML.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Outcomes that are looked at, the last ones.")
+    ] = 20_000,
+) -> int:
+    """Report what was learned, judge a policy by the log, list what waits, or learn anew.
+
+    report shows reward over time, what each strategy is good at, calibration, shifts and
+    patterns; with -o it is one page of HTML that needs nothing else. evaluate says what another
+    policy would have reached on this log, with an interval; without enough choices whose
+    probability is known it refuses and says why, exit 1. waiting lists choices that have no
+    outcome yet. rebuild learns the whole log anew and is exit 1 if the model was another.
+
+    Example: swarm-memory learn evaluate model --against parallel
+    """
+    if action == "report":
+        return _report(door, output, limit)
+    if action == "evaluate" and policy is not None:
+        return _evaluate(door, policy, against, limit)
+    if action == "waiting":
+        return _waiting(door, limit)
+    if action == "rebuild":
+        return _rebuild(door)
+    raise typer.BadParameter("say report, evaluate POLICY, waiting or rebuild")
+
+
+def _report(door: Door, output: str | None, limit: int) -> int:
+    from swarm_memory.doors.report.page import html_page
+    from swarm_memory.doors.report.terminal import print_report
+
+    with door.open(create=False) as swarm:
+        observations = swarm.outcomes.observations(limit=limit)
+        waiting, outcomes = swarm.outcomes.waiting(), swarm.outcomes.count()
+        name = swarm.context.swarm
+    found = findings.learning_report(observations, waiting, outcomes=outcomes)
+    if output is not None:
+        with published(os.path.abspath(output)) as file:
+            file.write(html_page(found, title=f"What the swarm {name} has learned").encode())
+    summary = found.summary
+    figures = ["outcomes", summary.outcomes], ["label_coverage", summary.coverage]
+    said = [("finding", sentence) for sentence in found.findings]
+    said += [("pattern", one["text"]) for one in found.patterns]
+    said += [("shift", one["text"]) for one in found.shifts]
+    door.show.result(
+        found.to_dict(), [*figures, *said], lambda console: print_report(found, console)
+    )
+    if output is not None:
+        door.show.note(f"written to {output}")
+    return 0
+
+
+def _evaluate(door: Door, policy: str, against: str | None, limit: int) -> int:
+    chosen, other = _policy(policy), None if against is None else _policy(against)
+    with door.open(create=False) as swarm:
+        observations = swarm.outcomes.observations(limit=limit)
+    found = findings.judge(observations, chosen, other)
+
+    def pretty(console: Console) -> None:
+        if found.estimate is None:
+            console.print(cell(f"{found.what}: {found.reason}"))
+            return
+        mean, low, high = found.estimate
+        sign = "" if other is None else "+"
+        interval = f"95 % interval {low:{sign}.3f} to {high:{sign}.3f}"
+        console.print(cell(f"{found.what}: {mean:{sign}.3f} ({interval})", "bold"))
+        for line in found.lines:
+            console.print(cell(f"  {line}"))
+
+    line = [found.what, *(found.estimate or ("refused", found.reason))]
+    door.show.result(found.detail, [line], pretty)
+    return int(found.estimate is None)
+
+
+def _policy(text: str) -> str | dict[str, str]:
+    """Return a policy: a JSON object gives a strategy for each task type, all else is a name."""
+    if not text.startswith("{"):
+        return text
+    named = object_of("POLICY", text) or {}
+    if not all(isinstance(strategy, str) for strategy in named.values()):
+        raise typer.BadParameter('give a strategy for each task type: {"parse": "parallel"}')
+    return named
+
+
+def _waiting(door: Door, limit: int) -> int:
+    with door.open(create=False) as swarm:
+        found = swarm.outcomes.waiting(limit=limit)
+
+    def pretty(console: Console) -> None:
+        if not found:
+            console.print(cell("every choice has an outcome"))
+            return
+        shown = table("chosen", "task", "strategy", "by", "choice", right=["chosen"])
+        for one in found:
+            age = cell(door.show.age(one.at_ms), "dim")
+            shown.add_row(age, cell(one.task_type, "bold"), cell(one.strategy),
+                          cell(one.author, "green"), cell(one.choice_id, "dim"))  # fmt: skip
+        console.print(shown)
+
+    door.show.result(
+        [one.to_dict() for one in found],
+        ([o.choice_id, time_of(o.at_ms), o.task_type, o.strategy, o.propensity] for o in found),
+        pretty,
+    )
+    return 0
+
+
+def _rebuild(door: Door) -> int:
+    with door.open() as swarm:
+        same = swarm.outcomes.rebuild()
+        outcomes = swarm.outcomes.count()
+    said = "the model was what the log says" if same else "the model was another: it is replaced"
+    door.show.result(
+        {"outcomes": outcomes, "same": same},
+        [[outcomes, "same" if same else "replaced"]],
+        lambda console: console.print(cell(f"learned {count(outcomes, 'outcome')} anew: {said}")),
+    )
+    return int(not same)

@@ -138,12 +138,22 @@ SELECT version, state FROM models WHERE swarm = :swarm AND part = ''
 -- model_parts --
 -- The parts that changed since.
 SELECT part, version, state FROM models
-WHERE swarm = :swarm AND version > :known AND part NOT IN ('', 'priors')
+WHERE swarm = :swarm AND version > :known AND part NOT IN ('', 'priors', 'insights')
 ORDER BY part
 
 -- model_priors --
 -- What the swarm began with.
 SELECT state FROM models WHERE swarm = :swarm AND part = 'priors'
+
+-- model_insights --
+-- What the outcomes said when somebody last asked, and up to which line.
+SELECT version, state FROM models WHERE swarm = :swarm AND part = 'insights'
+
+-- insights_put --
+-- Keep what the outcomes say, unless somebody knows more by now.
+INSERT INTO models (swarm, part, version, state) VALUES (:swarm, 'insights', :version, :state)
+ON CONFLICT (swarm, part) DO UPDATE SET version = excluded.version, state = excluded.state
+WHERE models.version < excluded.version
 
 -- model_put --
 -- Write a part.
