@@ -134,24 +134,3 @@ def pick(probabilities: Sequence[float], uniform: float) -> int:
         if uniform < reached:
             return index
     return len(probabilities) - 1
-
-
-class Choice(NamedTuple):
-    index: int
-    propensities: list[float]
-    utility: list[float]
-    best: list[float]
-
-
-def choose(estimates, *, seed, explore, cost_weight=0.0, time_weight=0.0):  # TEMPORARY
-    arms = [Estimate(m, v, 0, 1) for m, v in zip(estimates.mean, estimates.variance)]
-    best = propensities(arms, scale=1.0)
-    if not explore:
-        index = max(range(len(arms)), key=lambda i: arms[i].mean)
-        chances = [1.0 if i == index else 0.0 for i in range(len(arms))]
-    else:
-        import random
-
-        chances = propensities(arms)
-        index = pick(chances, random.Random(seed).random())
-    return Choice(index, chances, list(estimates.mean), best)
