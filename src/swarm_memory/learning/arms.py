@@ -1,0 +1,201 @@
+"""Strategies by their counts alone: empirical-Bayes estimates of success, cost and duration.
+
+Strategies are shrunk to what all of them have in common, as far as they differ no more than chance
+would have it. Each has its counts over all time, by kind of task (task types hashed into 16 kinds)
+and over the recent past (discounted), and two sums that tell when it got better or worse.
+
+Source:
+    Robbins 1956, empirical Bayes; Efron and Morris 1975; for the sums, Page 1954 (CUSUM of the
+    log-likelihood ratio, Lorden 1971).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+
+from swarm_memory.lean import NamedTuple, lru_cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Doubles = NDArray[np.float64]
+
+KINDS = 16  # of task types; types of one kind share their counts
+# The columns of a strategy's row.
+TRIALS, SUCCESS, EVER = 0, 1, 2
+RECENT, RECENT_SUCCESS = 3, 4
+BETTER, WORSE = 5, 6
+COST, TIME = 7, 10  # each followed by sum and sum of squares
+BY_KIND = 13
+WIDTH = BY_KIND + 2 * KINDS
+# The columns of what is known over all strategies.
+ALL_TRIALS, ALL_SUCCESS, ALL_COST, ALL_TIME = 0, 1, 2, 4
+SPREAD = 6  # strategies with enough trials: how many, sums of rate, rate², 1 / trials
+ALL_WIDTH = 10
+
+KNOWN_TRIALS = 3  # a strategy says something about how strategies differ from so many trials on
+USUAL_SPREAD, USUAL_WEIGHT = 0.02, 4.0  # variance of success between strategies, and its weight
+SPREAD_MIN = 0.002
+STRENGTH_MIN, STRENGTH_MAX = 2.0, 30.0
+KIND_STRENGTH = 6.0
+COST_SPREAD = 0.3  # usual deviation of cost between strategies, of its mean
+DISCOUNT = 0.97
+SHIFT, ALARM = 1.2, 6.0  # log-odds that a shift is looked for; log-likelihood ratio that tells it
+KEPT_AT_ALARM = 0.1  # of the counts of a strategy that changed
+
+
+class Rates(NamedTuple):
+    """Estimates of success, (n_estimators, n_strategies): overall, by kind, recently."""
+
+    mean: Doubles
+    variance: Doubles
+
+
+@lru_cache(maxsize=8192)
+def name_hash(name: str) -> int:
+    """Return the 64-bit number that a strategy or a task type goes by."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def kind_of(task_type: str) -> int:
+    """Return the column of a task type's counts."""
+    return BY_KIND + 2 * (name_hash(task_type) % KINDS)
+
+
+def common(overall: Doubles) -> tuple[float, float]:
+    """Return the rate of success of all strategies, and the trials it is worth for each.
+
+    k = p0 (1 − p0) / τ² − 1 within 2 … 30, where τ², the variance between strategies, is that of
+    their rates less what chance makes of it, shrunk to 0.02: few strategies say little of it.
+    """
+    rate = (1 + overall[ALL_SUCCESS]) / (2 + overall[ALL_TRIALS])
+    known, rates, squares, inverse = overall[SPREAD : SPREAD + 4]
+    between, weight = USUAL_SPREAD, max(float(known) - 1, 0.0)
+    if known >= 2:
+        spread = (squares - rates * rates / known) / (known - 1)
+        between = max(float(spread - rate * (1 - rate) * inverse / known), SPREAD_MIN)
+    between = (between * weight + USUAL_SPREAD * USUAL_WEIGHT) / (weight + USUAL_WEIGHT)
+    strength = rate * (1 - rate) / between - 1
+    return float(rate), float(min(max(strength, STRENGTH_MIN), STRENGTH_MAX))
+
+
+def rates(arms: Doubles, overall: Doubles, kind: int) -> Rates:
+    """Return what the counts say about strategies.
+
+    m = (S + k p0) / (N + k), variance m (1 − m) / (N + k + 1); by kind around m in turn.
+
+    Args:
+        arms: Rows of strategies, (n_strategies, WIDTH).
+        overall: (ALL_WIDTH,).
+        kind: Column of the task type, `kind_of` it.
+    """
+    p0, k = common(overall)
+    n = arms[:, TRIALS]
+    mean = (arms[:, SUCCESS] + k * p0) / (n + k)
+    of_kind = arms[:, kind]
+    kind_mean = (arms[:, kind + 1] + KIND_STRENGTH * mean) / (of_kind + KIND_STRENGTH)
+    recent = arms[:, RECENT]
+    recent_mean = (arms[:, RECENT_SUCCESS] + k * p0) / (recent + k)
+    means = np.stack([mean, kind_mean, recent_mean])
+    trials = np.stack([n, of_kind + np.minimum(n, KIND_STRENGTH), recent])
+    return Rates(means, means * (1 - means) / (trials + k + 1))
+
+
+def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubles]:
+    """Return mean cost (or duration) of strategies and the variance of that mean.
+
+    Shrunk to the mean of all as far as strategies differ no more than their runs do.
+
+    Args:
+        first: COST or TIME.
+    """
+    n, total, squares = arms[:, first], arms[:, first + 1], arms[:, first + 2]
+    at = ALL_COST if first == COST else ALL_TIME
+    if not overall[at]:
+        return np.zeros(len(arms)), np.zeros(len(arms))
+    mean = overall[at + 1] / overall[at]
+    usual = (COST_SPREAD * mean) ** 2 + 1e-12
+    tried = np.maximum(n, 1)
+    raw = total / tried
+    freedom = max(float(n.sum() - np.count_nonzero(n)), 1.0)
+    within = max(float(np.maximum(squares - n * raw * raw, 0).sum()) / freedom, 1e-6 * usual)
+    known = n >= KNOWN_TRIALS
+    between, weight = usual, float(max(np.count_nonzero(known) - 1, 0))
+    if weight:
+        spread = float(raw[known].var(ddof=1))
+        between = max(spread - within * float((1 / n[known]).mean()), 0.01 * usual)
+    between = (between * weight + usual * USUAL_WEIGHT) / (weight + USUAL_WEIGHT)
+    k = within / between
+    return (total + k * mean) / (n + k), within / (n + k)
+
+
+def count(arm: Doubles, overall: Doubles, kind: int, reward: float) -> None:
+    """Enter an outcome into the row of its strategy and into what is known over all."""
+    _spread(arm, overall, -1)
+    arm[RECENT] = arm[RECENT] * DISCOUNT + 1
+    arm[RECENT_SUCCESS] = arm[RECENT_SUCCESS] * DISCOUNT + reward
+    arm[EVER] += 1
+    add(arm, overall, kind, 1, reward)
+    _spread(arm, overall, 1)
+
+
+def recount(arm: Doubles, overall: Doubles, kind: int, trials: float, success: float) -> None:
+    """Change the counts by so many trials and successes: a corrected label, or a prior."""
+    _spread(arm, overall, -1)
+    add(arm, overall, kind, trials, success)
+    _spread(arm, overall, 1)
+
+
+def add(arm: Doubles, overall: Doubles, kind: int, trials: float, success: float) -> None:
+    for counts, at in ((arm, TRIALS), (arm, kind), (overall, ALL_TRIALS)):
+        counts[at] = max(counts[at] + trials, 0.0)
+        counts[at + 1] = min(max(counts[at + 1] + success, 0.0), counts[at])
+
+
+def _spread(arm: Doubles, overall: Doubles, sign: int) -> None:
+    """Take a strategy out of, or into, the sums over those with enough trials."""
+    trials = float(arm[TRIALS])
+    if trials >= KNOWN_TRIALS:
+        rate = float(arm[SUCCESS]) / trials
+        overall[SPREAD] += sign
+        overall[SPREAD + 1] += sign * rate
+        overall[SPREAD + 2] += sign * rate * rate
+        overall[SPREAD + 3] += sign / trials
+
+
+def measure(arm: Doubles, overall: Doubles, first: int, amount: float) -> None:
+    """Enter a cost or a duration, `first` being COST or TIME."""
+    arm[first : first + 3] += (1, amount, amount * amount)
+    at = ALL_COST if first == COST else ALL_TIME
+    overall[at : at + 2] += (1, amount)
+
+
+def shifted(arm: Doubles, expected: float, reward: float) -> bool:
+    """Enter an outcome into the sums of better and worse; return whether one is too large.
+
+    Each adds the log-likelihood ratio of the reward under odds e^1.2 times better (worse) than
+    expected, and starts again at 0. If what is expected is right, the chance of a false alarm is
+    below e^−6 for each start.
+    """
+    odds = math.log(expected / (1 - expected))
+    for at, sign in ((BETTER, 1), (WORSE, -1)):
+        other = 1 / (1 + math.exp(-(odds + sign * SHIFT)))
+        gain = reward * math.log(other / expected)
+        gain += (1 - reward) * math.log((1 - other) / (1 - expected))
+        arm[at] = max(0.0, float(arm[at]) + gain)
+    return bool(max(arm[BETTER], arm[WORSE]) > ALARM)
+
+
+def start_again(arm: Doubles, overall: Doubles) -> None:
+    """Keep a tenth of the counts of a strategy that is no longer what it was."""
+    _spread(arm, overall, -1)
+    for at in (TRIALS, SUCCESS, RECENT, RECENT_SUCCESS):
+        arm[at] *= KEPT_AT_ALARM
+    arm[BY_KIND:] *= KEPT_AT_ALARM
+    arm[BETTER] = arm[WORSE] = 0
+    _spread(arm, overall, 1)

@@ -1,0 +1,365 @@
+"""What to expect of a strategy on a task: a model whose state is a set of small parts.
+
+Four experts learn from every outcome: the strategy's counts, its counts on this kind of task, its
+recent counts (`arms`), and a Gaussian process over context and strategy (`window`). They are mixed
+by how well each predicted what then happened, so context counts as far as it earns its keep.
+
+The model has no clock, no store and no randomness. Its state is bytes by name, equal for the same
+outcomes in the same order; an outcome changes about 10 KB of it, however many there are.
+
+Source:
+    Vovk 1990, aggregating by log-loss; Herbster and Warmuth 1998, "Tracking the Best Expert".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from swarm_memory.lean import NamedTuple
+from swarm_memory.learning import arms, choice
+from swarm_memory.learning.features import encode
+from swarm_memory.learning.window import Window
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from swarm_memory.learning.features import Encoded
+    from swarm_memory.learning.window import Nearness
+
+    Json = Any
+    Doubles = NDArray[np.float64]
+
+FORMAT = 1
+EXPERTS = 4
+SHARE = 0.005  # of all weight that is dealt out evenly after each outcome, so no expert dies
+CERTAIN = 0.01  # no expert is believed to be surer than this
+Z_95 = 1.96
+EVIDENCE_MAX = 5
+PRIOR_TRIALS_MAX = 20.0  # that a strategy brings along from elsewhere
+
+
+class Estimates(NamedTuple):
+    """What is expected of strategies, (n_strategies,) each.
+
+    `low` and `high` are the 95 % interval of the probability of success of the strategy on such a
+    task. `variance` is what a choice draws from: without what strategies have in common.
+    """
+
+    strategies: tuple[str, ...]
+    mean: Doubles
+    variance: Doubles
+    low: Doubles
+    high: Doubles
+    duration_s: Doubles
+    duration_variance: Doubles
+    cost: Doubles
+    cost_variance: Doubles
+    trials: Doubles  # outcomes of the strategy that still count
+    similar: Doubles  # of those in the window, each as far as its context is alike
+    evidence: tuple[tuple[str, ...], ...]  # the most similar outcomes, by id
+    outcomes: float  # that the model has learned from
+
+
+class _Expected(NamedTuple):
+    means: Doubles  # (EXPERTS, n)
+    variances: Doubles
+    similar: Doubles
+
+
+class Model:
+    """The state of a swarm's learning; see `parts_for`, `load` and `changed` for its storage."""
+
+    def __init__(self, parts: Mapping[str, bytes] | None = None) -> None:
+        self._window = Window()
+        self._rows: dict[str, Doubles] = {}
+        self._names: dict[str, str] = {}  # of strategies, by the hash that their part is named by
+        self._overall = np.zeros(arms.ALL_WIDTH)
+        self._mix = np.full(EXPERTS, 1 / EXPERTS)
+        self._changed: set[str] = set()
+        self._last: tuple[str, Any, int, Encoded, Nearness] | None = None
+        if parts:
+            self.load(parts)
+
+    # Parts ----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def parts_for(strategies: Iterable[str]) -> list[str]:
+        """Return the names of the parts that a choice among `strategies`, or an outcome, needs.
+
+        Parts that do not exist yet are left out of what is loaded.
+        """
+        return ["shared", *Window.part_names(), *(f"arm/{_hex(name)}" for name in strategies)]
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """Take in parts that were written by this or another process, all or those that changed.
+
+        Raises:
+            ValueError: A part is of another format.
+        """
+        for name in sorted(parts):
+            if name == "shared":
+                self._load_shared(parts[name])
+            elif name.startswith("arm/"):
+                strategy, row = _read_arm(parts[name])
+                self._rows[strategy] = row
+                self._names[_hex(strategy)] = strategy
+        self._window.load({name: part for name, part in parts.items() if "window/" in name})
+        self._last = None
+
+    def changed(self) -> dict[str, bytes]:
+        """Return the parts that changed since the last call, to be written with the outcome."""
+        names, self._changed = self._changed, set()
+        names |= self._window.taken_changes()
+        return {name: self._written(name) for name in sorted(names)}
+
+    def _written(self, name: str) -> bytes:
+        if name == "shared":
+            return np.concatenate([[FORMAT], self._overall, self._mix]).astype("<f8").tobytes()
+        if name.startswith("arm/"):
+            strategy = name.removeprefix("arm/")
+            name = self._names[strategy]
+            row = self._rows[name].astype("<f8").tobytes()
+            return row + name.encode("utf-8", "surrogatepass")
+        return self._window.written(name)
+
+    def _load_shared(self, part: bytes) -> None:
+        values = np.frombuffer(part, "<f8")
+        if len(values) != 1 + arms.ALL_WIDTH + EXPERTS or values[0] != FORMAT:
+            raise ValueError("the shared part of the model is of another format; rebuild it")
+        self._overall = values[1 : 1 + arms.ALL_WIDTH].astype(np.float64)
+        self._mix = values[1 + arms.ALL_WIDTH :].astype(np.float64)
+
+    # Estimating -----------------------------------------------------------------------------------
+
+    def estimate(
+        self,
+        task_type: str,
+        context: Mapping[str, Json] | None,
+        strategies: Sequence[str],
+        *,
+        evidence: int = EVIDENCE_MAX,
+    ) -> Estimates:
+        """Return what is expected of each strategy on a task; nothing is changed.
+
+        Args:
+            context: What is known before the work, as in `features.encode`.
+            strategies: The candidates, known or not, without duplicates.
+            evidence: Similar outcomes to name for each.
+        """
+        _, near = self._nearness(task_type, context)
+        rows = np.array([self._row(name) for name in strategies])
+        expected = self._expected(task_type, near, rows, strategies)
+        mean = self._mix @ expected.means
+        variance = self._mix @ expected.variances
+        low, high = _interval(mean, variance + self._mix @ (expected.means - mean) ** 2)
+        cost, cost_variance = arms.amounts(rows, self._overall, arms.COST)
+        duration, duration_variance = arms.amounts(rows, self._overall, arms.TIME)
+        names = tuple(
+            tuple(self._window.evidence(near, arms.name_hash(name), evidence)) if evidence else ()
+            for name in strategies
+        )
+        return Estimates(
+            tuple(strategies),
+            *(mean, variance, low, high),
+            *(duration, duration_variance, cost, cost_variance),
+            *(rows[:, arms.TRIALS], expected.similar, names),
+            float(self._overall[arms.ALL_TRIALS]),
+        )
+
+    def _nearness(self, task_type: str, context: Json) -> tuple[Encoded, Nearness]:
+        """Return a context encoded and compared; an outcome often follows its estimate."""
+        last, now = self._last, self._window.count
+        if last and last[:1] == (task_type,) and last[1] is context and last[2] == now:
+            return last[3], last[4]
+        encoded = encode(task_type, context)
+        near = self._window.nearness(encoded)
+        self._last = (task_type, context, now, encoded, near)
+        return encoded, near
+
+    def _row(self, strategy: str) -> Doubles:
+        row = self._rows.get(strategy)
+        return _NO_ROW if row is None else row
+
+    def _own_row(self, strategy: str) -> Doubles:
+        """Return the row of a strategy, to be changed."""
+        row = self._rows.get(strategy)
+        if row is None:
+            row = self._rows[strategy] = np.zeros(arms.WIDTH)
+            self._names[_hex(strategy)] = strategy
+        self._changed |= {"shared", f"arm/{_hex(strategy)}"}
+        return row
+
+    def _expected(
+        self, task_type: str, near: Nearness, rows: Doubles, strategies: Sequence[str]
+    ) -> _Expected:
+        rates = arms.rates(rows, self._overall, arms.kind_of(task_type))
+        hashes = np.array([arms.name_hash(name) for name in strategies], np.uint64)
+        process = self._window.forecast(near, hashes)
+        mean = np.clip(process.mean, CERTAIN, 1 - CERTAIN)
+        return _Expected(
+            np.concatenate([rates.mean, mean[None]]),
+            np.concatenate([rates.variance, process.variance[None]]),
+            process.similar,
+        )
+
+    # Learning -------------------------------------------------------------------------------------
+
+    def learn(
+        self,
+        task_type: str,
+        context: Mapping[str, Json] | None,
+        strategy: str,
+        reward: float,
+        *,
+        duration_s: float | None = None,
+        cost: float | None = None,
+        outcome_id: str | None = None,
+    ) -> None:
+        """Learn from an outcome.
+
+        Args:
+            reward: In [0, 1].
+            outcome_id: What `correct` finds it by, and what is named as evidence.
+        """
+        if not 0 <= reward <= 1:
+            raise ValueError(f"reward {reward!r} is not in [0, 1]")
+        encoded, near = self._nearness(task_type, context)
+        row = self._own_row(strategy)
+        means = self._expected(task_type, near, row[None], [strategy]).means[:, 0]
+        expected = float(np.clip(self._mix @ means, CERTAIN, 1 - CERTAIN))
+        self._reweigh(np.clip(means, CERTAIN, 1 - CERTAIN), reward)
+        if arms.shifted(row, expected, reward):
+            arms.start_again(row, self._overall)
+            self._window.forget(arms.name_hash(strategy))
+            near = self._window.nearness(encoded)
+        arms.count(row, self._overall, arms.kind_of(task_type), reward)
+        for first, amount in ((arms.COST, cost), (arms.TIME, duration_s)):
+            if amount is not None:
+                arms.measure(row, self._overall, first, amount)
+        self._window.put(encoded, near, arms.name_hash(strategy), reward, outcome_id)
+
+    def _reweigh(self, means: Doubles, reward: float) -> None:
+        """Multiply each expert's weight by the likelihood it gave to what happened."""
+        self._mix = self._mix * np.exp(reward * np.log(means) + (1 - reward) * np.log(1 - means))
+        self._mix = (1 - SHARE) * self._mix / self._mix.sum() + SHARE / EXPERTS
+
+    def correct(
+        self,
+        task_type: str,
+        strategy: str,
+        old: float | None,
+        new: float | None,
+        *,
+        outcome_id: str | None = None,
+    ) -> None:
+        """Revise the reward of an earlier outcome; None is an outcome whose label is unknown.
+
+        Counts are as if it had always been so, unless the strategy started again since; the
+        window is, while it holds the outcome; recent counts and the weights of experts are not.
+        An outcome that had no label is counted, without its context.
+        """
+        row = self._own_row(strategy)
+        trials = (new is not None) - (old is not None)
+        arms.recount(
+            row, self._overall, arms.kind_of(task_type), trials, (new or 0.0) - (old or 0.0)
+        )
+        if outcome_id is not None:
+            self._window.correct(outcome_id, new)
+        self._last = None
+
+    # What other swarms learned ----------------------------------------------------------------
+
+    def priors(self) -> dict[str, dict[str, list[float]]]:
+        """Return the counts of each strategy loaded, by kind of task: to be inherited elsewhere."""
+        result: dict[str, dict[str, list[float]]] = {}
+        for strategy in sorted(self._rows):
+            row = self._rows[strategy]
+            kinds = row[arms.BY_KIND :].reshape(-1, 2).tolist()
+            result[strategy] = {str(k): pair for k, pair in enumerate(kinds) if pair[0] > 0}
+        return result
+
+    def inherit(self, priors: Mapping[str, Mapping[str, Sequence[float]]], weight: float) -> None:
+        """Begin with what another swarm counted, each outcome being worth `weight` of one's own.
+
+        A strategy brings along 20 trials at most, so one's own outcomes soon count for more.
+        """
+        for strategy in sorted(priors):
+            row = self._own_row(strategy)
+            kinds = priors[strategy]
+            trials = weight * sum(float(pair[0]) for pair in kinds.values())
+            part = weight * min(1.0, PRIOR_TRIALS_MAX / trials) if trials > 0 else 0.0
+            for kind in sorted(kinds, key=int):
+                column = arms.BY_KIND + 2 * (int(kind) % arms.KINDS)
+                n, s = (float(count) * part for count in kinds[kind])
+                arms.recount(row, self._overall, column, n, s)
+            row[arms.RECENT : arms.RECENT + 2] += row[arms.TRIALS : arms.TRIALS + 2]
+
+
+def choose(
+    estimates: Estimates,
+    *,
+    rng: np.random.Generator,
+    cost_weight: float = 0.0,
+    duration_weight: float = 0.0,
+    explore: bool = True,
+    floor: float = choice.FLOOR,
+) -> choice.Choice:
+    """Return a strategy, drawn from its propensities; without `explore` the best, surely.
+
+    Utility is expected success less `cost_weight` times expected cost and `duration_weight` times
+    expected duration in seconds. Both weights are 0 unless given: only the caller knows what a
+    success is worth.
+
+    Args:
+        cost_weight: Success that one unit of cost is worth.
+        duration_weight: Success that one second is worth.
+        floor: As in `choice.propensities`.
+    """
+    e = estimates
+    utility = e.mean - cost_weight * e.cost - duration_weight * e.duration_s
+    order = np.argsort(-utility, kind="stable")
+    if explore:
+        variance = e.variance + cost_weight**2 * e.cost_variance
+        variance += duration_weight**2 * e.duration_variance
+        scale = choice.width(e.outcomes)
+        chances = choice.propensities(utility, variance, scale=scale, floor=floor)
+        chosen = choice.pick(chances, rng.random())
+    else:
+        chosen = int(order[0])
+        chances = np.zeros(len(utility))
+        chances[chosen] = 1.0
+    others = tuple(int(i) for i in order if i != chosen)
+    return choice.Choice(chosen, chances, utility, others)
+
+
+_NO_ROW = np.zeros(arms.WIDTH)
+_NO_ROW.flags.writeable = False
+
+
+def _hex(strategy: str) -> str:
+    return f"{arms.name_hash(strategy):016x}"
+
+
+def _read_arm(part: bytes) -> tuple[str, Doubles]:
+    length = 8 * arms.WIDTH
+    if len(part) < length:
+        raise ValueError("the part of a strategy is of another format; rebuild the model")
+    row = np.frombuffer(part[:length], "<f8").astype(np.float64)
+    return part[length:].decode("utf-8", "surrogatepass"), row
+
+
+def _interval(mean: Doubles, variance: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the 95 % score interval of a rate as sure as `variance` says.
+
+    Source:
+        Wilson 1927; Brown, Cai and DasGupta 2001.
+    """
+    trials = np.maximum(mean * (1 - mean) / np.maximum(variance, 1e-9), 1.0)
+    part = Z_95 * Z_95 / trials
+    centre = (mean + part / 2) / (1 + part)
+    half = Z_95 * np.sqrt(mean * (1 - mean) / trials + part / (4 * trials)) / (1 + part)
+    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
