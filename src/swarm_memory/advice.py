@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from swarm_memory.lean import NamedTuple
 from swarm_memory.reports import Recommendation
 
@@ -12,8 +14,8 @@ if TYPE_CHECKING:
     from swarm_memory.context import Context
     from swarm_memory.engine import Tx
     from swarm_memory.learned import Learned
+    from swarm_memory.learning.choice import Choice
     from swarm_memory.learning.model import Estimates
-    from swarm_memory.learning.policy import Choice
 
     Json = Any
 
@@ -64,10 +66,15 @@ class Adviser:
                 f" below {self._context.config.label_ratio:.0%} nothing is recommended",
             )  # fmt: skip
         estimates = self._learned.estimate(self._tx, task_type, context, names)
-        from swarm_memory.learning.policy import choose
+        from swarm_memory.learning.model import choose
 
+        cost_weight, duration_weight = weights
         choice = choose(
-            estimates, seed=seed, explore=explore, cost_weight=weights[0], time_weight=weights[1]
+            estimates,
+            uniform=random.Random(seed).random(),
+            explore=explore,
+            cost_weight=cost_weight,
+            duration_weight=duration_weight,
         )
         return _recommendation(task_type, names, here, estimates, choice, coverage)
 
@@ -84,25 +91,25 @@ def _recommendation(
         _candidate(name, here.get(name, _Counted()), estimates, choice, index)
         for index, name in enumerate(names)
     ]
-    picked = shown[choice.index]
-    chance = float(choice.best[choice.index])
-    alike = int(estimates.trials[choice.index])
+    picked = shown[choice.chosen]
+    chance = _best_chance(estimates, choice)
+    alike = round(float(estimates.similar[choice.chosen]), 1)
     best = max(range(len(names)), key=lambda index: float(choice.utility[index]))
-    trying = best != choice.index
-    confident = not trying and chance >= SURE and alike >= SURE_TRIALS
+    trying = best != choice.chosen
+    confident = not trying and chance >= SURE and picked["trials"] >= SURE_TRIALS
     trials = sum(one["trials"] for one in shown)
     evidence = {
         "trials": trials,
         "strategy_trials": picked["trials"],
         "strategy_successes": picked["successes"],
         "alike": alike,
-        "outcomes": [str(name) for name in estimates.neighbours[choice.index]][:SHOWN_NEIGHBOURS],
+        "outcomes": [str(name) for name in estimates.evidence[choice.chosen]][:SHOWN_NEIGHBOURS],
         "best_chance": round(chance, 4),
         "label_coverage": coverage,
     }
     return Recommendation(
         strategy=picked["strategy"],
-        propensity=float(choice.propensities[choice.index]),
+        propensity=float(choice.propensities[choice.chosen]),
         expected=picked["expected"],
         interval=(picked["interval"][0], picked["interval"][1]),
         evidence=evidence,
@@ -115,6 +122,14 @@ def _recommendation(
         duration_s=picked["duration_s"],
         cost=picked["cost"],
     )
+
+
+def _best_chance(estimates: Estimates, choice: Choice) -> float:
+    """Return the probability that what was chosen is the best, by the whole posterior."""
+    from swarm_memory.learning.choice import propensities
+
+    chances = propensities(choice.utility, estimates.variance, scale=1.0, floor=0.0)
+    return float(chances[choice.chosen])
 
 
 def _candidate(
@@ -131,8 +146,8 @@ def _candidate(
         "trials": counted.trials,
         "successes": round(counted.successes, 6),
         "mean_duration_s": round(counted.duration_s / ended, 6) if ended else None,
-        "duration_s": _known(estimates.duration_s[index]),
-        "cost": _known(estimates.cost[index]),
+        "duration_s": _known(estimates.duration_s[index], ended),
+        "cost": _known(estimates.cost[index], ended),
     }
 
 
@@ -156,7 +171,10 @@ def _why(
     if candidates == 1:
         return f"{name} is the only candidate; {seen}"
     if trials == 0:
-        return f"none of the {candidates} candidates has an outcome here yet; {name} is a guess"
+        return (
+            f"none of the {candidates} candidates has an outcome of this type here yet;"
+            f" what is known elsewhere expects {expected:.0%} of {name}"
+        )
     if confident:
         return f"{name} is best of {candidates} with {chance:.0%} probability; {seen}"
     return f"{name} looks best of {candidates}, but only with {chance:.0%} probability; {seen}"
@@ -178,6 +196,6 @@ def _rounded(number: Json) -> float:
     return round(float(number), 4)
 
 
-def _known(number: Json) -> float | None:
-    """Return a number, None for one that is not known (NaN)."""
-    return None if number is None or number != number else round(float(number), 6)
+def _known(number: Json, outcomes: int) -> float | None:
+    """Return an expected amount, None for a strategy of which there is no outcome."""
+    return round(float(number), 6) if outcomes else None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BATCH = 2000  # of the log that one transaction learns: others wait for it
 PRIORS_MAX = 500  # strategies that other swarms have tried
 PRIORS = "priors"  # the part that holds what a swarm began with
+PRIOR_WEIGHT = 0.5  # of an outcome of another swarm
 NONCE_BYTES = 8
 ESTIMATES_MAX = 256  # kept answers of one process
 
@@ -134,8 +135,8 @@ class Learned:
         if head.version:
             return _Kept(Model(self.parts(tx)), head)
         model = Model()
-        for task_type, strategy, trials, rewards, seconds, cost in self._priors(tx):
-            model.inherit(task_type, strategy, trials, rewards, seconds, cost)
+        for task_type, strategy, trials, rewards in self._priors(tx):
+            model.inherit(task_type, strategy, trials, rewards, weight=PRIOR_WEIGHT)
         return _Kept(model, head)
 
     def _priors(self, tx: Tx) -> list[list[Json]]:
@@ -146,7 +147,7 @@ class Learned:
             known: list[list[Json]] = json.loads(bytes(row[0]))
             return known
         rows = tx.all("arm_elsewhere", swarm=swarm, limit=PRIORS_MAX)
-        priors = [[*row[:2], *map(float, row[2:])] for row in rows]
+        priors = [[*row[:2], *map(float, row[2:4])] for row in rows]
         state = json.dumps(priors).encode()
         tx.run("model_put", swarm=swarm, part=PRIORS, version=0, state=state)
         return priors
@@ -199,9 +200,15 @@ def _learn(model: Model, line: Row) -> None:
     _, outcome_id, task_type, strategy, before, reward, duration_s, cost, context = line
     if strategy is None or reward is None:
         return
-    about = json.loads(context) if context else {}
-    more = {"duration_s": duration_s, "cost": cost, "outcome_id": outcome_id}
     if before is None:
-        model.learn(task_type, about, strategy, reward, **more)
+        model.learn(
+            task_type,
+            json.loads(context) if context else {},
+            strategy,
+            reward,
+            duration_s=duration_s,
+            cost=cost,
+            outcome_id=outcome_id,
+        )
     else:
-        model.correct(task_type, about, strategy, before, reward, **more)
+        model.correct(task_type, strategy, before, reward, outcome_id=outcome_id)

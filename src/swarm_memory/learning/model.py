@@ -273,36 +273,31 @@ class Model:
 
     # What other swarms learned ----------------------------------------------------------------
 
-    def priors(self) -> dict[str, dict[str, list[float]]]:
-        """Return the counts of each strategy loaded, by kind of task: to be inherited elsewhere."""
-        result: dict[str, dict[str, list[float]]] = {}
-        for strategy in sorted(self._rows):
-            row = self._rows[strategy]
-            kinds = row[arms.BY_KIND :].reshape(-1, 2).tolist()
-            result[strategy] = {str(k): pair for k, pair in enumerate(kinds) if pair[0] > 0}
-        return result
+    def inherit(
+        self, task_type: str, strategy: str, trials: float, rewards: float, *, weight: float
+    ) -> None:
+        """Begin with what others counted, each outcome being worth `weight` of one's own.
 
-    def inherit(self, priors: Mapping[str, Mapping[str, Sequence[float]]], weight: float) -> None:
-        """Begin with what another swarm counted, each outcome being worth `weight` of one's own.
+        A strategy brings along 20 trials of a kind at most, so one's own outcomes soon count for
+        more.
 
-        A strategy brings along 20 trials at most, so one's own outcomes soon count for more.
+        Args:
+            trials: Outcomes of `strategy` on tasks of this type.
+            rewards: Their sum.
         """
-        for strategy in sorted(priors):
-            row = self._own_row(strategy)
-            kinds = priors[strategy]
-            trials = weight * sum(float(pair[0]) for pair in kinds.values())
-            part = weight * min(1.0, PRIOR_TRIALS_MAX / trials) if trials > 0 else 0.0
-            for kind in sorted(kinds, key=int):
-                column = arms.BY_KIND + 2 * (int(kind) % arms.KINDS)
-                n, s = (float(count) * part for count in kinds[kind])
-                arms.recount(row, self._overall, column, n, s)
-            row[arms.RECENT : arms.RECENT + 2] += row[arms.TRIALS : arms.TRIALS + 2]
+        if trials <= 0:
+            return
+        row = self._own_row(strategy)
+        part = weight * min(1.0, PRIOR_TRIALS_MAX / (weight * trials))
+        n, s = trials * part, rewards * part
+        arms.recount(row, self._overall, arms.kind_of(task_type), n, s)
+        row[arms.RECENT : arms.RECENT + 2] += (n, s)
 
 
 def choose(
     estimates: Estimates,
     *,
-    rng: np.random.Generator,
+    uniform: float,
     cost_weight: float = 0.0,
     duration_weight: float = 0.0,
     explore: bool = True,
@@ -315,6 +310,7 @@ def choose(
     success is worth.
 
     Args:
+        uniform: In [0, 1): decides, where several may be chosen.
         cost_weight: Success that one unit of cost is worth.
         duration_weight: Success that one second is worth.
         floor: As in `choice.propensities`.
@@ -327,7 +323,7 @@ def choose(
         variance += duration_weight**2 * e.duration_variance
         scale = choice.width(e.outcomes)
         chances = choice.propensities(utility, variance, scale=scale, floor=floor)
-        chosen = choice.pick(chances, rng.random())
+        chosen = choice.pick(chances, uniform)
     else:
         chosen = int(order[0])
         chances = np.zeros(len(utility))

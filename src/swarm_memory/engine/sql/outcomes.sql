@@ -120,7 +120,7 @@ ORDER BY task_type, strategy
 
 -- arm_elsewhere --
 -- What other swarms of this store have seen, the largest counts first: what a new swarm begins with.
-SELECT task_type, strategy, sum(trials), sum(successes), sum(duration_s), sum(cost) FROM arms
+SELECT task_type, strategy, sum(trials), sum(successes) FROM arms
 WHERE swarm <> :swarm AND strategy <> '' AND trials > 0
 GROUP BY task_type, strategy
 ORDER BY sum(trials) DESC, task_type, strategy
