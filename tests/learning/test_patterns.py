@@ -182,7 +182,14 @@ def test_a_forecast_that_knew_leaves_nothing_unexpected():
     ]
 
     assert () == patterns.mine(rows, seed=7, basis=expected.PREDICTED).patterns
-    assert {"planted"} == names(patterns.mine(rows, seed=7, basis=expected.AVERAGE).patterns[0])
+    (pattern,) = patterns.mine(rows, seed=7).patterns
+    assert {"planted"} == names(pattern)
+    assert abs(pattern.unforeseen) < 0.1
+    points = round(-100 * pattern.effect)
+    assert f"fail {points} points" in pattern.text
+    assert "; the forecasts allow for " in pattern.text
+    (blind,) = patterns.mine([row._replace(predicted=0.5) for row in rows], seed=7).patterns
+    assert blind.unforeseen < -0.25
 
 
 def test_a_facet_that_follows_the_strategy_is_no_pattern_of_its_own():
@@ -237,6 +244,20 @@ def test_clustered_intervals_are_wider_than_independent_ones_where_tasks_differ(
 
     apart = statistics.wilson(mean * 400, 400)
     assert high - low > 2.5 * (apart[1] - apart[0])
+
+
+def test_what_is_discovered_is_discovered_once():
+    """A chosen column leaves rounding behind, which looks like a perfect pattern."""
+    for seed in range(8):
+        rows = swarm(seed, rows=800, per_task=8, hardness=0.2, effect=0.5)
+        tasks = statistics.numbered([row.task for row in rows])
+        one = np.zeros(len(rows), dtype=np.intp)
+        conditions, masks = facets.conditions(rows, rows_min=40, limit=60)
+        found = mining.candidates(conditions, masks, tasks, limit=300)
+        residual = expected.rewards_of(rows) - expected.expected(rows)
+        sample = mining.Sample(residual, tasks, mining.cells(one, one))
+        discovered = [i for i, _ in mining.discover(found, sample, range(len(found.members)))]
+        assert len(set(discovered)) == len(discovered)
 
 
 def test_the_confirming_half_decides_and_not_the_discovering_one():

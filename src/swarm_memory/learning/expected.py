@@ -22,10 +22,11 @@ MEAN_STRENGTH = 3.0  # rows that the mean of all counts for in the mean of a cel
 
 def labelled(observations: Sequence[Observation]) -> list[Observation]:
     """Return the rows with a reward that is a number in [0, 1]; the others say nothing."""
-    return [row for row in observations if _known(row.reward)]
+    return [row for row in observations if is_known(row.reward)]
 
 
-def _known(reward: float | None) -> bool:
+def is_known(reward: float | None) -> bool:
+    """Tell whether a reward or a forecast is a number in [0, 1]."""
     return reward is not None and math.isfinite(reward) and 0 <= reward <= 1
 
 
@@ -57,6 +58,6 @@ def expected(rows: Sequence[Observation], basis: str = AVERAGE) -> Floats:
     result = means[groups]
     if basis == PREDICTED:
         for index, row in enumerate(rows):
-            if _known(row.predicted):
+            if is_known(row.predicted):
                 result[index] = row.predicted
     return np.asarray(result, dtype=np.float64)

@@ -233,6 +233,9 @@ def _steps(
         slope = float(outcome @ columns[:, best])
         discovered.append((pool[best], 1 if slope > 0 else -1))
         columns, outcome = _without(columns, outcome, columns[:, best])
+        # What is left of the chosen column is rounding, which must not be chosen again.
+        columns = np.delete(columns, best, axis=1)
+        del pool[best]
     return discovered
 
 
@@ -243,7 +246,7 @@ def _p_values(columns: Floats, outcome: Floats, tasks: Integers) -> list[float]:
 def _without(columns: Floats, outcome: Floats, known: Floats) -> tuple[Floats, Floats]:
     """Return columns and outcome less what `known` explains of them."""
     total = float(known @ known)
-    if total <= 0:
+    if total <= 1e-9 * len(known):
         return columns, outcome
     return (
         columns - np.outer(known, known @ columns / total),
@@ -328,6 +331,17 @@ def merged(
         if abs(t) >= (NESTED_T if nested else SAME_T) and (t > 0) == (item.effect > 0):
             kept.append(item)
     return kept
+
+
+def beyond(found: Candidates, sample: Sample, candidate: int, rows: Integers) -> float | None:
+    """Return the effect of a candidate on the residuals of these rows; None if it cannot vary."""
+    some, mine = part(found, sample, rows)
+    if not some.columns[:, candidate].any() or some.columns[:, candidate].all():
+        return None
+    family = found.families[candidate]
+    columns = _prepared(some, mine, [candidate], family)
+    tested = statistics.contrasts(columns, _outcome(mine, family), mine.tasks)
+    return float(tested.effect[0]) if np.isfinite(tested.error[0]) else None
 
 
 def _strength(found: Candidates, sample: Sample, item: Confirmed) -> tuple[float, int]:

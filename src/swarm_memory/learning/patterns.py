@@ -41,7 +41,9 @@ class Pattern(NamedTuple):
     ground for choosing, else "pattern". `effect` in [-1, 1] is the reward inside less that of
     rows outside of the same strategy and task type, measured where it was not discovered, with
     its 95 % `interval`; `q` the false-discovery rate at which it still stands; `rate` the mean
-    reward of its `rows` in `tasks`. `outcome_ids` are the newest rows that show it.
+    reward of its `rows` in `tasks`. `unforeseen` is the part of the effect that the rows' own
+    forecasts do not allow for, None where fewer than 40 rows inside have one. `outcome_ids` are
+    the newest rows that show it.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Pattern(NamedTuple):
     interval: tuple[float, float]
     q: float
     rate: float
+    unforeseen: float | None
     rows: int
     tasks: int
     outcome_ids: tuple[str, ...]
@@ -83,7 +86,7 @@ def mine(
     seed: int,
     alpha: float = ALPHA,
     method: str = statistics.BH,
-    basis: str = expected.PREDICTED,
+    basis: str = expected.AVERAGE,
     rows_max: int = ROWS_MAX,
     conditions_max: int = CONDITIONS_MAX,
     candidates_max: int = CANDIDATES_MAX,
@@ -98,7 +101,9 @@ def mine(
         seed: Splits the tasks.
         alpha: The rate of false patterns among those shown, in (0, 0.5].
         method: "bh", or "by" for a guarantee under every dependence.
-        basis: "predicted" or "average", see `expected.expected`.
+        basis: "average" compares with the strategy's mean on the task type. "predicted" compares
+            with the row's forecast: what a forecast has learned is then no pattern any more, so
+            it finds what the forecasts lack, and less and less of what is so.
         conditions_max: Conditions, those that split the rows most evenly.
         candidates_max: Conjunctions, likewise.
 
@@ -128,7 +133,12 @@ def mine(
     halves = _halves([names[i] for i in order], seed)
     confirmed, tested = mining.both_ways(found, sample, halves, alpha, method)
     kept = mining.merged(found, sample, confirmed, conditions)
-    patterns = tuple(_pattern(item, found, conditions, rows, tasks) for item in kept)
+    forecast = _unforeseen(rows, found, sample, kept)
+    patterns = tuple(
+        _pattern(item, found, conditions, rows, tasks)._replace(unforeseen=left)
+        for item, left in zip(kept, forecast, strict=True)
+    )
+    patterns = tuple(pattern._replace(text=_text(pattern, rows)) for pattern in patterns)
     looked = looked._replace(patterns=patterns, candidates=len(found.members), tested=tested)
     return looked if patterns else looked._replace(reason=_reason(looked, rows))
 
@@ -202,13 +212,14 @@ def _pattern(
     rewards = expected.rewards_of(shown)
     warning = any(condition.source == facets.SIGNAL for condition in members)
     times = [row.at_ms for row in shown]
-    pattern = Pattern(
+    return Pattern(
         WARNING if warning else PATTERN,
         members,
         item.effect,
         (max(-1.0, item.low), min(1.0, item.high)),
         item.q,
         float(rewards.mean()),
+        None,
         len(inside),
         len(set(tasks[inside].tolist())),
         _evidence(shown, rewards, item.effect),
@@ -216,8 +227,30 @@ def _pattern(
         max(times),
         "",
     )
-    binary = bool(np.all((rewards == 0) | (rewards == 1)))
-    return pattern._replace(text=sentence(pattern, binary=binary))
+
+
+def _unforeseen(
+    rows: Sequence[Observation],
+    found: mining.Candidates,
+    sample: mining.Sample,
+    kept: Sequence[mining.Confirmed],
+) -> list[float | None]:
+    """Return what is left of each pattern against the forecasts of the rows that have one."""
+    foretold = np.array([expected.is_known(row.predicted) for row in rows], dtype=np.bool_)
+    some = np.flatnonzero(foretold)
+    against = sample._replace(
+        residual=expected.rewards_of(rows) - expected.expected(rows, expected.PREDICTED)
+    )
+    left = []
+    for item in kept:
+        inside = int((found.columns[:, item.candidate] & foretold).sum())
+        enough = inside >= mining.ROWS_MIN
+        left.append(mining.beyond(found, against, item.candidate, some) if enough else None)
+    return left
+
+
+def _text(pattern: Pattern, rows: Sequence[Observation]) -> str:
+    return sentence(pattern, binary=all(row.reward in (0, 1) for row in rows))
 
 
 def _evidence(rows: Sequence[Observation], rewards: Floats, effect: float) -> tuple[str, ...]:
@@ -255,6 +288,9 @@ def sentence(pattern: Pattern, *, binary: bool = True) -> str:
         how = f"tasks score {points} points {side} than expected"
         rate = f"mean score {pattern.rate:.2f}"
     note = "; seen only while the work goes on" if pattern.kind == WARNING else ""
+    if pattern.unforeseen is not None:
+        known = max(0, points - max(0, round(100 * pattern.unforeseen * np.sign(pattern.effect))))
+        note += f"; the forecasts allow for {known} of them"
     return (
         f"When {when(pattern.conditions)}, {how} (95 % interval {low} to {high}; {rate}, "
         f"{pattern.rows} outcomes of {pattern.tasks} tasks{note})."
