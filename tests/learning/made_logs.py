@@ -21,13 +21,14 @@ def truth(strategy):
 def drawn(n, *, seed, logging=EVEN, rows_of_a_task=1, rates=RATES):
     """Return a log of n outcomes under the propensities `logging`."""
     generator = np.random.default_rng(seed)
+    kinds = generator.integers(2, size=n)
+    chances, luck = generator.random(n), generator.random(n)
     rows = []
     for i in range(n):
-        if i % rows_of_a_task == 0:
-            kind = ("easy", "hard")[int(generator.integers(2))]
+        kind = ("easy", "hard")[kinds[i // rows_of_a_task]]
         propensities = logging[kind]
-        k = int(generator.choice(3, p=propensities))
-        reward = float(generator.random() < rates[kind][k])
+        k = int(np.searchsorted(np.cumsum(propensities), chances[i] * sum(propensities), "right"))
+        reward = float(luck[i] < rates[kind][k])
         rows.append(
             observation(
                 i,

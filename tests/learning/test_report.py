@@ -53,7 +53,7 @@ def test_reward_over_time_ends_with_the_estimates_of_the_whole_log():
     assert found.over_time.points[0].best is None  # too few to say
 
 
-@pytest.mark.parametrize("seed", [6, 39, 50])
+@pytest.mark.parametrize("seed", [6, 48, 54])
 def test_the_luckiest_of_equal_strategies_is_not_claimed_to_be_better(seed):
     even = {"easy": (0.5, 0.5, 0.5), "hard": (0.5, 0.5, 0.5)}
 
