@@ -122,13 +122,13 @@ def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubl
     usual = (COST_SPREAD * mean) ** 2 + 1e-12
     tried = np.maximum(n, 1)
     raw = total / tried
-    freedom = max(float(n.sum() - np.count_nonzero(n)), 1.0)
+    freedom = max(float(n.sum()) - float((n > 0).sum()), 1.0)
     within = max(float(np.maximum(squares - n * raw * raw, 0).sum()) / freedom, 1e-6 * usual)
     known = n >= KNOWN_TRIALS
-    between, weight = usual, float(max(np.count_nonzero(known) - 1, 0))
+    between, weight = usual, float(max(int(known.sum()) - 1, 0))
     if weight:
-        spread = float(raw[known].var(ddof=1))
-        between = max(spread - within * float((1 / n[known]).mean()), 0.01 * usual)
+        spread = float(np.var(raw[known], ddof=1))
+        between = max(spread - within * float(np.mean(1 / n[known])), 0.01 * usual)
     between = (between * weight + usual * USUAL_WEIGHT) / (weight + USUAL_WEIGHT)
     k = within / between
     return (total + k * mean) / (n + k), within / (n + k)
