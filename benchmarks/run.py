@@ -40,6 +40,7 @@ NAMES = [
     "capacity",
     "moving",
     "adapters",
+    "learning",
 ]
 
 

@@ -29,8 +29,8 @@ KINDS = 16  # of task types; types of one kind share their counts
 TRIALS, SUCCESS, EVER = 0, 1, 2
 RECENT, RECENT_SUCCESS = 3, 4
 BETTER, WORSE = 5, 6
-COST, TIME = 7, 10  # each followed by sum and sum of squares
-BY_KIND = 13
+COST, TIME = 7, 12  # each: how many, sum, sum of squares, and two sums that tell of a change
+BY_KIND = 17
 WIDTH = BY_KIND + 2 * KINDS
 # The columns of what is known over all strategies.
 ALL_TRIALS, ALL_SUCCESS, ALL_COST, ALL_TIME = 0, 1, 2, 4
@@ -45,6 +45,8 @@ KIND_STRENGTH = 6.0
 COST_SPREAD = 0.3  # usual deviation of cost between strategies, of its mean
 DISCOUNT = 0.97
 SHIFT, ALARM = 1.2, 6.0  # log-odds that a shift is looked for; log-likelihood ratio that tells it
+AMOUNT_STEP, AMOUNT_DRIFT, AMOUNT_ALARM = 1.5, 0.6, 8.0  # in standard deviations
+AMOUNT_TOLERANCE = 0.05  # of the mean, that no change of cost is told below
 KEPT_AT_ALARM = 0.1  # of the counts of a strategy that changed
 
 
@@ -122,16 +124,40 @@ def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubl
     usual = (COST_SPREAD * mean) ** 2 + 1e-12
     tried = np.maximum(n, 1)
     raw = total / tried
-    freedom = max(float(n.sum() - np.count_nonzero(n)), 1.0)
+    freedom = max(float(n.sum()) - float((n > 0).sum()), 1.0)
     within = max(float(np.maximum(squares - n * raw * raw, 0).sum()) / freedom, 1e-6 * usual)
     known = n >= KNOWN_TRIALS
-    between, weight = usual, float(max(np.count_nonzero(known) - 1, 0))
+    between, weight = usual, float(max(int(known.sum()) - 1, 0))
     if weight:
-        spread = float(raw[known].var(ddof=1))
-        between = max(spread - within * float((1 / n[known]).mean()), 0.01 * usual)
+        spread = float(np.var(raw[known], ddof=1))
+        between = max(spread - within * float(np.mean(1 / n[known])), 0.01 * usual)
     between = (between * weight + usual * USUAL_WEIGHT) / (weight + USUAL_WEIGHT)
     k = within / between
     return (total + k * mean) / (n + k), within / (n + k)
+
+
+def by_cost(arms: Doubles, overall: Doubles, cost: Doubles) -> Doubles:
+    """Return how much more often strategies may succeed for being dearer, as far as untried.
+
+    To shrink success to what is common, and cost less, favours the cheap. So what is common is a
+    line over the cost, b = Σ w x (r − p0) / (Σ w x² + mean x²) with w = N / (N + k), x the cost
+    around its mean and r the rate; of b only a share (m − 2) / m counts for m tried strategies.
+
+    Args:
+        cost: Mean cost of each strategy, (n_strategies,).
+    """
+    p0, k = common(overall)
+    n = arms[:, TRIALS]
+    tried = int((n >= 1).sum())
+    x = cost - cost.mean()
+    squares = x * x
+    if tried <= 2 or not squares.any():
+        return np.zeros(len(arms))
+    weight = n / (n + k)
+    rate = (arms[:, SUCCESS] + p0) / (n + 1)
+    slope = (weight * x * (rate - p0)).sum() / ((weight * squares).sum() + squares.mean())
+    result: Doubles = k / (n + k) * (tried - 2) / tried * slope * x
+    return result
 
 
 def count(arm: Doubles, overall: Doubles, kind: int, reward: float) -> None:
@@ -169,8 +195,22 @@ def _spread(arm: Doubles, overall: Doubles, sign: int) -> None:
 
 
 def measure(arm: Doubles, overall: Doubles, first: int, amount: float) -> None:
-    """Enter a cost or a duration, `first` being COST or TIME."""
-    arm[first : first + 3] += (1, amount, amount * amount)
+    """Enter a cost or a duration, `first` being COST or TIME.
+
+    Two sums add how far it is above (below) the mean, in standard deviations of 1.5 at most, less
+    0.6. When one reaches 8 the amount is no longer what it was, and what was known is dropped. The
+    bound keeps single extreme runs from doing that.
+    """
+    n, total, squares, above, below = arm[first : first + 5].tolist()
+    if n >= KNOWN_TRIALS:
+        mean = total / n
+        deviation = math.sqrt(max(squares / n - mean * mean, 0.0)) + AMOUNT_TOLERANCE * abs(mean)
+        away = (amount - mean) / (deviation + 1e-9)
+        away = min(max(away, -AMOUNT_STEP), AMOUNT_STEP)
+        above, below = max(0.0, above + away - AMOUNT_DRIFT), max(0.0, below - away - AMOUNT_DRIFT)
+        if max(above, below) > AMOUNT_ALARM:
+            n = total = squares = above = below = 0.0
+    arm[first : first + 5] = (n + 1, total + amount, squares + amount * amount, above, below)
     at = ALL_COST if first == COST else ALL_TIME
     overall[at : at + 2] += (1, amount)
 

@@ -54,7 +54,9 @@ class Variances(NamedTuple):
 
 def similarity(squared: Floats, gamma: float) -> Floats:
     """Return k of squared distances, any shape."""
-    result: Floats = 1 / (1 + np.float32(gamma) * squared)
+    result = np.float32(gamma) * squared
+    result += 1
+    np.reciprocal(result, out=result)
     return result
 
 
@@ -95,7 +97,7 @@ class Covariances:
 
     def __init__(self, blocks: Sequence[Floats], arms: Ints, gamma: Sequence[float]) -> None:
         self.same = (arms[:, None] == arms[None, :]).astype(np.float32)
-        self.alike = []
+        self.alike: list[Floats | None] = []
         for block, g in zip(blocks, gamma, strict=True):
             if g:
                 norms = np.einsum("ij,ij->i", block, block)
@@ -113,7 +115,8 @@ class Covariances:
                 apart += np.float32(w) * alike
         apart *= self.same
         apart += shared
-        return apart
+        result: Floats = apart
+        return result
 
     def evidence(self, variances: Variances, residuals: Doubles) -> float:
         """Return the log marginal likelihood of the residuals, up to a constant."""
@@ -127,8 +130,7 @@ class Covariances:
         """Return what each row adds to a prediction: (C + noise)⁻¹ residuals."""
         matrix = self.matrix(variances).astype(np.float64)
         matrix[np.diag_indices_from(matrix)] += variances.noise
-        result: Doubles = np.linalg.solve(matrix, residuals)
-        return result
+        return np.asarray(np.linalg.solve(matrix, residuals), np.float64)
 
 
 def fitted(

@@ -155,8 +155,10 @@ class Model:
         expected = self._expected(task_type, near, rows, strategies)
         mean = self._mix @ expected.means
         variance = self._mix @ expected.variances
-        low, high = _interval(mean, variance + self._mix @ (expected.means - mean) ** 2)
+        spread = self._mix @ (expected.means - mean) ** 2
         cost, cost_variance = arms.amounts(rows, self._overall, arms.COST)
+        mean = np.clip(mean + arms.by_cost(rows, self._overall, cost), CERTAIN, 1 - CERTAIN)
+        low, high = _interval(mean, variance + spread)
         duration, duration_variance = arms.amounts(rows, self._overall, arms.TIME)
         names = tuple(
             tuple(self._window.evidence(near, arms.name_hash(name), evidence)) if evidence else ()
