@@ -35,7 +35,7 @@ class Ours:
         estimates = self.model.estimate(
             scenario.task_types[task], scenario.contexts[task], self.names, evidence=0
         )
-        choice = choose(estimates, rng=rng, cost_weight=scenario.cost_weight)
+        choice = choose(estimates, uniform=rng.random(), cost_weight=scenario.cost_weight)
         at = choice.chosen
         return at, (estimates.mean[at], estimates.low[at], estimates.high[at])
 
