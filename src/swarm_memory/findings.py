@@ -87,13 +87,13 @@ def learning_report(
     """Return the report on a log of which `observations` are the last of so many `outcomes`."""
     from swarm_memory.learning.patterns import mine
     from swarm_memory.learning.report import build_report
-    from swarm_memory.learning.taxonomy import taxonomy
+    from swarm_memory.learning.taxonomy import AGENT, CLASS, STEP, taxonomy
     from swarm_memory.learning.trends import trends
 
     recent = observations[-OBSERVATIONS_MAX:]
     mined = mine(recent, seed=SEED)
     shifts = trends(recent, seed=SEED).changes
-    failures = taxonomy(recent).shares[:FAILURES_SHOWN]
+    failures = [one for one in taxonomy(recent).shares if one.kind in (CLASS, AGENT, STEP)]
     return build_report(
         observations,
         seed=SEED,
@@ -122,7 +122,7 @@ def learning_report(
                 "support": one.failures,
                 "interval": one.interval,
             }
-            for one in failures
+            for one in failures[:FAILURES_SHOWN]
         ],
         waiting=[
             {

@@ -268,12 +268,14 @@ def insights(
     door: Door,
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="KIND", help="Only task_type, best_strategy or open."),
+        typer.Argument(metavar="KIND", help="Only one kind, such as best_strategy or pattern."),
     ] = None,
 ) -> None:
-    """Print what the outcomes say, each sentence with its support.
+    """Print what the outcomes say and what to do, each with its support.
 
-    In a pipe each line is kind, support, the interval's ends and the sentence.
+    Kinds are best_strategy, open, task_type, pattern, early_warning, change, trend,
+    failure_class, failure_agent, failure_step and failures_together. In a pipe each line is kind,
+    support, the interval's ends, the sentence and the action.
 
     Example: swarm-memory insights best_strategy
     """
@@ -284,12 +286,14 @@ def insights(
     def pretty(console: Console) -> None:
         for insight in found:
             console.print(cell(insight.text), cell(f"({count(insight.support, 'outcome')})", "dim"))
+            if insight.action:
+                console.print(cell(f"  → {insight.action}", "bold"))
         if not found:
             console.print(cell(f"{count(outcomes, 'outcome')}: too few to say anything"))
 
     door.show.result(
         [insight.to_dict() for insight in found],
-        ([i.kind, i.support, *i.interval, i.text] for i in found),
+        ([i.kind, i.support, *i.interval, i.text, i.action] for i in found),
         pretty,
     )
 
