@@ -57,6 +57,7 @@ _TASKS = {
     "prisma", "proto", "schema", "seed", "db", "assets", "frontend", "backend", "web", "api",
     "app", "style", "validate", "unittest", "spec", "push", "pull", "reset", "init",
 }  # fmt: skip
+_STASHES = {"pop", "apply", "push", "list", "show", "drop"}
 _FLAGS = {
     "--fix", "--check", "--write", "--hard", "--frozen-lockfile", "--staged", "--all-files",
     "--update", "--updateSnapshot", "--snapshot-update",
@@ -216,6 +217,8 @@ def _with_subcommand(
         after = rest[number + 1 :]
         if word == "run" and said[-1] in ("npm", "pnpm", "yarn", "bun", "deno", "hatch", "nx"):
             return _with_subcommand([*said, word], after, closed=True)
+        if word == "stash" and after[:1] and after[0] in _STASHES:
+            return [*said, word, after[0]], after[1:]
         return [*said, word], after
     return said, rest
 
@@ -247,7 +250,8 @@ def _invocation(form: str, rest: list[str], masked: bool) -> Invocation:
             continue
         path = word.partition("::")[0]
         narrowed = narrowed or path != word
-        if _is_target(path) and path not in targets:
+        whole = path == "." and kind == GIT
+        if (whole or _is_target(path)) and path not in targets:
             targets.append(path)
     cut = len(targets) > TARGETS_MAX
     return Invocation(form, name, kind, tuple(targets[:TARGETS_MAX]), narrowed or cut, masked)

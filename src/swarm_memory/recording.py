@@ -237,7 +237,7 @@ class Policy:
 
     def _inside(self, paths: Iterable[str]) -> list[str]:
         """Return those of some paths that lie in the project and may be kept, relative to it."""
-        found = (self._path({"path": path}) for path in paths)
+        found = (path if path == "." else self._path({"path": path}) for path in paths)
         return [path for path in found if path and not path.startswith(("[", DENIED_PATH))]
 
     def _kept_word(self, word: str) -> str:
