@@ -17,22 +17,9 @@ CONSISTENT, VARYING, FLAKY, INSTALL, ABSENT, DRIFTING = (
 )  # fmt: skip
 # How often each kind of failure happens: nearly half of all have no fix that could be known.
 KINDS = {CONSISTENT: 5, VARYING: 8, FLAKY: 2, INSTALL: 2, ABSENT: 1, DRIFTING: 2}
-NAMES = [
-    "auth",
-    "cart",
-    "mail",
-    "user",
-    "order",
-    "price",
-    "stock",
-    "login",
-    "token",
-    "cache",
-    "query",
-    "router",
-    "model",
-    "store",
-]
+NAMES = ["auth", "cart", "mail", "user", "order", "price", "stock", "login", "token", "cache"]
+NAMES += ["query", "router", "model", "store"]
+FOCUS_SESSIONS = 5  # in a row in which one file is what the work is about
 ERRORS = {
     CONSISTENT: "{0}Error: the {0} is not configured",
     VARYING: "AssertionError: assert {1} == {2}",
@@ -135,6 +122,7 @@ class Project:
         self.files = [f"src/{name}.py" for name in self.names]
         self.files += [f"src/{a}/{b}.py" for a in self.names[:3] for b in self.names[3:8]]
         self.hot = pick.choice(["CHANGELOG.md", "src/__init__.py", "src/app.py"])
+        self.focus = self.files[0]  # of the sessions that go on
         self.failures = []
         for kind, share in KINDS.items():
             for _ in range(max(1, share // 2)):
@@ -146,6 +134,8 @@ class Project:
 
     def session(self, number: int, count: int) -> list[dict]:
         """Return the events of one session, of `count` that there are."""
+        if number % FOCUS_SESSIONS == 0:
+            self.focus = self.pick.choice(self.files)
         return _Session(self, f"session-{number}", number / count).events()
 
 
@@ -165,14 +155,15 @@ class _Session:
 
     def _task(self) -> None:
         project, pick = self.project, self.pick
-        for path in pick.sample(project.files, pick.randint(1, 3)):
+        for path in [project.focus, *pick.sample(project.files, pick.randint(0, 2))]:
             self._edit(path)
         if pick.random() < 0.7:
             self._edit(project.hot)
         if pick.random() < 0.25:
             self._run(project.test, None)
             return
-        weights = [KINDS[kind] for kind, *_ in project.failures]
+        kinds = [kind for kind, *_ in project.failures]
+        weights = [KINDS[kind] / kinds.count(kind) for kind in kinds]
         kind, name, fixes = pick.choices(project.failures, weights)[0]
         numbers = pick.randint(0, 9), pick.randint(10, 99)
         error = ERRORS[kind].format(name.title() if kind != INSTALL else name, *numbers)
@@ -191,14 +182,14 @@ class _Session:
         self._noise()
         fix = fixes[1] if kind == DRIFTING and self.part > 0.5 else fixes[0]
         if kind == VARYING or pick.random() < 0.1:  # now and then it was something else
-            fix = pick.choice(project.files)
+            fix = pick.choice([project.focus, pick.choice(project.files)])
         if kind == INSTALL and pick.random() < 0.9:
             command = "npm install" if "npm" in test else "pip install -r requirements.txt"
             self._run(command, None, check=False)
         elif kind == ABSENT and pick.random() < 0.9:
             test = "uv run pytest"
         elif kind != FLAKY or pick.random() < 0.2:
-            for path in pick.sample([fix, *pick.sample(project.files, pick.randint(0, 2))], 1):
+            for path in pick.sample(project.files, pick.randint(0, 2)):
                 self._edit(path)
             self._edit(fix)
         if pick.random() < 0.4:

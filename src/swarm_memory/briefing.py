@@ -183,7 +183,8 @@ class Briefing:
     ) -> str:
         """Return what made a failure like this go away before, at most 60 tokens; often nothing.
 
-        Told once in a context, until more is known of it.
+        Told once in a context, until more is known of it; and nothing more is told in a session in
+        which a hint did not come true.
 
         Args:
             session: The short name of the session.
@@ -192,7 +193,7 @@ class Briefing:
         from swarm_memory.key import escape
         from swarm_memory.wording import plain
 
-        hint = self._swarm.practice.hint(session, f"{session}/{escape(call_id)}")
+        hint = self._swarm.practice.hint(session_id, session, f"{session}/{escape(call_id)}")
         if hint is None:
             return ""
         to = _to(session_id, agent_id, agent)

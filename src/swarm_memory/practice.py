@@ -12,7 +12,6 @@ from __future__ import annotations
 from swarm_memory.learning.operations import (
     AGENT,
     CHECKS,
-    EVENT,
     RUN,
     Step,
     merged,
@@ -40,7 +39,7 @@ STEPS_MAX, STEPS_HINT_MAX, STEPS_LABEL_MAX = 400, 80, 1000
 VALUE_BYTES_MAX = 65_536  # of an operation as it is stored: with `full` some are long
 TRIALS_EACH, TRIALS_TOTAL = 12, 400
 RUNS_EACH, RUNS_TOTAL, SETS_TOTAL, AGENTS_TOTAL = 20, 300, 200, 300
-MAIN = ""
+SHOWN_AT = "PostToolUse"  # and after a failure
 
 
 class Practice:
@@ -148,8 +147,11 @@ class Practice:
 
     # --- what is asked ---
 
-    def hint(self, session: str, step_id: str) -> Hint | None:
+    def hint(self, session_id: str, session: str, step_id: str) -> Hint | None:
         """Return what made a failure go away before; None where that is not sure enough.
+
+        A session that was shown a hint which did not come true, or not yet, is shown no other: so
+        none is led astray twice.
 
         Args:
             session: The short name of the session that it happened in.
@@ -158,7 +160,7 @@ class Practice:
         trials = trials_from(self._log(TRIALS))
         if not trials:
             return None
-        from swarm_memory.learning.hints import hint_of
+        from swarm_memory.learning.hints import came_true, hint_of
         from swarm_memory.learning.operations import open_changes
 
         steps = self.steps(session, limit=STEPS_HINT_MAX)
@@ -166,7 +168,19 @@ class Practice:
         if failed is None or failed.kind != RUN:
             return None
         tried = open_changes(steps, failed)
-        return hint_of(trials, failed.name, failed.error, failed.places, tried)
+        hint = hint_of(trials, failed.name, failed.error, failed.places, tried)
+        shown = [] if hint is None else self._shown(session_id)
+        if shown:
+            done = trials_of(self.steps(session, limit=STEPS_MAX))
+            if not all(came_true(item, at_ms, done) for item, at_ms in shown):
+                return None
+        return hint
+
+    def _shown(self, session_id: str) -> list[tuple[str, int]]:
+        """Return the hints that a session was shown, and when."""
+        where = {"swarm": self._swarm.context.swarm, "session_id": session_id}
+        rows = self._engine.all("practice_shown", **where)
+        return [(row[0], row[1]) for row in rows if row[2].startswith(SHOWN_AT)]
 
     def working(self) -> list[Working]:
         """Return the commands that work here: at most one test, one lint, one build."""
@@ -287,6 +301,3 @@ def _run_of(row: list[Json]) -> Step:
         step_id, at_ms, "", "", "", RUN, form=form, name=form, check=check, ok=ok,
         duration_ms=duration_ms, narrowed=part,
     )  # fmt: skip
-
-
-__all__ = ["EVENT", "MAIN", "PRACTICE", "Practice"]

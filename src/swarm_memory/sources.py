@@ -282,7 +282,7 @@ class Sources:
 
     def hint(self, hint: Hint) -> Item:
         """Return what made a failure go away before."""
-        from swarm_memory.learning.hints import sentence_of
+        from swarm_memory.learning.hints import name_of, sentence_of
 
         names = [hint.command, *(fix.partition(":")[2] for fix in hint.fixes)]
         shown = dict(zip((hint.command, *hint.fixes), map(_shown, names), strict=True))
@@ -291,7 +291,7 @@ class Sources:
         def line(mark: str, room: int) -> str:
             return text if tokens(text) <= room else ""
 
-        return Item(PRACTICE, f"{hint.command} {hint.error}", hint.of, hint.lower, line)
+        return Item(PRACTICE, name_of(hint), hint.of, hint.lower, line)
 
 
 def _shown(name: str) -> str:

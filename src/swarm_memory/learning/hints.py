@@ -190,10 +190,21 @@ def _judged(
     return Hint("", "", (change,), len(having), of, round(lower, 3), round(false, 4))
 
 
-def names_fix(hint: Hint, changes: Iterable[str]) -> bool:
-    """Tell whether one of the changes that were made is what a hint names."""
-    made = set(changes)
-    return any(fix in made for fix in hint.fixes)
+def name_of(hint: Hint) -> str:
+    """Return what a hint says in one text, by which `came_true` knows it again."""
+    return "\n".join((hint.command, hint.error, *hint.fixes))
+
+
+def came_true(name: str, since_ms: int, trials: Iterable[Trial]) -> bool:
+    """Tell whether a hint that was shown at `since_ms` was right, as far as is known by now."""
+    command, error, *fixes = name.split("\n")
+    return any(
+        t.gone
+        and t.at_ms >= since_ms
+        and (t.command, t.error) == (command, error)
+        and not {*fixes}.isdisjoint(t.changes)
+        for t in trials
+    )
 
 
 # --- commands that work here ---------------------------------------------------------------------

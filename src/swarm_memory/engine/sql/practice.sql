@@ -11,3 +11,8 @@ FROM (SELECT key, min(seq) AS seq
     LIMIT :limit) AS e CROSS JOIN records AS r
 WHERE r.swarm = :swarm AND r.key = e.key AND r.value IS NOT NULL AND length(r.value) <= :bytes
 ORDER BY e.seq
+
+-- practice_shown --
+-- What of practice the agents of a session were shown, and when.
+SELECT item, at_ms, event FROM injections
+WHERE swarm = :swarm AND session_id = :session_id AND kind = 'practice'
