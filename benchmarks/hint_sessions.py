@@ -148,12 +148,15 @@ class _Session:
     def events(self) -> list[dict]:
         self._say("SessionStart", source="startup")
         for _ in range(self.pick.randint(2, 4)):
-            self._task()
+            mended = self._task()
             self._say("Stop")
+            if not mended:
+                break  # a failure does not go away by itself
         self._say("SessionEnd", reason="other")
         return self.found
 
-    def _task(self) -> None:
+    def _task(self) -> bool:
+        """Do one task; tell whether the tests passed in the end."""
         project, pick = self.project, self.pick
         for path in [project.focus, *pick.sample(project.files, pick.randint(0, 2))]:
             self._edit(path)
@@ -161,7 +164,7 @@ class _Session:
             self._edit(project.hot)
         if pick.random() < 0.25:
             self._run(project.test, None)
-            return
+            return True
         kinds = [kind for kind, *_ in project.failures]
         weights = [KINDS[kind] / kinds.count(kind) for kind in kinds]
         kind, name, fixes = pick.choices(project.failures, weights)[0]
@@ -173,12 +176,13 @@ class _Session:
             self._noise()
             self._edit(pick.choice(project.files))
             self._run(test, error)
+        if pick.random() < 0.1:
+            return False  # given up
         self._mend(kind, test, fixes)
+        return True
 
     def _mend(self, kind: str, test: str, fixes: tuple[str, str]) -> None:
         project, pick = self.project, self.pick
-        if pick.random() < 0.1:
-            return  # given up, or never run again
         self._noise()
         fix = fixes[1] if kind == DRIFTING and self.part > 0.5 else fixes[0]
         if kind == VARYING or pick.random() < 0.1:  # now and then it was something else

@@ -167,8 +167,9 @@ class Practice:
         failed = next((s for s in steps if s.step_id == step_id and s.ok is False), None)
         if failed is None or failed.kind != RUN:
             return None
-        tried = open_changes(steps, failed)
-        hint = hint_of(trials, failed.name, failed.error, failed.places, tried)
+        changed, again = open_changes(steps, failed)
+        how = (failed.name, failed.error, failed.places)
+        hint = hint_of(trials, *how, changed=changed, again=again)
         shown = [] if hint is None else self._shown(session_id)
         if shown:
             done = trials_of(self.steps(session, limit=STEPS_MAX))

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Z_ONE_SIDED_90 = 1.2816
-SUPPORT_MIN = 3  # attempts that a fix was seen in
+SUPPORT_MIN, SUPPORT_GENERIC_MIN = 2, 3  # attempts that a fix was seen in
 SESSIONS_MIN = 2  # sessions that they were in: one session repeats itself
 LOWER_BOUND_MIN = 0.5
+LOWER_BOUND_AGAIN_MIN = 0.65  # that nothing has to be changed keeps somebody from looking
 FALSE_MAX = 0.05  # probability that so many attempts have the change by chance, over all changes
 RECENT = 8  # attempts of a failure that count, the last ones
 FIXES_MAX = 2  # that are named
@@ -120,36 +121,41 @@ def hint_of(
     command: str,
     error: str,
     places: Sequence[str] = (),
-    tried: Sequence[str] | None = None,
+    *,
+    changed: Sequence[str] = (),
+    again: bool = False,
 ) -> Hint | None:
     """Return what made this failure go away before; None where that is not sure enough.
 
-    A change is named if at least three attempts of two sessions had it and worked, if the lower
-    bound of its share (attempts without it that worked, and attempts with it that did not, count
-    against it) is 0.5, and if chance would do that in less than 5 % of cases, over all changes that
-    were looked at (Bonferroni), each with the share that attempts at other failures had it in.
+    A change is named if at least two attempts of two sessions had it and worked (three where the
+    error says little), the last one among them; if the lower bound of its share is 0.5 (attempts without it that worked, and with it
+    that did not, count against it); and if chance would do that in less than 5 % of cases, over all
+    changes that were looked at (Bonferroni), each with the share that attempts at other failures
+    had it in. Where it had been changed before the failure, too, an attempt counts for nothing.
 
     Args:
         trials: All that are known, of all failures, oldest first.
         command, error, places: How the command failed now.
-        tried: What was changed since it failed like this before, in this session.
+        changed: What was changed in this session before: nobody has to be told of that.
+        again: Whether it failed like this when it was run last.
 
     Source:
         Wilson 1927 for the bound; Dunn 1961 for several comparisons.
     """
     alike = [t for t in trials if _is_alike(t, command, error, places)]
     worked = [t for t in alike if t.gone][-RECENT:]
-    if len(worked) < SUPPORT_MIN:
+    support = SUPPORT_GENERIC_MIN if is_generic(error) else SUPPORT_MIN
+    if len(worked) < support:
         return None
     since = worked[0].at_ms
     in_vain = [t for t in alike if not t.gone and t.at_ms >= since]
     ids = {t.trial_id for t in alike}
     others = [t for t in trials if t.trial_id not in ids]
     changes = dict.fromkeys(change for t in worked for change in t.changes)
-    # What was tried already did not help; if nothing was, running it again did not.
-    useless = () if tried is None else tuple(tried) or (AGAIN,)
+    useless = {*changed, AGAIN} if again else {*changed}
     judged = (_judged(c, worked, in_vain, others, len(changes)) for c in changes)
-    found = [hint for hint in judged if hint is not None and hint.fixes[0] not in useless]
+    found = [h for h in judged if h is not None and h.seen >= support]
+    found = [h for h in found if h.fixes[0] not in useless]
     if not found:
         return None
     found.sort(key=lambda hint: (-hint.lower, -hint.seen, hint.fixes))
@@ -176,16 +182,18 @@ def _judged(
     others: Sequence[Trial],
     looked_at: int,
 ) -> Hint | None:
-    having = [t for t in worked if change in t.changes]
+    cold = [t for t in worked if change not in t.warm]
+    having = [t for t in cold if change in t.changes]
     sessions = {t.session for t in having}
-    if len(having) < SUPPORT_MIN or len(sessions) < SESSIONS_MIN:
+    if len(sessions) < SESSIONS_MIN or having[-1] != worked[-1]:
         return None
-    of = len(worked) + sum(change in t.changes for t in in_vain)
+    of = len(cold) + sum(change in t.changes for t in in_vain)
     lower = wilson(len(having), of)[0]
     # A prior of a quarter: where nothing else was ever mended, nothing is known to be specific.
     usual = (sum(change in t.changes for t in others) + 0.5) / (len(others) + 2)
     false = min(1.0, looked_at * tail(len(having), of, usual))
-    if lower < LOWER_BOUND_MIN or false > FALSE_MAX:
+    wanted = LOWER_BOUND_AGAIN_MIN if change == AGAIN else LOWER_BOUND_MIN
+    if lower < wanted or false > FALSE_MAX:
         return None
     return Hint("", "", (change,), len(having), of, round(lower, 3), round(false, 4))
 

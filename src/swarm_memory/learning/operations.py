@@ -22,6 +22,7 @@ TEST, LINT, BUILD, GIT, SEARCH, INSTALL = "test", "lint", "build", "git", "searc
 CHECKS = (TEST, LINT, BUILD)
 # Kinds of change, as they stand before what was changed.
 EDITED, RAN, INSTEAD, AGAIN = "edit:", "run:", "instead:", "again"
+ROW = 10  # fields of a trial, as it is stored
 CHANGES_MAX = 12  # of one attempt: after more nobody knows what it was
 ERROR_TIMEOUT = "timed out"
 # Errors that many causes have: they are the same failure only of the same command and files.
@@ -73,7 +74,8 @@ class Trial(NamedTuple):
 
     `command`, `error` and `places` say how it failed; `changes` what was done until it was run
     again (`edit:PATH`, `run:FORM`, `instead:FORM`, or `again` alone for nothing), `gone` whether
-    the failure was gone then. `form` is what the command was run by.
+    the failure was gone then. `form` is what the command was run by. `warm` are those changes that
+    were made in this session before it failed, too: what the work is about, rather than a fix.
     """
 
     trial_id: str
@@ -85,13 +87,22 @@ class Trial(NamedTuple):
     places: tuple[str, ...]
     gone: bool
     changes: tuple[str, ...]
+    warm: tuple[str, ...] = ()
 
 
 class _Open(NamedTuple):
-    """A failure that waits for what makes it go away."""
+    """A failure that waits for what makes it go away; `before` is what was changed before it."""
 
     failed: Step
     changes: dict[str, None]
+    before: frozenset[str] = frozenset()
+
+
+class _There(NamedTuple):
+    """One checkout: failures that wait, by their command, and all that was changed."""
+
+    waiting: dict[str, _Open]
+    changed: dict[str, None]
 
 
 def step_of(
@@ -166,9 +177,9 @@ def trials_of(steps: Iterable[Step]) -> list[Trial]:
         steps: In order, of one session; what its agents did in one checkout belongs together.
     """
     found: list[Trial] = []
-    waiting: dict[str, dict[str, _Open]] = {}
+    checkouts: dict[str, _There] = {}
     for step in steps:
-        there = waiting.setdefault(step.worktree, {})
+        there = checkouts.setdefault(step.worktree, _There({}, {}))
         if step.kind == EDIT and step.ok and step.path:
             _changed(there, EDITED + step.path, "")
         elif step.kind == RUN:
@@ -176,55 +187,63 @@ def trials_of(steps: Iterable[Step]) -> list[Trial]:
     return found
 
 
-def open_changes(steps: Iterable[Step], failed: Step) -> tuple[str, ...] | None:
-    """Return what was changed since the same failure before `failed`; None if it is the first."""
-    before: _Open | None = None
+def open_changes(steps: Iterable[Step], failed: Step) -> tuple[tuple[str, ...], bool]:
+    """Return what was changed in a session before a failure, and whether it failed so before.
+
+    Args:
+        steps: In order, of the session.
+        failed: One of them.
+    """
+    changed: dict[str, None] = {}
+    again = False
     for step in steps:
-        if step.step_id == failed.step_id or step.worktree != failed.worktree:
+        if step.step_id == failed.step_id:
+            break
+        if step.worktree != failed.worktree:
             continue
-        if before is not None and step.kind == EDIT and step.ok and step.path:
-            before.changes[EDITED + step.path] = None
-        elif step.kind == RUN and step.name == failed.name:
-            if step.ok:
-                before = None
-            elif step.ok is False and step.error == failed.error:
-                before = _Open(step, {})
-        elif before is not None and step.kind == RUN and _may_change(step):
-            before.changes[RAN + step.form] = None
-    return None if before is None else tuple(before.changes)
+        if step.kind == EDIT and step.ok and step.path:
+            changed[EDITED + step.path] = None
+        elif step.kind == RUN and step.name == failed.name and step.ok is not None:
+            again = step.ok is False and step.error == failed.error
+        elif step.kind == RUN and step.ok and _may_change(step):
+            changed[RAN + step.form] = None
+    return tuple(changed), again
 
 
-def _ran(there: dict[str, _Open], step: Step) -> list[Trial]:
+def _ran(there: _There, step: Step) -> list[Trial]:
     """Return the attempts that a run ends, and keep it if it failed."""
     found: list[Trial] = []
-    before = there.get(step.name)
+    waiting = there.waiting
+    before = waiting.get(step.name)
     if step.ok and _may_change(step):
         _changed(there, RAN + step.form, step.name)
     if step.ok and step.check in CHECKS:
-        found += _replaced(there, step)
+        found += _replaced(waiting, step)
     same = before is not None and step.ok is False and step.error == before.failed.error
     if before is not None and (same or (step.ok is not None and _covers(step, before.failed))):
         if step.ok or same or not is_generic(before.failed.error):
             trial = _trial(before, step, gone=not same)
             found += [trial] if trial.gone or trial.changes != (AGAIN,) else []
         if step.ok:
-            del there[step.name]
+            del waiting[step.name]
     if step.ok is False:
-        there[step.name] = _Open(step, {})
+        # What was tried since it failed first is no sign of what the work is about.
+        known = before.before if same and before is not None else frozenset(there.changed)
+        waiting[step.name] = _Open(step, {}, known)
     return [trial for trial in found if len(trial.changes) <= CHANGES_MAX]
 
 
-def _replaced(there: dict[str, _Open], step: Step) -> list[Trial]:
+def _replaced(waiting: dict[str, _Open], step: Step) -> list[Trial]:
     """Return the attempts in which another command did what one that is not there should have."""
     found = []
-    for name, before in list(there.items()):
+    for name, before in list(waiting.items()):
         failed = before.failed
         absent = any(text in failed.error for text in _ABSENT) or "No module named" in failed.error
         program = failed.name.partition(" ")[0]
         if name != step.name and failed.check == step.check and absent and program != "other":
             instead = before._replace(changes={INSTEAD + step.form: None})
             found.append(_trial(instead, step, gone=True))
-            del there[name]
+            del waiting[name]
     return found
 
 
@@ -243,11 +262,13 @@ def _trial(before: _Open, step: Step, *, gone: bool) -> Trial:
         failed.places,
         gone,
         changes or (AGAIN,),
+        tuple(change for change in changes if change in before.before),
     )
 
 
-def _changed(there: dict[str, _Open], change: str, but: str) -> None:
-    for name, before in there.items():
+def _changed(there: _There, change: str, but: str) -> None:
+    there.changed[change] = None
+    for name, before in there.waiting.items():
         if name != but:
             before.changes[change] = None
 
@@ -287,9 +308,10 @@ def merged(known: Sequence[Json], new: Iterable[Trial], *, each: int, total: int
         each: How many of one command and error.
         total: How many in all.
     """
-    by_id = {row[0]: row for row in known if isinstance(row, list) and len(row) == 9}
-    by_id |= {trial.trial_id: [*trial[:6], list(trial[6]), *trial[7:8], list(trial[8])]
-              for trial in new}  # fmt: skip
+    by_id = {row[0]: row for row in known if isinstance(row, list) and len(row) == ROW}
+    for trial in new:
+        row = [list(part) if isinstance(part, tuple) else part for part in trial]
+        by_id[trial.trial_id] = row
     rows = sorted(by_id.values(), key=lambda row: (row[1], row[0]), reverse=True)
     counts: dict[tuple[str, str], int] = {}
     kept = []
@@ -305,8 +327,8 @@ def trials_from(rows: Iterable[Json]) -> list[Trial]:
     """Return kept attempts; what is no such row is passed over."""
     found = []
     for row in rows:
-        if isinstance(row, list) and len(row) == 9:
-            trial_id, at_ms, session, command, form, error, places, gone, changes = row
-            failed = (trial_id, at_ms, session, command, form, error)
-            found.append(Trial(*failed, tuple(places), bool(gone), tuple(changes)))
+        if isinstance(row, list) and len(row) == ROW:
+            trial_id, at_ms, session, command, form, error, places, gone, changes, warm = row
+            failed = (trial_id, at_ms, session, command, form, error, tuple(places), bool(gone))
+            found.append(Trial(*failed, tuple(changes), tuple(warm)))
     return found
