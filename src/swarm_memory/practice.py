@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PRACTICE = "memory/practice"
 TRIALS, RUNS, SETS, AGENTS = (f"{PRACTICE}/{name}" for name in ("trials", "runs", "sets", "agents"))
 EVENTS_MAX = 5000  # of the change log's end, where operations are looked for
-STEPS_MAX, STEPS_HINT_MAX, STEPS_LABEL_MAX = 400, 80, 1000
+STEPS_MAX, STEPS_HINT_MAX, STEPS_LABEL_MAX = 400, 100, 1000
 VALUE_BYTES_MAX = 65_536  # of an operation as it is stored: with `full` some are long
 TRIALS_EACH, TRIALS_TOTAL = 12, 400
 RUNS_EACH, RUNS_TOTAL, SETS_TOTAL, AGENTS_TOTAL = 20, 300, 200, 300
@@ -172,7 +172,7 @@ class Practice:
         hint = hint_of(trials, *how, changed=changed, again=again)
         shown = [] if hint is None else self._shown(session_id)
         if shown:
-            done = trials_of(self.steps(session, limit=STEPS_MAX))
+            done = trials_of(self.steps(session, limit=2 * STEPS_HINT_MAX))
             if not all(came_true(item, at_ms, done) for item, at_ms in shown):
                 return None
         return hint
@@ -197,9 +197,9 @@ class Practice:
 
     def tests_of(self, path: str) -> list[str]:
         """Return the tests that belong to a file, as far as its changes tell."""
-        from swarm_memory.learning.hints import tests_of
+        from swarm_memory.learning.hints import belonging_tests
 
-        return tests_of(path, self._sets())
+        return belonging_tests(path, self._sets())
 
     def agents(self) -> list[AgentRuns]:
         """Return cost, duration and success by type of agent, model and class of task."""

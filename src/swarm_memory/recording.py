@@ -220,20 +220,22 @@ class Policy:
             "masked": told.masked,
             "also": [self._kept_word(one.form) for one in found if one is not told],
         }
-        if told.kind in (TEST, LINT, BUILD) and not self._names_denied((line,)):
-            kept |= self._verdict(answer)
+        if told.kind in (TEST, LINT, BUILD):
+            kept |= self._verdict(line, answer)
         return {name: value for name, value in kept.items() if value}
 
-    def _verdict(self, answer: Json) -> dict[str, Json]:
+    def _verdict(self, line: str, answer: Json) -> dict[str, Json]:
         """Return what the output of a check says: passed or failed, how, and in which files."""
         from swarm_memory.verdicts import FAILED, places_of, text_of, verdict_of
 
         text = text_of(answer)
         verdict = verdict_of(text)
-        if isinstance(answer, str) or verdict == FAILED:
-            places, failure = self._inside(places_of(text)), failure_of(text)
-            return {"verdict": verdict, "places": places, "failure": failure}
-        return {"verdict": verdict}
+        known: dict[str, Json] = {"verdict": verdict}
+        failed = isinstance(answer, str)  # then the class of the failure stands in `error`
+        if (failed or verdict == FAILED) and not self._names_denied((line,)):
+            known["places"] = self._inside(places_of(text))
+            known["failure"] = None if failed else failure_of(text)
+        return known
 
     def _inside(self, paths: Iterable[str]) -> list[str]:
         """Return those of some paths that lie in the project and may be kept, relative to it."""

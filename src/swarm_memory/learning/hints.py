@@ -128,10 +128,11 @@ def hint_of(
     """Return what made this failure go away before; None where that is not sure enough.
 
     A change is named if at least two attempts of two sessions had it and worked (three where the
-    error says little), the last one among them; if the lower bound of its share is 0.5 (attempts without it that worked, and with it
-    that did not, count against it); and if chance would do that in less than 5 % of cases, over all
-    changes that were looked at (Bonferroni), each with the share that attempts at other failures
-    had it in. Where it had been changed before the failure, too, an attempt counts for nothing.
+    error says little), the last one among them; if the lower bound of its share is 0.5 (attempts
+    without it that worked, and with it that did not, count against it); and if chance would do that
+    in less than 5 % of cases, over all changes that were looked at (Bonferroni), each with the
+    share that attempts at other failures had it in. Where it had been changed before the failure,
+    too, an attempt counts for nothing.
 
     Args:
         trials: All that are known, of all failures, oldest first.
@@ -294,7 +295,9 @@ def together_with(path: str, sets: Sequence[Sequence[str]]) -> list[Together]:
     return found[:TOGETHER_MAX]
 
 
-def tests_of(path: str, sets: Sequence[Sequence[str]], known: Iterable[str] = ()) -> list[str]:
+def belonging_tests(
+    path: str, sets: Sequence[Sequence[str]], known: Iterable[str] = ()
+) -> list[str]:
     """Return the tests that belong to a file: named after it, or changed together with it.
 
     Args:
