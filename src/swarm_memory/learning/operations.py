@@ -310,7 +310,7 @@ def merged(known: Sequence[Json], new: Iterable[Trial], *, each: int, total: int
     """
     by_id = {row[0]: row for row in known if isinstance(row, list) and len(row) == ROW}
     for trial in new:
-        row = [list(part) if isinstance(part, tuple) else part for part in trial]
+        row: list[Json] = [list(part) if isinstance(part, tuple) else part for part in trial]
         by_id[trial.trial_id] = row
     rows = sorted(by_id.values(), key=lambda row: (row[1], row[0]), reverse=True)
     counts: dict[tuple[str, str], int] = {}
