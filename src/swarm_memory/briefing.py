@@ -34,6 +34,7 @@ SESSION_TOKENS, SUBAGENT_TOKENS, PROMPT_TOKENS, TOOL_TOKENS = 500, 250, 200, 60
 MESSAGES_TOKENS, AGENTS_TOKENS, CONFLICTS_TOKENS, OUTCOMES_TOKENS = 100, 120, 120, 80
 LINE_TOKENS, LINE_TOKENS_MIN = 90, 20
 START, PROMPT, SUBAGENT, TOOL = "SessionStart", "UserPromptSubmit", "SubagentStart", "PreToolUse"
+FAILURE, FAILURE_TOKENS, COMMANDS_TOKENS = "PostToolUseFailure", 60, 60
 SOURCES = ("startup", "resume", "clear", "compact", "fork")
 COMPACT = f"{START}:compact"
 RENEWED = ("clear", "compact")  # sources of a context that holds nothing of before
@@ -104,7 +105,8 @@ class Briefing:
     def subagent(self, session_id: str, agent: str, *, agent_id: str, agent_type: str) -> str:
         """Return what a subagent that starts is told, at most 250 tokens.
 
-        First what its session's agent was shown for its prompts, and what answers its type.
+        The commands that work here, then what its session's agent was shown for its prompts, and
+        what answers its type.
         """
         to = _to(session_id, agent_id, agent)
         answers = self._sources.answers(_words_of(agent_type))
@@ -114,7 +116,10 @@ class Briefing:
             record = self._swarm.records.get(key) if known is None else known[0]
             if record is not None:
                 answers[key] = (record, max(score, known[1] if known else 0.0))
-        sections = ((SUBAGENT_TOKENS, self._sources.memories(to, answers, False)),)
+        sections = (
+            (COMMANDS_TOKENS, self._sources.commands()),
+            (SUBAGENT_TOKENS, self._sources.memories(to, answers, False)),
+        )
         return self._tell(to, SUBAGENT, SUBAGENT_TOKENS, sections)
 
     def prompt(
@@ -165,6 +170,35 @@ class Briefing:
         if told or how != "deny":
             return told
         return items[0].line("", TOOL_TOKENS)
+
+    def failure(
+        self,
+        session_id: str,
+        agent: str,
+        *,
+        agent_id: str | None = None,
+        tool: str,
+        session: str,
+        call_id: str,
+    ) -> str:
+        """Return what made a failure like this go away before, at most 60 tokens; often nothing.
+
+        Told once in a context, until more is known of it; and nothing more is told in a session in
+        which a hint did not come true.
+
+        Args:
+            session: The short name of the session.
+            call_id: Which recorded call of it has failed.
+        """
+        from swarm_memory.key import escape
+        from swarm_memory.wording import plain
+
+        hint = self._swarm.practice.hint(session_id, session, f"{session}/{escape(call_id)}")
+        if hint is None:
+            return ""
+        to = _to(session_id, agent_id, agent)
+        sections = ((FAILURE_TOKENS, [self._sources.hint(hint)]),)
+        return self._tell(to, f"{FAILURE}:{plain(tool)}", FAILURE_TOKENS, sections, "")
 
     def preview(self, agent: str, *, prompt: str | None = None, branch: str | None = None) -> str:
         """Return what a new session would be told, or what would answer a prompt in it.

@@ -132,3 +132,30 @@ def _name_of(words: list[str]) -> str | None:
         if compiled(_SUBCOMMAND).fullmatch(sub):
             return f"{program} {sub}"
     return program
+
+
+# What a task is about, by the first of these words in its name. Nothing else of it is kept.
+_TASK_CLASSES = {
+    "fix": {"fix", "debug", "bug", "repair", "resolve", "bugfix", "hotfix", "broken"},
+    "test": {"test", "tests", "testing", "coverage"},
+    "review": {"review", "audit", "verify", "check", "validate", "critique"},
+    "document": {"document", "docs", "documentation", "readme", "changelog"},
+    "refactor": {"refactor", "rename", "clean", "cleanup", "simplify", "move", "split", "extract"},
+    "explore": {"explore", "find", "search", "investigate", "analyze", "analyse", "understand",
+        "research", "locate", "read", "inspect", "map", "survey"},
+    "plan": {"plan", "design", "architect", "outline"},
+    "implement": {"implement", "add", "build", "create", "write", "make", "support", "update",
+        "migrate", "port", "integrate"},
+}  # fmt: skip
+_TASK_CLASS_OF = {word: kind for kind, words in _TASK_CLASSES.items() for word in words}
+
+
+def task_class_of(subject: str) -> str:
+    """Return fix, test, review, document, refactor, explore, plan, implement or other.
+
+    It is the class of the first word that has one: "Write the tests" is implement.
+    """
+    for word in compiled(r"[a-z]+").findall(subject[:200].lower()):
+        if word in _TASK_CLASS_OF:
+            return _TASK_CLASS_OF[word]
+    return OTHER

@@ -84,7 +84,9 @@ def failure_of(error: Json) -> str | None:
             return "AssertionError"  # what follows is the values that were compared
         if told:
             # Of a traceback the last line is the error, of a compiler the first.
-            return normalised(told[-1] if pattern is _TELLING[0] else told[0])
+            # pytest puts an E before it, which is no part of the error.
+            line = told[-1] if pattern is _TELLING[0] else told[0]
+            return normalised(line.removeprefix("E ").lstrip())
     return "failed"
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from swarm_memory.model import Json
 
 MEMORY, OUTCOME, CONFLICT, MESSAGE = "memory", "outcome", "conflict", "message"
-SESSION, EDIT = "session", "edit"
+SESSION, EDIT, PRACTICE = "session", "edit", "practice"
 NUMBERED = frozenset({MEMORY, OUTCOME, CONFLICT, MESSAGE})
 MARK = "%"  # what a number is written with
 MAIN = ""  # the agent_id of a session's own agent, as it is stored
@@ -57,10 +57,11 @@ class Shown(NamedTuple):
 class Injection(NamedTuple):
     """One line of the log: what was shown to whom, why, and what became of it.
 
-    `kind` is memory, outcome, conflict, message, session or edit; `item` its key or id, `id` the
-    number that it was shown with (`%12`); `event` why it was shown, `score` how well it fitted
-    (None where nothing is measured), `tokens` the estimate of what it cost; `present` whether the
-    agent's context still holds it; `cited_ms` when it was cited first, None if it was not.
+    `kind` is memory, outcome, conflict, message, session, edit or practice; `item` its key or id,
+    `id` the number that it was shown with (`%12`); `event` why it was shown, `score` how well it
+    fitted (None where nothing is measured), `tokens` the estimate of what it cost; `present`
+    whether the agent's context still holds it; `cited_ms` when it was cited first, None if it was
+    not.
     """
 
     injection_id: int

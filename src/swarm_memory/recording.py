@@ -65,7 +65,8 @@ class Operation(NamedTuple):
 
     `operation` is read, write, edit, search, command, agent, fetch, mcp or other; `exit` is ok,
     failed, timeout, interrupted or denied; `hash` is of what was written, run or asked;
-    `secrets` counts what was replaced in `input` and `output`, by kind.
+    `secrets` counts what was replaced in `input` and `output`, by kind. `invocation` is what of a
+    line says most (see `invocations`), `agent_run` how a subagent that was started ended.
     """
 
     tool: str
@@ -83,6 +84,8 @@ class Operation(NamedTuple):
     input: Json
     output: Json
     secrets: dict[str, int] | None
+    invocation: dict[str, Json] | None = None
+    agent_run: dict[str, Json] | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """Return what is known, as it is stored."""
@@ -161,6 +164,8 @@ class Policy:
             input=None,
             output=None,
             secrets=None,
+            invocation=self._invocation(command, output if error is None else error),
+            agent_run=_agent_run(fields, output) if operation == "agent" else None,
         )
         return self._with_texts(known, tool_input, output, error) if self.record == FULL else known
 
@@ -195,6 +200,50 @@ class Policy:
         if self.is_denied(inside):  # where `..` led to
             return DENIED_PATH
         return "/".join(_short(segment) for segment in inside.split("/"))
+
+    def _invocation(self, line: Json, answer: Json) -> dict[str, Json] | None:
+        """Return what of a line says most about the work, with what its output says of it."""
+        if not isinstance(line, str):
+            return None
+        from swarm_memory.invocations import BUILD, LINT, TEST, invocations_of, telling
+
+        found = invocations_of(line)
+        told = telling(found)
+        if told is None:
+            return None
+        kept: dict[str, Json] = {
+            "form": " ".join(self._kept_word(word) for word in told.form.split()),
+            "name": " ".join(self._kept_word(word) for word in told.name.split()),
+            "kind": told.kind,
+            "targets": self._inside(told.targets),
+            "narrowed": told.narrowed,
+            "masked": told.masked,
+            "also": [self._kept_word(one.form) for one in found if one is not told],
+        }
+        if told.kind in (TEST, LINT, BUILD):
+            kept |= self._verdict(line, answer)
+        return {name: value for name, value in kept.items() if value}
+
+    def _verdict(self, line: str, answer: Json) -> dict[str, Json]:
+        """Return what the output of a check says: passed or failed, how, and in which files."""
+        from swarm_memory.verdicts import FAILED, places_of, text_of, verdict_of
+
+        text = text_of(answer)
+        verdict = verdict_of(text)
+        known: dict[str, Json] = {"verdict": verdict}
+        failed = isinstance(answer, str)  # then the class of the failure stands in `error`
+        if (failed or verdict == FAILED) and not self._names_denied((line,)):
+            known["places"] = self._inside(places_of(text))
+            known["failure"] = None if failed else failure_of(text)
+        return known
+
+    def _inside(self, paths: Iterable[str]) -> list[str]:
+        """Return those of some paths that lie in the project and may be kept, relative to it."""
+        found = (path if path == "." else self._path({"path": path}) for path in paths)
+        return [path for path in found if path and not path.startswith(("[", DENIED_PATH))]
+
+    def _kept_word(self, word: str) -> str:
+        return "script" if "/" in word and self.is_denied(word) else word
 
     def _names_denied(self, texts: Iterable[str]) -> bool:
         """Tell whether a command, or a list of files, names one that is on the deny-list."""
@@ -276,6 +325,21 @@ def _hash(fields: dict[str, Json], operation: str) -> str | None:
     from _blake2 import blake2b  # hashlib would load OpenSSL, 15 ms, in every hook
 
     return str(blake2b(_bytes(whole), digest_size=16).hexdigest())
+
+
+def _agent_run(fields: dict[str, Json], output: Json) -> dict[str, Json]:
+    """Return which subagent was started: its type and model, the class of its task, its costs."""
+    from swarm_memory.commands import task_class_of
+
+    said = output if isinstance(output, dict) else {}
+    names = {"agent_id": said.get("agentId"), "model": said.get("resolvedModel")}
+    names |= {"agent_type": fields.get("subagent_type"), "status": said.get("status")}
+    numbers = {"tokens": said.get("totalTokens"), "tools": said.get("totalToolUseCount")}
+    numbers |= {"ms": said.get("totalDurationMs")}
+    what = fields.get("description")
+    found: dict[str, Json] = {"task": task_class_of(what if isinstance(what, str) else "")}
+    found |= {k: _short(v) for k, v in names.items() if isinstance(v, str) and v}
+    return found | {k: _whole(v) for k, v in numbers.items() if _whole(v) is not None}
 
 
 def _texts(value: Json) -> Iterator[str]:

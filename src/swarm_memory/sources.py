@@ -12,6 +12,7 @@ from swarm_memory.injections import (
     MEMORY,
     MESSAGE,
     OUTCOME,
+    PRACTICE,
     SESSION,
     Audience,
 )
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from swarm_memory.edits import Editor
     from swarm_memory.engine import Engine
+    from swarm_memory.learning.hints import Hint
     from swarm_memory.model import Json, Record
     from swarm_memory.search import Hit
     from swarm_memory.swarm import Swarm
@@ -264,6 +266,42 @@ class Sources:
 
         item = f"{editor.how} {editor.path} {editor.session_id} {editor.agent_id or editor.agent}"
         return Item(EDIT, item, editor.since_ms, None, line)
+
+    def commands(self) -> list[Item]:
+        """Return the commands that work in this project, as one item; none if none is known."""
+        known = self._swarm.practice.working()
+        if not known:
+            return []
+        parts = []
+        for one in known:
+            took = "" if one.seconds is None else f"{max(1, round(one.seconds))} s, "
+            often = f"{one.passed}/{one.runs} passed"
+            parts.append(f"{one.check} {_shown(one.form)} ({took}{often})")
+        first = f"worked here: {parts[0]}"
+
+        def line(mark: str, room: int) -> str:
+            return _joined([first, *parts[1:]], room)
+
+        return [Item(PRACTICE, " ".join(one.form for one in known), 1, None, line)]
+
+    def hint(self, hint: Hint) -> Item:
+        """Return what made a failure go away before."""
+        from swarm_memory.learning.hints import name_of, sentence_of
+
+        names = [hint.command, *(fix.partition(":")[2] for fix in hint.fixes)]
+        shown = dict(zip((hint.command, *hint.fixes), map(_shown, names), strict=True))
+        text = f"{SUBJECT}{sentence_of(hint, shown)}"
+
+        def line(mark: str, room: int) -> str:
+            return text if tokens(text) <= room else ""
+
+        return Item(PRACTICE, name_of(hint), hint.of, hint.lower, line)
+
+
+def _shown(name: str) -> str:
+    """Return a command or a path as it may stand in a sentence."""
+    clean = plain(name, 12)
+    return clean if clean.startswith('"') else f"`{clean}`"
 
 
 def _is_known(to: Audience, record: Record, heard: bool) -> bool:

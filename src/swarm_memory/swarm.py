@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json
     from swarm_memory.outcomes import Outcomes
+    from swarm_memory.practice import Practice
     from swarm_memory.retention import Retention
     from swarm_memory.search import Hits, Search
     from swarm_memory.sessions import Sessions
@@ -286,6 +287,13 @@ class Swarm:
         from swarm_memory.briefing import Briefing
 
         return Briefing(self, self._engine)
+
+    @property
+    def practice(self) -> Practice:
+        """What is learned from the operations that hooks recorded."""
+        from swarm_memory.practice import Practice
+
+        return Practice(self, self._engine)
 
     def dispatcher(self, topic: str | None = None) -> Dispatcher:
         """Return a worker that calls functions by the type of the messages it claims."""

@@ -147,6 +147,7 @@ def memory(stage):
             # An event without an id is named after its own text, which has the stage in it.
             [re.sub("-[0-9a-f]{32}$", "", r.key), r.value, r.author, r.session, r.provenance]
             for r in swarm.records.each(telemetry=True)
+            if not r.key.startswith("memory/practice/")  # see `learned`
         ]
         sessions = [
             [one.session_id, one.short, one.state, one.about, _agents(swarm, one)]
@@ -157,6 +158,16 @@ def memory(stage):
     records.sort(key=json.dumps)
     text = json.dumps([records, sessions, edits])
     return json.loads(text.replace(str(stage.folder), "$STAGE"))
+
+
+def learned(stage):
+    """Return what was learned from operations, by log, without times."""
+    with Swarm.open(stage.url) as swarm:
+        logs = swarm.records.each("memory/practice/", telemetry=True)
+        return {
+            log.key: sorted([re.sub("-[0-9a-f]{32}$", "", row[0]), *row[2:5]] for row in log.value)
+            for log in logs
+        }
 
 
 def _agents(swarm, session):

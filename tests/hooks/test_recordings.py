@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hook_replay import DEVELOPED, HELD_OUT, counted, memory, recorded, replay
+from hook_replay import DEVELOPED, HELD_OUT, counted, learned, memory, recorded, replay
 
 RECORDINGS = [*DEVELOPED, *HELD_OUT]
 
@@ -52,6 +52,7 @@ def test_a_second_copy_of_each_hook_changes_nothing(path, stage, another_stage):
     replay(another_stage, twice, processes=False)
 
     assert memory(stage) == memory(another_stage)
+    assert learned(stage) == learned(another_stage)
 
 
 def _is_anywhere(text, stage):

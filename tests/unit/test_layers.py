@@ -11,7 +11,8 @@ ROOT = Path(swarm_memory.__file__).parent
 BASE = {"errors", "key", "model", "codec", "clock", "config", "merge", "context"}
 BASE |= {"layout", "locate", "checks", "patterns", "identity", "processes"}
 BASE |= {"pausing", "lean", "lean_json", "locks", "reports"}
-BASE |= {"redact", "recording", "commands", "failures"}
+BASE |= {"redact", "recording", "commands", "failures", "invocations", "verdicts"}
+BASE |= {"prompts"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives", "touching"}
 PARTS |= {"indexing", "alike"}
@@ -26,7 +27,7 @@ SERVICES |= {"edits", "injections"}
 FACADE = {"swarm", "manager", "aio", "exchange", "dispatch", "keeper"}
 FACADE |= {"repair", "integrity", "backup"}
 FACADE |= {"briefing", "sources"}
-FACADE |= {"remembering"}
+FACADE |= {"remembering", "practice"}
 FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
@@ -37,7 +38,7 @@ ALLOWED = {
     "engine": {"engine", "errors", "clock", "lean", "locks"},
     "service": BASE | PARTS | {"learning"},
     "importers": BASE | {"importers"},
-    "facade": BASE | SERVICES | FACADE | {"engine", "importers"},
+    "facade": BASE | SERVICES | FACADE | {"engine", "importers", "learning"},
     "wiring": BASE | {"wiring"},
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
     "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring", "findings"},

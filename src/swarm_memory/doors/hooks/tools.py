@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swarm_memory.doors.hooks.event import Event
     from swarm_memory.doors.hooks.place import Place
     from swarm_memory.model import Json
+    from swarm_memory.recording import Operation
     from swarm_memory.swarm import Swarm
 
 PATHS = ("file_path", "notebook_path")
@@ -57,18 +58,41 @@ def after(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     """PostToolUse, PostToolUseFailure, PermissionDenied: keep what was done and how it ended."""
     failed = event.name == "PostToolUseFailure"
     actor = identify(swarm, event, place)
-    _keep(
+    call_id = event.text("tool_use_id") or digest(event.raw)
+    done = _keep(
         actor,
         event.get("tool_name"),
         event.get("tool_input"),
-        event.text("tool_use_id") or digest(event.raw),
+        call_id,
         output=event.get("tool_response"),
         error=(event.get("error") or "failed") if failed else None,
         interrupted=event.get("is_interrupt"),
         denied=event.name == "PermissionDenied",
         duration_ms=event.get("duration_ms"),
     )
-    return _overwritten(actor, shows) if event.text("tool_name") in SHELLS else ""
+    if event.text("tool_name") not in SHELLS:
+        return ""
+    told = _overwritten(actor, shows)
+    if told or not shows or done is None:
+        return told
+    return render.context(event.name, _hint(actor, done, call_id))
+
+
+def _hint(actor: Actor, done: Operation, call_id: str) -> str:
+    """Return what made a failure like this go away before."""
+    known = done.invocation
+    if known is None or done.exit in ("interrupted", "denied"):
+        return ""
+    if done.exit == "ok" and known.get("verdict") != "failed":
+        return ""
+    return actor.swarm.briefing.failure(
+        actor.session_id,
+        actor.agent,
+        agent_id=actor.agent_id,
+        tool=done.tool,
+        session=actor.session.short,
+        call_id=call_id,
+    )
 
 
 def _overwritten(actor: Actor, shows: bool) -> str:
@@ -120,14 +144,14 @@ def batch(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
 
 def _keep(
     actor: Actor, tool: Json, tool_input: Json, call_id: str, *, output: Json, **ended: Json
-) -> None:
-    """Keep one use of a tool; note which files it changed, and what a commit lets go."""
+) -> Operation | None:
+    """Keep one use of a tool and return it; note which files it changed, what a commit frees."""
     paths = _paths(tool_input)
     there = actor.place.of(paths[0] if paths else None)
     policy = actor.remembering.policy(there.worktree, actor.place.folder)
     done = policy.decide(tool, tool_input, output, **ended)
     if done is None:
-        return
+        return None
     actor.remembering.operation(
         done,
         session=actor.session.short,
@@ -136,7 +160,7 @@ def _keep(
         about=actor.about(there),
     )
     if done.exit != "ok" or actor.event.name == "PostToolBatch":
-        return
+        return done
     if done.operation in EDITING:
         changed = [path for path in paths if not policy.is_denied(path)]
         if changed:
@@ -151,6 +175,7 @@ def _keep(
             )
     elif done.operation == "command" and _commits(tool_input):
         actor.swarm.edits.committed(actor.session_id, there.worktree)
+    return done
 
 
 def _commits(tool_input: Json) -> bool:

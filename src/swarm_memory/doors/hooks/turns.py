@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm_memory.doors.hooks import render
 from swarm_memory.doors.hooks.actor import identify, session_of
+from swarm_memory.prompts import correction_of
 from swarm_memory.remembering import NOTE, REPORT, SUMMARY, digest, notes_of
 
 TYPE_CHECKING = False
@@ -32,11 +33,22 @@ def session_start(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
 
 
 def prompt(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
-    """UserPromptSubmit: keep what it asks to remember, and show what bears on it."""
+    """UserPromptSubmit: keep what it asks to remember, and show what bears on it.
+
+    Of a prompt that says that what was done is wrong it is kept that one did.
+    """
     actor = identify(swarm, event, place)
     text = event.text("prompt") or ""
     for note in notes_of(text):
         actor.remember(NOTE, note)
+    says = correction_of(text)
+    if says is not None:
+        actor.remembering.happening(
+            {"says": says},
+            session=actor.session.short,
+            event=event.name,
+            event_id=event.text("prompt_id") or digest(event.raw),
+        )
     if not shows:
         return ""
     shown = actor.swarm.briefing.prompt(
@@ -56,6 +68,7 @@ def stop(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         actor.remember(REPORT, said)
         actor.swarm.briefing.cited(actor.session_id, said)
     actor.swarm.edits.released(actor.session_id, actor.agent_id)
+    actor.swarm.practice.learn(actor.session.short)
     actor.swarm.tick()  # nobody waits for an agent whose turn is over
     return ""
 
