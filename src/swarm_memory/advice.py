@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 from swarm_memory.lean import NamedTuple
 from swarm_memory.reports import Recommendation
 
@@ -66,6 +64,8 @@ class Adviser:
                 f" below {self._context.config.label_ratio:.0%} nothing is recommended",
             )  # fmt: skip
         estimates = self._learned.estimate(self._tx, task_type, context, names)
+        import random  # what only records an outcome does without
+
         from swarm_memory.learning.model import choose
 
         cost_weight, duration_weight = weights

@@ -136,11 +136,12 @@ class Outcomes:
         score: float | None = None,
         label_source: str = EXPLICIT,
         error_class: str | None = None,
+        learn: bool = True,
     ) -> Outcome:
         """Say how a task ended after its outcome was recorded; return the outcome as it is now.
 
         A label of a surer source stays: what somebody said explicitly is not revised by a test
-        that ran later, and a test not by a revert.
+        that ran later, and a test not by a revert. `learn` is as in `record`.
 
         Raises:
             InvalidArgumentError: The label is none, or "unknown".
@@ -159,6 +160,8 @@ class Outcomes:
             if surer or same:
                 return was
             self._revise(tx, was, status, reward, source, error_class or was.error_class)
+            if learn:
+                self._learned.catch_up(tx)
             return self._get(tx, outcome_id)
 
         return self._db.write(write)
@@ -184,7 +187,6 @@ class Outcomes:
         known = was.reward is None
         counted = {"trials": int(known), "unlabelled": -int(known), "duration_s": 0.0, "cost": 0.0}
         self._count(tx, was._asdict() | counted | {"reward": reward - (was.reward or 0.0)})
-        self._learned.catch_up(tx)
 
     def _choice(
         self, tx: Tx, choice_id: str | None, strategy: str | None

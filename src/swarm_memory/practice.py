@@ -9,6 +9,7 @@ when it is asked, at a cost that does not grow.
 
 from __future__ import annotations
 
+from swarm_memory.lean import NamedTuple
 from swarm_memory.learning.operations import (
     AGENT,
     CHECKS,
@@ -40,6 +41,16 @@ VALUE_BYTES_MAX = 65_536  # of an operation as it is stored: with `full` some ar
 TRIALS_EACH, TRIALS_TOTAL = 12, 400
 RUNS_EACH, RUNS_TOTAL, SETS_TOTAL, AGENTS_TOTAL = 20, 300, 200, 300
 SHOWN_AT = "PostToolUse"  # and after a failure
+
+
+class Ran(NamedTuple):
+    """One run of a subagent, as the call that started it tells; '' and None where it does not."""
+
+    agent_id: str
+    agent_type: str
+    model: str
+    task: str
+    tokens: float | None
 
 
 class Practice:
@@ -237,13 +248,23 @@ class Practice:
             work = Work(session, f":{agent_id}@", began, ended)
         return label_of(work, self.steps(limit=STEPS_LABEL_MAX))
 
-    def task_label(self, session: str, task_id: str) -> Label:
-        """Return how a task ended that TaskCompleted told of, from its beginning to that."""
+    def runs_of(self, session: str) -> list[Ran]:
+        """Return the runs of a session's subagents, the oldest first."""
+        found = []
+        for row in self._log(AGENTS):
+            where, _, agent_id = row[0].partition("/")
+            if where == session:
+                found.append(Ran(agent_id, row[2], row[3], row[4], row[7]))
+        return found
+
+    def task_label(self, session: str, task_id: str) -> tuple[Label, float]:
+        """Return how a task ended that TaskCompleted told of, and how many seconds it took."""
         from swarm_memory.learning.labels import label_of, task_work
 
         steps = self.steps(limit=STEPS_LABEL_MAX)
         work: Work = task_work(steps, session, task_id)
-        return label_of(work, steps)
+        seconds = ((work.ended_ms or work.started_ms) - work.started_ms) / 1000
+        return label_of(work, steps), seconds if work.started_ms else 0.0
 
     # --- the logs ---
 

@@ -1,6 +1,8 @@
 """What hooks learn from what agents do, and show: with real events, through the door."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -327,7 +329,7 @@ def test_a_task_has_a_label(stage, swarm):
     agent.passes("pytest")
     agent.event("TaskCompleted", task_id="1", task_subject="Mend the login")
 
-    assert "success" == swarm.practice.task_label("s", "1").status
+    assert "success" == swarm.practice.task_label("s", "1")[0].status
 
 
 def test_nothing_of_a_prompt_or_an_argument_is_learned(stage, swarm):
@@ -340,3 +342,70 @@ def test_nothing_of_a_prompt_or_an_argument_is_learned(stage, swarm):
     text = json.dumps([r.value for r in swarm.records.each("memory/", telemetry=True)])
     assert "secret words" not in text
     assert "hunter2" not in text
+
+
+# --- outcomes of what agents did ------------------------------------------------------------------
+
+
+def test_a_subagent_becomes_an_outcome_when_the_turn_is_over(stage, swarm):
+    main, sub = started(stage, "a1")
+    sub.edit("src/login.py")
+    main.stops()
+    assert [] == swarm.outcomes.recent()  # it still runs, in the background
+
+    sub.passes("pytest")
+    sub.event("SubagentStop")
+    main.stops()
+    main.stops()
+
+    (outcome,) = swarm.outcomes.recent()
+    assert ("success", "check", "coder/model-x", "fix") == (
+        outcome.status, outcome.label_source, outcome.strategy, outcome.task_type,
+    )  # fmt: skip
+
+
+def test_an_outcome_that_nobody_labelled_is_labelled_by_a_later_check(stage, swarm):
+    main, sub = started(stage, "a1")
+    sub.edit("src/login.py")
+    sub.event("SubagentStop")
+    main.stops()
+    (before,) = swarm.outcomes.recent()
+    assert ("unknown", None) == (before.status, before.reward)
+    time.sleep(0.002)
+
+    main.fails("pytest -q", "AssertionError")
+    main.stops()
+
+    (after,) = swarm.outcomes.recent()
+    assert ("failure", "check", before.outcome_id) == (
+        after.status, after.label_source, after.outcome_id,
+    )  # fmt: skip
+    assert swarm.outcomes.rebuild()
+
+
+def test_a_completed_task_is_an_outcome_and_no_success_by_that(stage, swarm):
+    agent = Agent(stage, "s")
+    for number, tested in (("1", True), ("2", False)):
+        agent.event("TaskCreated", task_id=number, task_subject="Mend the login")
+        agent.edit(f"src/login{number}.py")
+        if tested:
+            agent.passes("pytest")
+        agent.event("TaskCompleted", task_id=number, task_subject="Mend the login")
+        time.sleep(0.002)
+
+    second, first = swarm.outcomes.recent("task")
+    assert ("success", "check") == (first.status, first.label_source)
+    assert ("unknown", "unknown") == (second.status, second.label_source)
+
+
+def test_a_hook_that_records_an_outcome_does_not_load_numpy(stage, swarm):
+    program = (
+        "import sys\n"
+        "from swarm_memory import Swarm\n"
+        "from swarm_memory.labelling import completed\n"
+        f"with Swarm.open({stage.url!r}) as swarm:\n"
+        "    completed(swarm, 's', '1', 'main:coder#a1@s')\n"
+        "    assert 1 == swarm.outcomes.count()\n"
+        "assert 'numpy' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

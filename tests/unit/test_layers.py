@@ -31,7 +31,7 @@ FACADE |= {"remembering", "practice"}
 FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
-FACADE |= {"tuning"}
+FACADE |= {"tuning", "labelling"}
 ALLOWED = {
     "base": BASE,
     "learning": {"lean", "learning"},

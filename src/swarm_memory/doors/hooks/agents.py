@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm_memory.doors.hooks import render
 from swarm_memory.doors.hooks.actor import UNTYPED, identify
+from swarm_memory.recording import OFF
 from swarm_memory.remembering import REPORT, TASK, digest
 
 TYPE_CHECKING = False
@@ -58,6 +59,10 @@ def task(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     subject = event.text("task_subject")
     if event.name == "TaskCompleted" and subject is not None:
         actor.remember(TASK, subject)
+    if event.name == "TaskCompleted" and task_id is not None and swarm.config.record != OFF:
+        from swarm_memory.labelling import completed
+
+        completed(actor.swarm, actor.session.short, task_id, actor.agent)
     return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from swarm_memory.doors.hooks import render
 from swarm_memory.doors.hooks.actor import identify, session_of
 from swarm_memory.prompts import correction_of
+from swarm_memory.recording import OFF
 from swarm_memory.remembering import NOTE, REPORT, SUMMARY, digest, notes_of
 
 TYPE_CHECKING = False
@@ -69,6 +70,10 @@ def stop(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         actor.swarm.briefing.cited(actor.session_id, said)
     actor.swarm.edits.released(actor.session_id, actor.agent_id)
     actor.swarm.practice.learn(actor.session.short)
+    if swarm.config.record != OFF:
+        from swarm_memory.labelling import settle
+
+        settle(actor.swarm, actor.session_id, actor.session.short)
     actor.swarm.tick()  # nobody waits for an agent whose turn is over
     return ""
 
