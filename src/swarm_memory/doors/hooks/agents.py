@@ -41,7 +41,7 @@ def stopped(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     if actor.agent_id is not None:
         actor.swarm.edits.released(actor.session_id, actor.agent_id)
         swarm.sessions.agent_stopped(actor.session_id, actor.agent_id)
-        actor.swarm.practice.ended(actor.session_id, actor.session.short, actor.agent_id)
+        actor.swarm.practice.agent_ended(actor.session_id, actor.session.short, actor.agent_id)
     return ""
 
 

@@ -68,7 +68,7 @@ def stop(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         actor.remember(REPORT, said)
         actor.swarm.briefing.cited(actor.session_id, said)
     actor.swarm.edits.released(actor.session_id, actor.agent_id)
-    actor.swarm.practice.learn(actor.session.short)
+    actor.swarm.practice.turn_ended(actor.session_id, actor.session.short)
     actor.swarm.tick()  # nobody waits for an agent whose turn is over
     return ""
 
