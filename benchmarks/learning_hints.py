@@ -6,6 +6,7 @@ and what it names was changed or run before that (or, where it says that nothing
 if nothing was). Where the command never passed in that session nobody knows; that counts as wrong.
 
     python benchmarks/learning_hints.py                    generated sessions
+    python benchmarks/learning_hints.py --seeds=100-105    of projects that nothing was tuned on
     python benchmarks/learning_hints.py FOLDER             each *.jsonl below it, the oldest first:
                                                            transcripts, or streams of hook events
 """
@@ -228,6 +229,8 @@ def figures(counts: dict, where: str) -> list[dict[str, object]]:
     """Return the figures of a replay as `run.py` writes them."""
     hints = sum(counts.get(name, 0) for name in ("right", "wrong", "unknown"))
     right = counts.get("right", 0) / hints if hints else 0.0
+    settled = counts.get("right", 0) + counts.get("wrong", 0)
+    of_settled = counts.get("right", 0) / settled if settled else 0.0
     last = {n: counts.get(f"last fix {n}", 0) for n in ("right", "wrong", "unknown")}
     named = last["right"] / max(1, sum(last.values()))
     spent = counts["spent_s"]
@@ -235,7 +238,8 @@ def figures(counts: dict, where: str) -> list[dict[str, object]]:
     note = (
         f"{hints} hints on {counts.get('failures', 0)} failures in {counts.get('sessions', 0)}"
         f" {where}: {counts.get('right', 0)} right, {counts.get('wrong', 0)} wrong,"
-        f" {counts.get('unknown', 0)} never passed; naming the last fix each time would be right"
+        f" {counts.get('unknown', 0)} never passed (without these {of_settled:.2f});"
+        " naming the last fix each time would be right"
         f" in {named:.2f} of {sum(last.values())}"
     )
     wrong = (hints - counts.get("right", 0)) / max(1, counts.get("sessions", 0))
@@ -265,13 +269,18 @@ def figures(counts: dict, where: str) -> list[dict[str, object]]:
 
 
 def main() -> int:
-    known = len(sys.argv) > 1
-    projects = from_folder(sys.argv[1]) if known else generated()
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    known = bool(asked) and not asked.startswith("--seeds=")
+    if known:
+        projects = from_folder(asked)
+    else:
+        first, _, last = asked.removeprefix("--seeds=").partition("-")
+        projects = generated(range(int(first), int(last) + 1) if last else SEEDS)
     if not projects:
-        print(f"no sessions in {sys.argv[1]}")
+        print(f"no sessions in {asked}")
         return 2
     where = f"recorded sessions of {len(projects)} projects" if known else "generated sessions"
-    for figure in figures(measure(projects, show=known or "-v" in sys.argv), where):
+    for figure in figures(measure(projects, show=known), where):
         print(f"{figure['what']}: {figure['value']} ({figure['goal']}) {figure['note']}")
     return 0
 

@@ -15,7 +15,6 @@ from swarm_memory.learning.observation import UNKNOWN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.learning.labels import Label
-    from swarm_memory.practice import Practice
     from swarm_memory.swarm import Swarm
 
 SETTLED_MAX = 20  # of a session, the last ones: older work has been looked at often enough
@@ -30,8 +29,10 @@ def settle(swarm: Swarm, session_id: str, session: str) -> int:
         session: The short name of the session.
     """
     practice, changed = swarm.practice, 0
-    agents = {agent.agent_id: agent for agent in swarm.sessions.agents(session_id)}
-    for run in practice.runs_of(session)[-SETTLED_MAX:]:
+    runs = practice.runs_of(session)[-SETTLED_MAX:]
+    agents = {agent.agent_id: agent for agent in swarm.sessions.agents(session_id)} if runs else {}
+    labels = practice.labels_for(session_id) if runs else {}
+    for run in runs:
         agent = agents.get(run.agent_id)
         if agent is None or agent.ended_ms is None:
             continue  # it runs in the background: its call has returned, it has not ended
@@ -40,19 +41,19 @@ def settle(swarm: Swarm, session_id: str, session: str) -> int:
         changed += _say(
             swarm,
             f"agent/{session}/{run.agent_id}",
-            practice.label(session_id, session, run.agent_id),
+            labels[run.agent_id],
             task_type=run.task or AGENT_TASK,
             strategy=f"{kind}/{run.model}" if run.model else kind,
             agents=[kind],
             seconds=seconds,
             cost=run.tokens,
         )
-    return changed + _revise_tasks(swarm, practice, session)
+    return changed + _revise_tasks(swarm, session_id, session)
 
 
-def completed(swarm: Swarm, session: str, task_id: str, agent: str) -> None:
+def completed(swarm: Swarm, session_id: str, session: str, task_id: str, agent: str) -> None:
     """Record the outcome of a task that was completed; that it was is no success."""
-    label, seconds = swarm.practice.task_label(session, task_id)
+    label, seconds = swarm.practice.task_label(session_id, task_id)
     _say(
         swarm,
         f"task/{session}/{task_id}",
@@ -65,11 +66,12 @@ def completed(swarm: Swarm, session: str, task_id: str, agent: str) -> None:
     )
 
 
-def _revise_tasks(swarm: Swarm, practice: Practice, session: str) -> int:
+def _revise_tasks(swarm: Swarm, session_id: str, session: str) -> int:
     changed, prefix = 0, f"task/{session}/"
     for outcome in swarm.outcomes.recent(TASK, limit=SETTLED_MAX):
         if outcome.outcome_id.startswith(prefix):
-            label, _ = practice.task_label(session, outcome.outcome_id.removeprefix(prefix))
+            task_id = outcome.outcome_id.removeprefix(prefix)
+            label, _ = swarm.practice.task_label(session_id, task_id)
             changed += _relabel(swarm, outcome.outcome_id, label)
     return changed
 

@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 
     from swarm_memory.engine import Engine
     from swarm_memory.learning.hints import AgentRuns, Hint, Together, Working
-    from swarm_memory.learning.labels import Label, Work
+    from swarm_memory.learning.labels import Label
     from swarm_memory.model import Json
     from swarm_memory.swarm import Swarm
 
 PRACTICE = "memory/practice"
 TRIALS, RUNS, SETS, AGENTS = (f"{PRACTICE}/{name}" for name in ("trials", "runs", "sets", "agents"))
 EVENTS_MAX = 5000  # of the change log's end, where operations are looked for
-STEPS_MAX, STEPS_HINT_MAX, STEPS_LABEL_MAX = 400, 100, 1000
+STEPS_MAX, STEPS_HINT_MAX, STEPS_LABEL_MAX = 400, 100, 600
 VALUE_BYTES_MAX = 65_536  # of an operation as it is stored: with `full` some are long
 TRIALS_EACH, TRIALS_TOTAL = 12, 400
 RUNS_EACH, RUNS_TOTAL, SETS_TOTAL, AGENTS_TOTAL = 20, 300, 200, 300
+AUTHOR = "practice"
 SHOWN_AT = "PostToolUse"  # and after a failure
 
 
@@ -130,31 +131,38 @@ class Practice:
             runs.append([f"{session}/{told['agent_id']}", step.at_ms, *what, None, *numbers])
         return runs
 
-    def ended(self, session_id: str, session: str, agent_id: str) -> Label:
-        """Return the label of a subagent's work that ended, and enter how long it took.
+    def turn_ended(self, session_id: str, session: str) -> None:
+        """Enter what a session did, and labels that its agents have got since they ended."""
+        self.learn(session)
+        waiting = {row[0] for row in self._log(AGENTS) if row[5] is None}
+        if any(run_id.startswith(f"{session}/") for run_id in waiting):
+            self._label_agents(session_id, session)
 
-        Safe to call again: a later look may know more, and replaces what was entered.
+    def agent_ended(self, session_id: str, session: str, agent_id: str) -> Label:
+        """Return the label of a subagent's work that ended; enter it, and how long it took.
+
+        What it was started with may be told before or after that.
         """
-        label = self.label(session_id, session, agent_id)
-        seconds = self._seconds(session_id, agent_id)
-        run_id = f"{session}/{agent_id}"
+        self.learn(session)
+        labels = self._label_agents(session_id, session)
+        return labels.get(agent_id) or self.label(session_id, agent_id)
+
+    def _label_agents(self, session_id: str, session: str) -> dict[str, Label]:
+        labels = self.labels_for(session_id)
+        agents = {a.agent_id: a for a in self._swarm.sessions.agents(session_id)}
 
         def enter(known: list[Json]) -> list[Json]:
             for row in known:
-                if row[0] == run_id:
-                    row[5] = label.reward
-                    row[6] = seconds if row[6] is None else row[6]
+                agent = agents.get(row[0].partition("/")[2])
+                if not row[0].startswith(f"{session}/") or agent is None:
+                    continue
+                row[5] = labels[agent.agent_id].reward
+                if row[6] is None and agent.ended_ms is not None:
+                    row[6] = round((agent.ended_ms - agent.started_ms) / 1000, 1)
             return known
 
-        self.learn(session)
         self._enter(AGENTS, enter)
-        return label
-
-    def _seconds(self, session_id: str, agent_id: str) -> float | None:
-        for agent in self._swarm.sessions.agents(session_id):
-            if agent.agent_id == agent_id and agent.ended_ms is not None:
-                return round((agent.ended_ms - agent.started_ms) / 1000, 1)
-        return None
+        return labels
 
     # --- what is asked ---
 
@@ -224,28 +232,33 @@ class Practice:
     def _sets(self) -> list[list[str]]:
         return [row[2] for row in self._log(SETS)]
 
+    def coverage(self) -> float:
+        """Return the share of the runs of agents that have a label; 0 where there are none."""
+        rows = self._log(AGENTS)
+        return sum(row[5] is not None for row in rows) / len(rows) if rows else 0.0
+
     # --- labels ---
 
-    def label(self, session_id: str, session: str, agent_id: str | None = None) -> Label:
+    def label(self, session_id: str, agent_id: str | None = None) -> Label:
         """Return how the work of an agent ended, as far as what was done around it tells.
 
+        Asked again later, it may know more.
+
         Args:
-            session: The short name of the session.
-            agent_id: Which subagent; None for the session's own agent since its session began.
+            agent_id: Which subagent; None for all that the session did since it began.
 
         Raises:
             NotFoundError: There is no such session.
         """
         from swarm_memory.learning.labels import Work, label_of
 
+        if agent_id is not None:
+            found = self.labels_for(session_id).get(agent_id)
+            if found is not None:
+                return found
         life = self._swarm.sessions.get(session_id)
-        agents = self._swarm.sessions.agents(session_id)
-        if agent_id is None:
-            work = Work(session, None, life.began_ms, life.ended_ms)
-        else:
-            mine = [agent for agent in agents if agent.agent_id == agent_id]
-            began, ended = (mine[0].started_ms, mine[0].ended_ms) if mine else (0, None)
-            work = Work(session, f":{agent_id}@", began, ended)
+        who = None if agent_id is None else f":{agent_id}@"
+        work = Work(life.short, who, life.began_ms, life.ended_ms)
         return label_of(work, self.steps(limit=STEPS_LABEL_MAX))
 
     def runs_of(self, session: str) -> list[Ran]:
@@ -257,12 +270,33 @@ class Practice:
                 found.append(Ran(agent_id, row[2], row[3], row[4], row[7]))
         return found
 
-    def task_label(self, session: str, task_id: str) -> tuple[Label, float]:
-        """Return how a task ended that TaskCompleted told of, and how many seconds it took."""
+    def labels_for(self, session_id: str) -> dict[str, Label]:
+        """Return how the work of each subagent of a session ended, by its id.
+
+        Raises:
+            NotFoundError: There is no such session.
+        """
+        from swarm_memory.learning.labels import Work, label_of
+
+        session = self._swarm.sessions.get(session_id).short
+        agents = self._swarm.sessions.agents(session_id)
+        steps = self.steps(limit=STEPS_LABEL_MAX) if agents else []
+        return {
+            a.agent_id: label_of(Work(session, f":{a.agent_id}@", a.started_ms, a.ended_ms), steps)
+            for a in agents
+        }
+
+    def task_label(self, session_id: str, task_id: str) -> tuple[Label, float]:
+        """Return how a task ended that TaskCompleted told of, and how many seconds it took.
+
+        Raises:
+            NotFoundError: There is no such session.
+        """
         from swarm_memory.learning.labels import label_of, task_work
 
         steps = self.steps(limit=STEPS_LABEL_MAX)
-        work: Work = task_work(steps, session, task_id)
+        session = self._swarm.sessions.get(session_id).short
+        work = task_work(steps, session, task_id)
         seconds = ((work.ended_ms or work.started_ms) - work.started_ms) / 1000
         return label_of(work, steps), seconds if work.started_ms else 0.0
 
@@ -287,7 +321,9 @@ class Practice:
                 tx.records.put(key, rows)
             return sum(row not in known for row in rows)
 
-        changed: int = self._swarm.transact(write, durability="relaxed")
+        # Of no session: it would go with the one that wrote last, when that is forgotten.
+        writer = self._swarm.as_agent(AUTHOR)
+        changed: int = writer.transact(write, durability="relaxed")
         return changed
 
 

@@ -295,7 +295,7 @@ def test_to_have_stopped_is_no_success(stage, swarm):
     sub.edit("src/login.py")
     sub.event("SubagentStop")
 
-    assert "unknown" == swarm.practice.label("s", "s", "a1").status
+    assert "unknown" == swarm.practice.label("s", "a1").status
     assert 0 == swarm.practice.agents()[0].labelled
 
 
@@ -307,8 +307,20 @@ def test_a_check_after_the_work_labels_it_later(stage, swarm):
 
     main.fails("pytest -q", "AssertionError")
 
-    label = swarm.practice.label("s", "s", "a1")
+    label = swarm.practice.label("s", "a1")
     assert ("failure", 0.0, "check") == label[:3]
+    assert 0 == swarm.practice.coverage()
+    main.stops()
+    assert (1, 0) == (swarm.practice.agents()[0].labelled, swarm.practice.agents()[0].succeeded)
+    assert 1 == swarm.practice.coverage()
+
+
+def test_what_is_learned_belongs_to_no_session(stage, swarm):
+    past(stage, times=1)
+
+    logs = list(swarm.records.each("memory/practice/"))
+    assert [("practice", None)] * 3 == [(log.author, log.session) for log in logs]
+    assert swarm.verify().ok
 
 
 def test_a_user_who_says_that_it_is_wrong_labels_it(stage, swarm):
@@ -316,7 +328,7 @@ def test_a_user_who_says_that_it_is_wrong_labels_it(stage, swarm):
     agent.edit("src/login.py")
     agent.event("UserPromptSubmit", prompt="No, that is wrong: the form keeps losing the name")
 
-    label = swarm.practice.label("s", "s")
+    label = swarm.practice.label("s")
     assert ("failure", "reverted") == (label.status, label.label_source)
     kept = [r.value for r in swarm.records.each("memory/operations") if "says" in r.value]
     assert [{"event": "UserPromptSubmit", "says": "correction"}] == kept
@@ -404,7 +416,7 @@ def test_a_hook_that_records_an_outcome_does_not_load_numpy(stage, swarm):
         "from swarm_memory import Swarm\n"
         "from swarm_memory.labelling import completed\n"
         f"with Swarm.open({stage.url!r}) as swarm:\n"
-        "    completed(swarm, 's', '1', 'main:coder#a1@s')\n"
+        "    completed(swarm, 's', 's', '1', 'main:coder#a1@s')\n"
         "    assert 1 == swarm.outcomes.count()\n"
         "assert 'numpy' not in sys.modules\n"
     )

@@ -42,7 +42,7 @@ def stopped(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     if actor.agent_id is not None:
         actor.swarm.edits.released(actor.session_id, actor.agent_id)
         swarm.sessions.agent_stopped(actor.session_id, actor.agent_id)
-        actor.swarm.practice.ended(actor.session_id, actor.session.short, actor.agent_id)
+        actor.swarm.practice.agent_ended(actor.session_id, actor.session.short, actor.agent_id)
     return ""
 
 
@@ -62,7 +62,7 @@ def task(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
     if event.name == "TaskCompleted" and task_id is not None and swarm.config.record != OFF:
         from swarm_memory.labelling import completed
 
-        completed(actor.swarm, actor.session.short, task_id, actor.agent)
+        completed(actor.swarm, actor.session_id, actor.session.short, task_id, actor.agent)
     return ""
 
 

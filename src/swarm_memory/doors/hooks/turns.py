@@ -69,7 +69,7 @@ def stop(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         actor.remember(REPORT, said)
         actor.swarm.briefing.cited(actor.session_id, said)
     actor.swarm.edits.released(actor.session_id, actor.agent_id)
-    actor.swarm.practice.learn(actor.session.short)
+    actor.swarm.practice.turn_ended(actor.session_id, actor.session.short)
     if swarm.config.record != OFF:
         from swarm_memory.labelling import settle
 
