@@ -26,7 +26,7 @@ from swarm_memory.learning import direct
 from swarm_memory.learning.evaluate import Evaluation, Log
 from swarm_memory.learning.observation import Observation
 
-RUNS = {100: 100, 300: 200, 1_000: 60}  # by rows of a log
+RUNS = {100: 50, 300: 120, 1_000: 40}  # by rows of a log
 LOGGING = ("plain", "confounded", "confounded, hidden")
 GOAL_SIZE, GOAL = 300, 0.93
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "outcomes"

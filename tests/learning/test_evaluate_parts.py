@@ -57,7 +57,13 @@ def test_contexts_become_numbers_whatever_is_in_them():
         {"language": "python" if i % 2 else "rust", "size": float(i), "flags": ["a", "b"][: i % 3]}
         for i in range(40)
     ]
-    odd = {"size": float("nan"), "deep": {"er": [1, {"x": True}]}, "none": None}
+    odd = {
+        "size": float("nan"),
+        "huge": 10**400,
+        "endless": float("inf"),
+        "deep": {"er": [1, {"x": True}]},
+        "none": None,
+    }
     text = {"title": "the parser fails on an empty file with a long name"}
     rows = [
         logs.observation(i, "a", 1.0, context=context)

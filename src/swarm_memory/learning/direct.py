@@ -1,7 +1,7 @@
 """The direct model: the reward that each strategy would have had on each task, fitted to a log.
 
 A ridge logistic regression: log-odds = what the task is (shared by all strategies) + the strategy
-+ a strongly shrunk product of both. Off-policy evaluation needs it only to lower the variance of
++ a shrunk product of both. Off-policy evaluation needs it only to lower the variance of
 its estimates: where the model is wrong, the weights correct it.
 """
 
@@ -28,11 +28,11 @@ COLUMNS_MAX = 48
 ROWS_OF_A_COLUMN_MIN = 5
 TEXT_WORDS_MIN = 4  # a text of fewer words is a facet
 WORDS_MAX = 400  # of one text
-NUMBER_SCALE = 0.4  # standardised numbers times this weigh about as much as a facet
-NUMBER_LIMIT = 3.0  # standard deviations: an outlier moves nothing further than this
-PRIOR_SHARED = 0.2  # prior variance of the log-odds per column, shared by all strategies
+NUMBER_MAX = 1e300
+RANK_SCALE = 3.4641  # of ranks from 0 to 1, which makes their variance 1
+PRIOR_SHARED = 0.5  # prior variance of the log-odds per column, shared by all strategies
 PRIOR_STRATEGY = 1.0  # of a strategy
-PRIOR_SLOPE = 0.03  # of a strategy per column: real contexts mostly carry little
+PRIOR_SLOPE = 0.3  # of a strategy per column; the weights mend what it overfits
 PRIOR_LEVEL = 10.0  # of the overall level: left almost free
 STEPS_MAX = 12
 STEP_ENOUGH = 1e-6
@@ -44,7 +44,7 @@ def encode(observations: Sequence[Observation]) -> Floats:
     """Return what was known of each task before the work, as numbers (n, n_columns ≤ 48).
 
     Facets and words that at least five rows have, the most frequent first, as centred 0 or 1;
-    numbers standardised. No outcome is looked at, so that one encoding serves every fold.
+    numbers as ranks. No outcome is looked at, so that one encoding serves every fold.
     """
     named = [list(_features(o)) for o in observations]
     rows: dict[str, list[int]] = {}
@@ -56,7 +56,7 @@ def encode(observations: Sequence[Observation]) -> Floats:
             else:
                 numbers.setdefault(name, {})[row] = number
     n = len(observations)
-    columns = [_standardised(numbers[name], n) for name in sorted(numbers)]
+    columns = [_ranked(numbers[name], n) for name in sorted(numbers)]
     frequent = sorted(rows, key=lambda name: (-len(set(rows[name])), name))
     for name in frequent:
         has = sorted(set(rows[name]))
@@ -69,14 +69,17 @@ def encode(observations: Sequence[Observation]) -> Floats:
     return np.stack(columns[:COLUMNS_MAX], axis=1) if columns else np.zeros((n, 0))
 
 
-def _standardised(known: dict[int, float], n: int) -> Floats:
-    """Return a column of numbers (n,) in standard deviations; 0 where it is unknown."""
+def _ranked(known: dict[int, float], n: int) -> Floats:
+    """Return a column of numbers (n,) as ranks from −√3 to √3, 0 where unknown or all alike.
+
+    Sizes and durations have long tails, in which a few rows would say what the slope is.
+    """
     column = np.zeros(n)
     values = np.array(list(known.values()))
-    spread = float(values.std())
-    if spread > 0:
-        scaled = np.clip((values - values.mean()) / spread, -NUMBER_LIMIT, NUMBER_LIMIT)
-        column[list(known)] = NUMBER_SCALE * scaled
+    distinct, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if len(distinct) > 1:
+        middle = (np.cumsum(counts) - (counts - 1) / 2 - 0.5) / len(values)
+        column[list(known)] = RANK_SCALE * (middle[place] - 0.5)
     return column
 
 
@@ -99,7 +102,7 @@ def _parts(name: str, value: Json) -> Iterator[tuple[str, float | None]]:
     elif isinstance(value, bool):
         yield f"{name}={value}", None
     elif isinstance(value, int | float):
-        if np.isfinite(value):
+        if -NUMBER_MAX < value < NUMBER_MAX:  # neither is true of what is no number
             yield name, float(value)
     else:
         words = _WORD.findall(str(value).lower())[:WORDS_MAX]
