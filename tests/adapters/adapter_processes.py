@@ -12,6 +12,8 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import pytest
+
 WAIT_S = 240
 PROCESSES = 4
 IMPORTS = re.compile(r"^(?:import|from) .*$", re.MULTILINE)
@@ -49,6 +51,11 @@ def go():
     print("ready", flush=True)
     sys.stdin.readline()
 """
+
+
+def times(few, many):
+    """Run a test with `count` at `few`, enough for processes to meet, and at `many` by --long."""
+    return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.long)])
 
 
 class Process:
