@@ -4,10 +4,12 @@ CrewAI wants version 1 of mcp and an older pydantic, so it cannot be installed w
 The first call makes the environment, of 1.2 GB; arguments go to pytest.
 """
 
+import os
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv-crewai"
@@ -35,11 +37,12 @@ def install() -> None:
     stamp.write_text(wanted)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     install()
-    command = [str(PYTHON), "-m", "pytest", *(arguments or TESTS)]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    os.chdir(ROOT)
+    # In this process's place, so that whoever ends this one ends the tests.
+    os.execv(PYTHON, [str(PYTHON), "-m", "pytest", *(arguments or TESTS)])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -9,7 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from adapter_processes import PROCESSES, run_all
+from adapter_processes import PROCESSES, run_all, times
 
 pytest.importorskip("anthropic", reason="needs swarm-memory[anthropic]")
 
@@ -20,7 +20,7 @@ from anthropic.tools.memory import BetaLocalFilesystemMemoryTool
 from swarm_memory import Swarm
 from swarm_memory.adapters.anthropic_memory import AsyncSwarmMemoryTool, SwarmMemoryTool
 
-INSERTS, SEEDS, STEPS = 150, 40, 60
+SEEDS, STEPS = 40, 60
 
 
 @pytest.fixture
@@ -409,23 +409,25 @@ print(json.dumps(won))
 """
 
 
-def test_processes_that_edit_one_file_lose_nothing(shared_url):
+@times(50, 150)
+def test_processes_that_edit_one_file_lose_nothing(shared_url, count):
     url = shared_url
     with Swarm.open(url) as swarm:
         names = " ".join(f"<p{n}>" for n in range(PROCESSES))
         create(SwarmMemoryTool(swarm), "/memories/shared.txt", f"{names}\n")
 
-    run_all(EDIT, url, INSERTS)
+    run_all(EDIT, url, count)
 
     with Swarm.open(url) as swarm:
         first, *lines = swarm.records.get("memories/shared.txt").value["content"].splitlines()
-    assert sorted(f"p{p} {n}" for p in range(PROCESSES) for n in range(INSERTS)) == sorted(lines)
-    assert PROCESSES * INSERTS / 10 == first.count("x")
+    assert sorted(f"p{p} {n}" for p in range(PROCESSES) for n in range(count)) == sorted(lines)
+    assert PROCESSES * count / 10 == first.count("x")
     assert lines != sorted(lines, key=lambda line: line.split()[0]), "they did not meet"
 
 
-def test_of_processes_that_move_or_make_the_same_one_succeeds(shared_url):
-    url, count = shared_url, 30
+@times(10, 30)
+def test_of_processes_that_move_or_make_the_same_one_succeeds(shared_url, count):
+    url = shared_url
     with Swarm.open(url) as swarm:
         for n in range(count):
             create(SwarmMemoryTool(swarm), f"/memories/files/{n}")

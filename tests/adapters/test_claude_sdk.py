@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from adapter_processes import PROCESSES, run_all
+from adapter_processes import PROCESSES, run_all, times
 
 sdk = pytest.importorskip("claude_agent_sdk", reason="needs swarm-memory[claude-sdk]")
 
@@ -20,7 +20,6 @@ from swarm_memory.errors import LimitExceededError  # noqa: E402
 
 KEY = {"project_key": "-home-me-project", "session_id": "4b6f9f0e-6f3a-4f39-9d7b-0d3a5d6c1a2b"}
 SUBAGENT = {**KEY, "subpath": "subagents/agent-1"}
-BATCHES = 40
 
 
 def entry(uuid=None, **fields):
@@ -267,21 +266,22 @@ asyncio.run(main(SwarmSessionStore(swarm)))
 """
 
 
-def test_processes_that_append_to_one_session_lose_and_double_nothing(shared_url):
+@times(15, 40)
+def test_processes_that_append_to_one_session_lose_and_double_nothing(shared_url, count):
     url = shared_url
-    run_all(APPEND, url, BATCHES)
+    run_all(APPEND, url, count)
 
     with Swarm.open(url) as swarm:
         store = SwarmSessionStore(swarm)
         loaded = asyncio.run(store.load({"project_key": "p", "session_id": "s"}))
     uuids = [one["uuid"] for one in loaded if "uuid" in one]
-    assert len(set(uuids)) == len(uuids) == PROCESSES * BATCHES * 2 + BATCHES
-    assert PROCESSES * BATCHES == sum(one["type"] == "mode" for one in loaded)
+    assert len(set(uuids)) == len(uuids) == PROCESSES * count * 2 + count
+    assert PROCESSES * count == sum(one["type"] == "mode" for one in loaded)
     for name in (f"p{n}" for n in range(PROCESSES)):
         mine = [u for u in uuids if u.startswith(f"{name}-")]
-        assert [f"{name}-{n}-{i}" for n in range(BATCHES) for i in (0, 1)] == mine
-        places = [uuids.index(f"{name}-{n}-0") for n in range(BATCHES)]
-        assert [uuids[place + 1] for place in places] == [f"{name}-{n}-1" for n in range(BATCHES)]
+        assert [f"{name}-{n}-{i}" for n in range(count) for i in (0, 1)] == mine
+        places = [uuids.index(f"{name}-{n}-0") for n in range(count)]
+        assert [uuids[place + 1] for place in places] == [f"{name}-{n}-1" for n in range(count)]
     turns = [u.split("-")[0] for u in uuids if u.endswith("-0")]
     assert any(a != b for a, b in itertools.pairwise(turns)), "they did not meet"
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("crewai", reason="CrewAI has an environment of its own")
 
-from adapter_programs import ended, go, started
+from adapter_processes import ended, go, started
 from crewai import Memory
 from crewai.memory.storage.backend import EmbeddingDimensionMismatchError, StorageBackend
 from crewai.memory.storage.factory import set_memory_storage_factory

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from adapter_programs import ended, go, started
+from adapter_processes import ended, go, started
 
 from swarm_memory import LeaseHeldError, LeaseLostError, Swarm
 from swarm_memory.adapters import crewai_locks

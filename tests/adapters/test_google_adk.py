@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("google.adk", reason="google-adk is not installed")
 
-from adapter_programs import ended, go, ready, started
+from adapter_processes import ended, go, ready, started
 from google.adk.agents import BaseAgent
 from google.adk.events.event import Event
 from google.adk.memory.memory_entry import MemoryEntry

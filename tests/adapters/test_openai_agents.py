@@ -6,7 +6,7 @@ import json
 import threading
 
 import pytest
-from adapter_processes import PROCESSES, run_all
+from adapter_processes import PROCESSES, run_all, times
 
 pytest.importorskip("agents", reason="needs swarm-memory[openai-agents]")
 
@@ -21,8 +21,6 @@ from swarm_memory.errors import (
     InvalidValueError,
     LimitExceededError,
 )
-
-BATCHES, POPS = 40, 60
 
 
 def item(text):
@@ -262,34 +260,36 @@ asyncio.run(main(SwarmSession(swarm, "s")))
 """
 
 
-def test_processes_that_add_lose_nothing_and_keep_their_batches_together(shared_url):
+@times(15, 40)
+def test_processes_that_add_lose_nothing_and_keep_their_batches_together(shared_url, count):
     url = shared_url
 
-    run_all(ADD, url, BATCHES)
+    run_all(ADD, url, count)
 
     with Swarm.open(url) as swarm:
         items = run(SwarmSession(swarm, "s").get_items())[0]
-    assert PROCESSES * BATCHES * 3 == len(items)
+    assert PROCESSES * count * 3 == len(items)
     batches = [items[n : n + 3] for n in range(0, len(items), 3)]
     for batch in batches:
         number = batch[0]["content"].split("-")[0]
         assert [{**batch[0], "content": f"{number}-{i}"} for i in range(3)] == batch
     for name in (f"p{n}" for n in range(PROCESSES)):
         mine = [one["content"] for one in items if one["role"] == name]
-        assert [f"{n}-{i}" for n in range(BATCHES) for i in range(3)] == mine
+        assert [f"{n}-{i}" for n in range(count) for i in range(3)] == mine
     roles = [batch[0]["role"] for batch in batches]
     assert any(a != b for a, b in itertools.pairwise(roles)), "they did not meet"
 
 
-def test_processes_that_pop_and_add_get_each_item_once(shared_url):
+@times(21, 60)
+def test_processes_that_pop_and_add_get_each_item_once(shared_url, count):
     url = shared_url
-    first = [str(n) for n in range(PROCESSES * POPS)]
+    first = [str(n) for n in range(PROCESSES * count)]
     with Swarm.open(url) as swarm:
         run(SwarmSession(swarm, "s").add_items([item(text) for text in first]))
 
-    popped = [json.loads(text) for text in run_all(POP, url, POPS)]
+    popped = [json.loads(text) for text in run_all(POP, url, count)]
 
     with Swarm.open(url) as swarm:
         left = [one["content"] for one in run(SwarmSession(swarm, "s").get_items())[0]]
-    added = [f"p{p}-{n}" for p in range(PROCESSES) for n in range(0, POPS, 3)]
+    added = [f"p{p}-{n}" for p in range(PROCESSES) for n in range(0, count, 3)]
     assert sorted(first + added) == sorted([*itertools.chain(*popped), *left])

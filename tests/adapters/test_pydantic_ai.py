@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from adapter_processes import PROCESSES, run_all
+from adapter_processes import PROCESSES, run_all, times
 
 pytest.importorskip("pydantic_ai", reason="needs swarm-memory[pydantic-ai]")
 
@@ -28,7 +28,7 @@ from pydantic_ai.usage import RunUsage
 from swarm_memory import Swarm
 from swarm_memory.adapters.pydantic_ai import SwarmConversationStore
 
-SEEDS, STEPS, SAVES, FORKS = 20, 60, 40, 40
+SEEDS, STEPS = 20, 60
 
 
 def says(text):
@@ -390,28 +390,30 @@ asyncio.run((main if name in ("p0", "p1") else fork)(SwarmConversationStore(swar
 """
 
 
-def test_processes_that_save_one_conversation_lose_nothing(shared_url):
+@times(15, 40)
+def test_processes_that_save_one_conversation_lose_nothing(shared_url, count):
     url = shared_url
     with Swarm.open(url) as swarm:
         asyncio.run(SwarmConversationStore(swarm).save(talk("first")))
 
-    run_all(SAVE, url, SAVES)
+    run_all(SAVE, url, count)
 
     with Swarm.open(url) as swarm:
         first, *said = texts(asyncio.run(SwarmConversationStore(swarm).load("c")))
     assert "first" == first
-    assert sorted(f"p{p} {n}" for p in range(PROCESSES) for n in range(SAVES)) == sorted(said)
+    assert sorted(f"p{p} {n}" for p in range(PROCESSES) for n in range(count)) == sorted(said)
     for name in (f"p{n}" for n in range(PROCESSES)):
         mine = [text for text in said if text.startswith(name)]
-        assert [f"{name} {n}" for n in range(SAVES)] == mine
+        assert [f"{name} {n}" for n in range(count)] == mine
     turns = [text.split()[0] for text in said]
     assert any(a != b for a, b in itertools.pairwise(turns)), "they did not meet"
 
 
-def test_processes_that_fork_and_delete_leave_whole_histories_and_nothing_else(shared_url):
+@times(15, 40)
+def test_processes_that_fork_and_delete_leave_whole_histories_and_nothing_else(shared_url, count):
     url = shared_url
 
-    run_all(FORK, url, FORKS)
+    run_all(FORK, url, count)
 
     async def reached(store):
         records = await store.list_conversations()

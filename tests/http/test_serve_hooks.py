@@ -123,14 +123,13 @@ def test_shown_nothing_means_kept_all(served):
     assert 1 == counted(memory(served))["notes"]
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b"{}"], ids=range(6)
-)
-def test_a_body_that_is_no_event_is_logged_and_answered_with_nothing(raw, server):
-    said = server.post(raw)
+def test_a_body_that_is_no_event_is_logged_and_answered_with_nothing(server):
+    log = Path(log_path(None, server.environment))
+    for number, raw in enumerate([b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b"{}"], 1):
+        said = server.post(raw)
 
-    assert (200, b"") == (said.status_code, said.content)
-    assert 1 == len(Path(log_path(None, server.environment)).read_text().splitlines())
+        assert (raw, 200, b"") == (raw, said.status_code, said.content)
+        assert (raw, number) == (raw, len(log.read_text().splitlines()))
 
 
 def test_a_store_that_cannot_be_opened_is_logged_and_tried_again(server):
