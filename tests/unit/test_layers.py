@@ -28,6 +28,8 @@ FACADE |= {"remembering"}
 FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
+FACADE |= {"worktrees"}
+SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,
     "learning": {"lean", "learning"},

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from operator import eq
 
 from swarm_memory.lean import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    Same = Callable[[str, str], bool]
     Vector = Sequence[float]
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -38,9 +40,12 @@ RHYTHM_MIN = 0.02
 TERMS = ("one", "company", "pull", "rhythm", "files")
 WEIGHTS = (-1.5, 0.7, 0.5, 0.6, -0.1)  # before a swarm has any log
 # In examples: how sure those are. The level differs between swarms, the rest hardly.
-CERTAINTY = (2.0, 200.0, 200.0, 100.0, 200.0)
+CERTAINTY = (2.0, 1000.0, 1000.0, 500.0, 1000.0)
 MEMORY = 4000  # examples that a model rests on; older ones fade
-LOSS_MEMORY = 500.0  # examples that experts are judged by
+LOSS_MEMORY = 4000.0  # examples that experts are judged by
+# Before anything is known: a half-life of so many windows, and what each factor e away from it
+# costs an expert, in nats. It decides where the experts forecast alike.
+HALF_LIFE_WINDOWS, HALF_LIFE_COST = 5.0, 10.0
 LOGIT_MAX = 12.0
 RATE_PRIOR = 3.0  # merges: how many a file's own conflict rate must outweigh
 
@@ -88,12 +93,16 @@ class Counts:
 
     n(t) = sum of 2^(−(t − t_i) / half_life), kept as one number and its time: constant time for a
     touch; a forecast for a path takes as long as it has parties.
+
+    Args:
+        same: Tells whether two parties are no others to each other.
     """
 
-    __slots__ = ("_parties", "_paths", "half_life_s")
+    __slots__ = ("_parties", "_paths", "_same", "half_life_s")
 
-    def __init__(self, half_life_s: float) -> None:
+    def __init__(self, half_life_s: float, same: Same = eq) -> None:
         self.half_life_s = half_life_s
+        self._same = same
         self._paths: dict[str, dict[str, _Sums]] = {}
         self._parties: dict[str, _Sums] = {}
 
@@ -113,7 +122,7 @@ class Counts:
         saturated = pull = 0.0
         others = {}
         for name, sums in self._paths.get(path, {}).items():
-            if name == party:
+            if self._same(name, party):
                 continue
             recent, past = sums.at(at_s, self.half_life_s)
             active, always = self._parties[name].at(at_s, self.half_life_s)
@@ -197,7 +206,7 @@ def raised(probability: float, claims: int, strength: float) -> float:
 
 def untrained(window_s: float) -> Model:
     """Return the model of a swarm that has no log yet: it ranks, but is not calibrated."""
-    nearest = min(HALF_LIVES_S, key=lambda half_life: abs(math.log(half_life / (7 * window_s))))
+    nearest = min(HALF_LIVES_S, key=lambda half_life: _distance(half_life, window_s))
     return Model(window_s, nearest, WEIGHTS, (1.0,) * WEEK_HOURS)
 
 
@@ -216,12 +225,13 @@ class Regression:
         Online Newton step: Hazan, Agarwal and Kale 2007. Fading: recursive least squares.
     """
 
-    __slots__ = ("_centre", "_inverse", "_memory", "_pull", "weights")
+    __slots__ = ("_centre", "_inverse", "_memory", "_pull", "_turn", "weights")
 
     def __init__(self, weights: Vector, certainty: Vector, memory: int = MEMORY) -> None:
         self.weights = list(weights)
         self._centre = list(weights)
         self._memory = memory
+        self._turn = 0
         curvature = [c / 4 for c in certainty]  # an example weighs p (1 − p), at most 1/4
         self._pull = [c / memory for c in curvature]
         size = range(len(self.weights))
@@ -245,8 +255,9 @@ class Regression:
         """Add an example's curvature, and let that of all before it fade."""
         keep = 1 - 1 / self._memory
         inverse = [[value / keep for value in line] for line in self._inverse]
-        for i, pull in enumerate(self._pull):  # what it began with does not fade
-            inverse = _added(inverse, [line[i] for line in inverse], i, pull)
+        # What it began with does not fade; one term at a time, as the others' turns come.
+        i = self._turn = (self._turn + 1) % len(row)
+        inverse = _added(inverse, [line[i] for line in inverse], i, self._pull[i] * len(row))
         seen = [_dot(line, row) for line in inverse]
         scale = weight / (1 + weight * _dot(seen, row))
         size = range(len(row))
@@ -259,17 +270,22 @@ class Forecaster:
     Args:
         window_s: Within how many seconds another party's touch counts.
         half_lives_s: One expert each.
+        same: Tells whether two parties are no others to each other.
     """
 
-    def __init__(self, window_s: float, half_lives_s: Vector = HALF_LIVES_S) -> None:
+    def __init__(
+        self, window_s: float, half_lives_s: Vector = HALF_LIVES_S, same: Same = eq
+    ) -> None:
         self.window_s = window_s
+        self._same = same
         self.examples = self.met = 0
         self._rhythm = Rhythm()
         self._shape = self._rhythm.shape()
         self._shaped_s = -math.inf
         self._experts = [
-            (Counts(half_life), Regression(WEIGHTS, CERTAINTY)) for half_life in half_lives_s
+            (Counts(half_life, same), Regression(WEIGHTS, CERTAINTY)) for half_life in half_lives_s
         ]
+        self._priors = [HALF_LIFE_COST * _distance(h, window_s) for h in half_lives_s]
         self._losses = [0.0] * len(self._experts)
         self._judged = 0.0
         self._open: deque[_Open] = deque()
@@ -287,7 +303,7 @@ class Forecaster:
         chance = _sigmoid(self._mixed(rows))
         waiting = self._open_by_path.setdefault(touch.path, deque())
         for one in waiting:
-            if one.party != touch.party and one.at_s < touch.at_s:
+            if one.at_s < touch.at_s and not self._same(one.party, touch.party):
                 one.hit = True
         one = _Open(touch, rows)
         waiting.append(one)
@@ -299,7 +315,7 @@ class Forecaster:
 
     def model(self) -> Model:
         """Return the best expert as what one forecast needs."""
-        best = min(range(len(self._experts)), key=lambda i: self._losses[i])
+        best = min(range(len(self._experts)), key=self._cost)
         counts, regression = self._experts[best]
         loss = self._losses[best] / self._judged if self._judged else math.log(2)
         return Model(
@@ -320,10 +336,14 @@ class Forecaster:
 
     def _mixed(self, rows: Sequence[Vector]) -> float:
         """Return the log odds of the experts, each heard by how it forecast lately."""
-        best = min(self._losses)
-        heard = [math.exp(best - loss) for loss in self._losses]
+        costs = [self._cost(i) for i in range(len(self._experts))]
+        best = min(costs)
+        heard = [math.exp(best - cost) for cost in costs]
         logits = [e.logit(row) for (_, e), row in zip(self._experts, rows, strict=True)]
         return _dot(heard, logits) / sum(heard)
+
+    def _cost(self, expert: int) -> float:
+        return self._losses[expert] + self._priors[expert]
 
     def _end(self, at_s: float) -> None:
         """Learn from the windows that have ended by now."""
@@ -348,9 +368,9 @@ class Forecaster:
             regression.learn(one.rows[i], one.hit, weight)
 
 
-def fitted(touches: Iterable[Touch], window_s: float, now_s: float) -> Model:
+def fitted(touches: Iterable[Touch], window_s: float, now_s: float, same: Same = eq) -> Model:
     """Return what a log says of a swarm; touches come in the order of their time."""
-    forecaster = Forecaster(window_s)
+    forecaster = Forecaster(window_s, same=same)
     for touch in touches:
         forecaster.add(touch)
     forecaster._end(now_s)
@@ -395,6 +415,10 @@ def _added(
     scale = value / (1 + value * column[at])
     size = range(len(column))
     return [[inverse[i][j] - scale * column[i] * column[j] for j in size] for i in size]
+
+
+def _distance(half_life_s: float, window_s: float) -> float:
+    return abs(math.log(half_life_s / (HALF_LIFE_WINDOWS * window_s)))
 
 
 def _dot(left: Vector, right: Vector) -> float:
