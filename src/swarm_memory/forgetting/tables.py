@@ -42,6 +42,13 @@ TABLES = (
         "forget_edit",
     ),
     Erased(
+        "touches",
+        "forget_touch_pages",
+        0,
+        ("swarm", "at_ms", "path", "session_id", "agent_id", "agent"),
+        "forget_touch",
+    ),
+    Erased(
         "injections",
         "forget_injection_pages",
         1,
@@ -62,6 +69,7 @@ SEAT_COLUMNS = ("swarm", "name", "ticket", "owner", "session", "party", "reason"
 # These have ways of their own: see `store` and `dictionaries`.
 OWN_WAY = ("records", "history", "events", "message_runs", "seats", "arms", "usage", "dictionaries")
 HOLD_NOTHING = {
+    "forecasts": "numbers that were learned from touches, and no names",
     "migrations": "belongs to the schema",
     "moved": "names of swarms and of stores",
     "routes": "names of swarms and of stores",

@@ -46,8 +46,8 @@ LOSS_MEMORY = 4000.0  # examples that experts are judged by
 # Before anything is known: a half-life of so many windows, and what each factor e away from it
 # costs an expert, in nats. It decides where the experts forecast alike.
 HALF_LIFE_WINDOWS, HALF_LIFE_COST = 5.0, 10.0
+HOPELESS = 60.0  # nats behind the best: nobody hears it any more, so it need not go on
 LOGIT_MAX = 12.0
-RATE_PRIOR = 3.0  # merges: how many a file's own conflict rate must outweigh
 
 
 class Touch(NamedTuple):
@@ -366,6 +366,17 @@ class Forecaster:
             loss = _log_loss(regression.logit(one.rows[i]), one.hit)
             self._losses[i] = self._losses[i] * keep + weight * loss
             regression.learn(one.rows[i], one.hit, weight)
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        """Let the worst expert go if it is hopelessly behind."""
+        costs = [self._cost(i) for i in range(len(self._experts))]
+        if max(costs) - min(costs) < HOPELESS:
+            return
+        worst = costs.index(max(costs))
+        del self._experts[worst], self._losses[worst], self._priors[worst]
+        for one in self._open:
+            del one.rows[worst]
 
 
 def fitted(touches: Iterable[Touch], window_s: float, now_s: float, same: Same = eq) -> Model:
