@@ -174,6 +174,10 @@ class Edits:
         ]
         return [*dict.fromkeys(found)]
 
+    def path_of(self, path: str, worktree: str) -> str:
+        """Return the path by which a file is known: below its worktree if it is in it."""
+        return _place(path, worktree)["path"]
+
     # --- ending ---
 
     def released(self, session_id: str, agent_id: str | None = None) -> int:

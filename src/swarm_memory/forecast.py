@@ -43,6 +43,7 @@ KEPT = 10_000  # touches of a swarm
 EXAMPLES_MIN, MET_MIN = 200, 20  # ended windows, and those that met: less calibrates nothing
 # How likely who reserves a path is to touch it: an assumption, until logs say.
 CLAIM = 0.5
+TOLD = 0.5  # from this probability on an agent is told
 PATHS_MAX = 1000
 OTHERS_MAX = 3
 
@@ -104,12 +105,15 @@ class Forecast:
         claims = self._claims(session_id)
         return [self._risk(path, me, window_s, files, claims) for path in paths]
 
-    def near(self, path: str, *, session_id: str, agent_id: str | None = None) -> Risk:
-        """Return the risk of one path within half an hour by one statement: for a hook.
+    def likely(self, path: str, *, session_id: str, agent_id: str | None = None) -> Risk | None:
+        """Return the risk of one path within half an hour, if an agent should hear of it.
 
-        Reservations are not looked at: of those a hook tells anyway.
+        That is where the forecast is calibrated, others are at work, and one of them is likelier
+        than not to touch the path. Reservations are not looked at: a hook tells of them anyway.
         """
-        return self._risk(path, _party(session_id, agent_id or ""), WINDOW_S, 1, [])
+        risk = self._risk(path, _party(session_id, agent_id or ""), WINDOW_S, 1, [])
+        told = risk.calibrated and risk.active and risk.others and risk.probability >= TOLD
+        return risk if told else None
 
     def keys(self, keys: Sequence[str], *, agent: str, window_s: float = WINDOW_S) -> list[Risk]:
         """Return the risk of each key of a record, from the newest 4,000 changes of the log."""
@@ -170,6 +174,7 @@ class Forecast:
             **where,
             window_ms=round(1000 * window_s),
             model=_dumped(model),
+            calibrated=int(_calibrated(model)),
             at_ms=now_ms,
         )
         return True
@@ -235,8 +240,12 @@ def _judged(
     others = tuple(named[party] for party in order[:OTHERS_MAX])
     since_ms = 1000 * (now_s - model.window_s)
     active = any(row[4] >= since_ms and not _same(_row_party(row), me) for row in rows)
-    calibrated = model.examples >= EXAMPLES_MIN and model.met >= MET_MIN
+    calibrated = _calibrated(model)
     return Risk(path, chance, calibrated, model.window_s, others, reserved, active)
+
+
+def _calibrated(model: Model) -> bool:
+    return model.examples >= EXAMPLES_MIN and model.met >= MET_MIN
 
 
 def _party(session_id: str, agent_id: str) -> str:
@@ -245,7 +254,7 @@ def _party(session_id: str, agent_id: str) -> str:
 
 def _row_party(row: Row) -> str:
     """Return who touched; of records it is an author, and in no session."""
-    path, session_id, agent_id, agent, _ = row
+    _, session_id, agent_id, agent, _ = row
     return _party(session_id, agent_id) if session_id else agent
 
 

@@ -82,7 +82,7 @@ def assigned(
     meetings = tuple((path, *pair) for pair, found in apart.items() for path in found)
     chance = _chance_apart(len(names), len(agents))
     reasons = _reasons(placed, shared, tasks, risks)
-    total = sum(costs[pair] for pair in apart)
+    total = sum((costs[pair] for pair in apart), 0.0)
     return Plan(given, meetings, total, chance * sum(costs.values()), reasons)
 
 
@@ -192,6 +192,6 @@ def _reasons(
                 "let one wait, or reserve it"
             )
     hot = {path for paths in tasks.values() for path in paths if risks.get(path, 0.0) >= 0.5}
-    for path in sorted(hot, key=lambda path: (-risks[path], path)):
-        said.append(f"others are likely to touch {path} ({risks[path]:.0%})")
+    hottest = sorted(hot, key=lambda path: (-risks[path], path))
+    said += [f"others are likely to touch {path} ({risks[path]:.0%})" for path in hottest]
     return tuple(said[:REASONS_MAX])

@@ -191,7 +191,7 @@ def terms(company: Company, activity: float, files: int) -> tuple[float, ...]:
 def probability(model: Model, company: Company, at_s: float, files: int = 1) -> float:
     """Return the probability in (0, 1) that another party touches a path within the window."""
     activity = expected_activity(model.rhythm, at_s, model.window_s)
-    return _sigmoid(_dot(model.weights, terms(company, activity, files)))
+    return sigmoid(_dot(model.weights, terms(company, activity, files)))
 
 
 def raised(probability: float, claims: int, strength: float) -> float:
@@ -243,7 +243,7 @@ class Regression:
 
     def learn(self, row: Vector, hit: bool, weight: float = 1.0) -> None:
         """Take one step towards what happened."""
-        chance = _sigmoid(self.logit(row))
+        chance = sigmoid(self.logit(row))
         self._fold(row, weight * max(chance * (1 - chance), 0.01))
         force = [weight * (chance - hit) * x for x in row]
         for i, pull in enumerate(self._pull):
@@ -293,14 +293,14 @@ class Forecaster:
 
     def risk(self, path: str, party: str, at_s: float, files: int = 1) -> float:
         """Return the probability that another party touches a path within the window."""
-        self._end(at_s)
-        return _sigmoid(self._mixed(self._rows(path, party, at_s, files)))
+        self.end(at_s)
+        return sigmoid(self._mixed(self._rows(path, party, at_s, files)))
 
     def add(self, touch: Touch) -> float:
         """Take a touch in, and return the probability that was right to expect at it."""
-        self._end(touch.at_s)
+        self.end(touch.at_s)
         rows = self._rows(touch.path, touch.party, touch.at_s, touch.files)
-        chance = _sigmoid(self._mixed(rows))
+        chance = sigmoid(self._mixed(rows))
         waiting = self._open_by_path.setdefault(touch.path, deque())
         for one in waiting:
             if one.at_s < touch.at_s and not self._same(one.party, touch.party):
@@ -345,7 +345,7 @@ class Forecaster:
     def _cost(self, expert: int) -> float:
         return self._losses[expert] + self._priors[expert]
 
-    def _end(self, at_s: float) -> None:
+    def end(self, at_s: float) -> None:
         """Learn from the windows that have ended by now."""
         while self._open and self._open[0].at_s + self.window_s < at_s:
             one = self._open.popleft()
@@ -384,7 +384,7 @@ def fitted(touches: Iterable[Touch], window_s: float, now_s: float, same: Same =
     forecaster = Forecaster(window_s, same=same)
     for touch in touches:
         forecaster.add(touch)
-    forecaster._end(now_s)
+    forecaster.end(now_s)
     return forecaster.model()
 
 
@@ -436,10 +436,11 @@ def _dot(left: Vector, right: Vector) -> float:
     return sum(a * b for a, b in zip(left, right, strict=True))
 
 
-def _sigmoid(logit: float) -> float:
+def sigmoid(logit: float) -> float:
+    """Return the probability of log odds, those bounded by `LOGIT_MAX`."""
     return 1 / (1 + math.exp(-max(-LOGIT_MAX, min(LOGIT_MAX, logit))))
 
 
 def _log_loss(logit: float, hit: bool) -> float:
-    chance = _sigmoid(logit)
+    chance = sigmoid(logit)
     return -math.log(chance if hit else 1 - chance)

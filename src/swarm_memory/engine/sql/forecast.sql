@@ -1,35 +1,3 @@
--- touch_add --
--- Log that an agent changes a file, once in a while: an agent that saves ten times has been there
--- once. One statement, so that of two hooks that run at once neither is lost.
-INSERT INTO touches (swarm, at_ms, path, session_id, agent_id, agent)
-SELECT :swarm, :now_ms, :path, :session_id, :agent_id, :agent
-WHERE NOT EXISTS (
-    SELECT 1 FROM touches
-    WHERE swarm = :swarm AND path = :path AND at_ms > :since_ms AND session_id = :session_id
-        AND agent_id = :agent_id
-)
-ON CONFLICT (swarm, at_ms, path, session_id, agent_id) DO NOTHING
-
--- forecast_near --
--- All that a forecast for one path reads, before every edit: its last touches, the last of the
--- swarm, and the model, whose row has no path. One statement, of bounded rows by an index.
-SELECT path, session_id, agent_id, agent, at_ms FROM (
-    SELECT path, session_id, agent_id, agent, at_ms FROM touches
-    WHERE swarm = :swarm AND path = :path
-    ORDER BY at_ms DESC
-    LIMIT :near
-) AS near
-UNION
-SELECT path, session_id, agent_id, agent, at_ms FROM (
-    SELECT path, session_id, agent_id, agent, at_ms FROM touches
-    WHERE swarm = :swarm
-    ORDER BY at_ms DESC
-    LIMIT :recent
-) AS recent
-UNION
-SELECT '', '', '', model, at_ms FROM forecasts WHERE swarm = :swarm AND window_ms = :window_ms
-ORDER BY at_ms, path, session_id, agent_id
-
 -- touch_log --
 -- The newest touches of a swarm in the order of their time: what a model is learned from.
 SELECT path, session_id, agent_id, agent, at_ms FROM (
@@ -69,9 +37,10 @@ SELECT model, at_ms FROM forecasts WHERE swarm = :swarm AND window_ms = :window_
 
 -- forecast_put --
 -- Replace a model by one that was learned later.
-INSERT INTO forecasts (swarm, window_ms, model, at_ms)
-VALUES (:swarm, :window_ms, :model, :at_ms)
-ON CONFLICT (swarm, window_ms) DO UPDATE SET model = excluded.model, at_ms = excluded.at_ms
+INSERT INTO forecasts (swarm, window_ms, model, calibrated, at_ms)
+VALUES (:swarm, :window_ms, :model, :calibrated, :at_ms)
+ON CONFLICT (swarm, window_ms) DO UPDATE SET model = excluded.model,
+    calibrated = excluded.calibrated, at_ms = excluded.at_ms
 WHERE forecasts.at_ms <= excluded.at_ms
 
 -- forecast_claims --

@@ -19,6 +19,7 @@ CREATE TABLE forecasts (
     swarm TEXT NOT NULL,
     window_ms INTEGER NOT NULL,
     model TEXT NOT NULL,
+    calibrated INTEGER NOT NULL, -- 1: its numbers are probabilities, and not only a rank
     at_ms INTEGER NOT NULL,
     PRIMARY KEY (swarm, window_ms)
 ) WITHOUT ROWID;

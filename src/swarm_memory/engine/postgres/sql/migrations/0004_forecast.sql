@@ -17,6 +17,7 @@ CREATE TABLE forecasts (
     swarm text COLLATE "C" NOT NULL,
     window_ms bigint NOT NULL,
     model text COLLATE "C" NOT NULL,
+    calibrated bigint NOT NULL,
     at_ms bigint NOT NULL,
     PRIMARY KEY (swarm, window_ms)
 );
