@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from subjects import told
 
+from subjects import told
 from swarm_memory.learning.conflicts import DAY_S, Forecaster, Touch
 from swarm_memory.learning.merges import Merge, MergeModel
 
@@ -287,7 +287,9 @@ def shown(score: Score) -> str:
 
 def main(places: list[str]) -> None:
     named = {
-        Path(place).name: read_repository(place) if Path(place).is_dir() else read_edits(Path(place))
+        Path(place).name: read_repository(place)
+        if Path(place).is_dir()
+        else read_edits(Path(place))
         for place in places
     }
     for figure in figures_of(named):

@@ -155,9 +155,7 @@ def _span(span: Span) -> str:
 def _risk(door: Door, paths: list[str], window_s: float, keys: bool) -> int:
     with door.open(create=False) as swarm:
         if keys:
-            risks = swarm.forecast.keys(
-                paths, agent=door.agent, window_s=window_s
-            )
+            risks = swarm.forecast.keys(paths, agent=door.agent, window_s=window_s)
         else:
             if door.missing is None:
                 swarm.forecast.keep_up(window_s, always=True)
