@@ -31,7 +31,8 @@ from typing import NamedTuple
 import numpy as np
 
 from subjects import told
-from swarm_memory.learning.conflicts import DAY_S, Forecaster, Touch
+from swarm_memory.learning.conflicts import DAY_S, Touch
+from swarm_memory.learning.forecaster import Forecaster
 from swarm_memory.learning.merges import Merge, MergeModel
 
 WINDOWS_DAYS = (1, 3)

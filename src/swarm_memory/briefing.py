@@ -157,10 +157,10 @@ class Briefing:
             for path in paths[:PATHS_MAX]
             for editor in others(path, session_id=session_id, agent_id=agent_id, worktree=worktree)
         ]
-        if not found and how != "deny":
-            return self._likely(_to(session_id, agent_id, agent), tool, paths, worktree)
         if not found:
-            return ""
+            if how == "deny" or not self._forecasts():
+                return ""
+            return self._likely(_to(session_id, agent_id, agent), tool, paths, worktree)
         from swarm_memory.wording import plain
 
         to = _to(session_id, agent_id, agent)
@@ -170,12 +170,13 @@ class Briefing:
             return told
         return items[0].line("", TOOL_TOKENS)
 
+    def _forecasts(self) -> bool:
+        """Tell whether the swarm's log is long enough to forecast anything."""
+        where = {"swarm": self._swarm.context.swarm, "window_ms": FORECAST_MS}
+        return self._engine.one("forecast_ready", **where) is not None
+
     def _likely(self, to: Audience, tool: str, paths: Sequence[str], worktree: str) -> str:
-        """Return who is likely to change one of the files soon, if that is known."""
-        window_ms = FORECAST_MS
-        where = {"swarm": self._swarm.context.swarm, "window_ms": window_ms}
-        if self._engine.one("forecast_ready", **where) is None:
-            return ""
+        """Return who is likely to change one of the files soon."""
         forecast, edits = self._swarm.forecast, self._swarm.edits
         risks = [
             forecast.likely(

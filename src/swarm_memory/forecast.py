@@ -18,7 +18,6 @@ from swarm_memory.learning.conflicts import (
     Counts,
     Model,
     Touch,
-    fitted,
     probability,
     raised,
     untrained,
@@ -118,6 +117,8 @@ class Forecast:
     def keys(self, keys: Sequence[str], *, agent: str, window_s: float = WINDOW_S) -> list[Risk]:
         """Return the risk of each key of a record, from the newest 4,000 changes of the log."""
         _check(keys, window_s)
+        from swarm_memory.learning.forecaster import fitted
+
         rows = self._engine.all("touch_events", swarm=self._context.swarm, limit=LEARNED_FROM)
         touches = [Touch(at_ms / 1000, author, key) for key, _, _, author, at_ms in rows]
         now_s = self._engine.now_ms / 1000
@@ -159,6 +160,8 @@ class Forecast:
 
     def keep_up(self, window_s: float = WINDOW_S, *, always: bool = False) -> bool:
         """Learn from the newest touches if enough of them are new; tell whether it did."""
+        from swarm_memory.learning.forecaster import fitted
+
         where = {"swarm": self._context.swarm}
         known = self._engine.one("forecast_get", **where, window_ms=round(1000 * window_s))
         after_ms = known[1] if known else -1

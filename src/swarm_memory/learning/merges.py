@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 
 from swarm_memory.lean import NamedTuple
-from swarm_memory.learning.conflicts import Regression, sigmoid
+from swarm_memory.learning.conflicts import sigmoid
+from swarm_memory.learning.forecaster import Regression
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
