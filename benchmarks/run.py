@@ -39,6 +39,7 @@ NAMES = [
     "growth_postgresql",
     "capacity",
     "moving",
+    "conflict_forecast",
     "adapters",
     "learning",
 ]

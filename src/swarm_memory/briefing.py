@@ -41,6 +41,7 @@ RENEWED = ("clear", "compact")  # sources of a context that holds nothing of bef
 RENEWED_MS = 10_000  # so long after it was renewed, being told again that it was changes nothing
 TOPICS = 20  # memories that a session's agent was shown for its prompts
 TRUNKS = frozenset({"main", "master", "trunk", "develop", "development", "head"})
+FORECAST_MS = 1_800_000  # the window of the forecast before an edit
 PATHS_MAX = 20  # of one use of a tool
 HEADING = "swarm-memory, noted by agents of this project, quoted (swarm-memory get %N: whole):"
 
@@ -144,7 +145,8 @@ class Briefing:
 
         Told once for each time that somebody begins to change a file; with the setting
         `warn_edits` "deny" each time, with "off" never. Where nobody is, it is one read by an
-        index for each path.
+        index for each path, and whoever is likely to come there is named once in half an hour, if
+        the swarm's log is long enough to know (see `forecast`). A forecast denies nothing.
 
         Args:
             tool: Its name, for the log.
@@ -161,7 +163,9 @@ class Briefing:
             for editor in others(path, session_id=session_id, agent_id=agent_id, worktree=worktree)
         ]
         if not found:
-            return ""
+            if how == "deny" or not self._forecasts():
+                return ""
+            return self._likely(_to(session_id, agent_id, agent), tool, paths, worktree)
         from swarm_memory.wording import plain
 
         to = _to(session_id, agent_id, agent)
@@ -199,6 +203,27 @@ class Briefing:
         to = _to(session_id, agent_id, agent)
         sections = ((FAILURE_TOKENS, [self._sources.hint(hint)]),)
         return self._tell(to, f"{FAILURE}:{plain(tool)}", FAILURE_TOKENS, sections, "")
+
+    def _forecasts(self) -> bool:
+        """Tell whether the swarm's log is long enough to forecast anything."""
+        where = {"swarm": self._swarm.context.swarm, "window_ms": FORECAST_MS}
+        return self._engine.one("forecast_ready", **where) is not None
+
+    def _likely(self, to: Audience, tool: str, paths: Sequence[str], worktree: str) -> str:
+        """Return who is likely to change one of the files soon."""
+        forecast, edits = self._swarm.forecast, self._swarm.edits
+        risks = [
+            forecast.likely(
+                edits.path_of(path, worktree), session_id=to.session_id, agent_id=to.agent_id
+            )
+            for path in paths[:PATHS_MAX]
+        ]
+        items = [self._sources.likely(risk) for risk in risks if risk is not None]
+        if not items:
+            return ""
+        from swarm_memory.wording import plain
+
+        return self._tell(to, f"{TOOL}:{plain(tool)}", TOOL_TOKENS, ((TOOL_TOKENS, items),), "")
 
     def preview(self, agent: str, *, prompt: str | None = None, branch: str | None = None) -> str:
         """Return what a new session would be told, or what would answer a prompt in it.

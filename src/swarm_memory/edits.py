@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAIN = ""  # the agent_id of a session's own agent, as it is stored
 SAME, MERGE, RESERVED = "same", "merge", "reserved"
 LIST_LIMIT = 100
+TOUCH_MS = 60_000  # what an agent changes again sooner is one touch of it; see `forecast`
 
 
 class Editor(NamedTuple):
@@ -109,10 +110,16 @@ class Edits:
             **self._clock(),
         }
         rows = [{**said, **_place(path, worktree)} for path in paths]
-        if len(rows) == 1:
-            self._db.write_one("edit_put", **rows[0])
-        elif rows:
-            self._write(lambda tx: tx.many("edit_put", rows))
+        since_ms = self._db.now_ms - TOUCH_MS
+        names = ("swarm", "session_id", "agent_id", "agent", "now_ms", "path")
+        touches = [{name: row[name] for name in names} | {"since_ms": since_ms} for row in rows]
+
+        def write(tx: Tx) -> None:
+            tx.many("edit_put", rows)
+            tx.many("touch_add", touches)
+
+        if rows:
+            self._write(write)
 
     def others(
         self, path: str, *, session_id: str, agent_id: str | None = None, worktree: str
@@ -166,6 +173,10 @@ class Edits:
             and _written_ms(f"{folder}/{editor.path}") > max(since_ms, editor.at_ms)
         ]
         return [*dict.fromkeys(found)]
+
+    def path_of(self, path: str, worktree: str) -> str:
+        """Return the path by which a file is known: below its worktree if it is in it."""
+        return _place(path, worktree)["path"]
 
     # --- ending ---
 

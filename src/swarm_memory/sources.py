@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from swarm_memory.edits import Editor
     from swarm_memory.engine import Engine
+    from swarm_memory.forecast import Risk
     from swarm_memory.learning.hints import Hint
     from swarm_memory.model import Json, Record
     from swarm_memory.search import Hit
@@ -296,6 +297,24 @@ class Sources:
             return text if tokens(text) <= room else ""
 
         return Item(PRACTICE, name_of(hint), hint.of, hint.lower, line)
+
+    def likely(self, risk: Risk) -> Item:
+        """Return that another agent is likely to change a file soon; once for each window."""
+        agent, at_ms = risk.others[0]
+        now_ms = self._engine.now_ms
+        minutes = round(risk.window_s / 60)
+        file, who = plain(risk.path, 15), plain(agent, 12)
+        parts = [
+            f"{SUBJECT}another agent will likely change {file} within {minutes} min"
+            f" ({risk.probability:.0%})",
+            f"last was {who} {age(now_ms - at_ms)} ago",
+        ]
+
+        def line(mark: str, room: int) -> str:
+            return _joined(parts, room)
+
+        version = 1 + now_ms // round(1000 * risk.window_s)
+        return Item(EDIT, f"likely {risk.path}", version, risk.probability, line)
 
 
 def _shown(name: str) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from swarm_memory.dispatch import Dispatcher
     from swarm_memory.edits import Edits
     from swarm_memory.engine import Engine, Tx
+    from swarm_memory.forecast import Forecast
     from swarm_memory.health import Health
     from swarm_memory.integrity import VerifyReport
     from swarm_memory.journal import Journal
@@ -282,6 +283,13 @@ class Swarm:
         return Edits(self._engine, self.context, self._engine)
 
     @property
+    def forecast(self) -> Forecast:
+        """How likely others are to touch a file or a key, and how to share tasks out."""
+        from swarm_memory.forecast import Forecast
+
+        return Forecast(self._engine, self.context)
+
+    @property
     def briefing(self) -> Briefing:
         """What agents are shown, and the log of it."""
         from swarm_memory.briefing import Briefing
@@ -464,6 +472,8 @@ class Swarm:
         self.messages.prune()
         self.leases.prune()
         self.edits.prune()
+        self.forecast.prune()
+        self.forecast.keep_up()
         self.briefing.log.prune()
         self.retention.pack()
         self.finder.keep_up()

@@ -411,6 +411,7 @@ def test_a_completed_task_is_an_outcome_and_no_success_by_that(stage, swarm):
 
 
 def test_a_hook_that_records_an_outcome_does_not_load_numpy(stage, swarm):
+    Agent(stage, "s").event("SessionStart", source="startup")
     program = (
         "import sys\n"
         "from swarm_memory import Swarm\n"

@@ -32,6 +32,8 @@ FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
+FACADE |= {"worktrees"}
+SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,
     "learning": {"lean", "learning"},

@@ -151,6 +151,8 @@ LEFT_OUT = {
     "migrations": "belongs to the schema",
     "sqlite_sequence": "SQLite's own; no cursor of a queue may be past it",
     "edits": "of the moment: who changes a file is not of the store",
+    "touches": "of the last days: where agents work now does not change by a restore",
+    "forecasts": "learned anew from the touches",
     "injections": "what stands in agents' contexts does not change by a restore",
     "handles": "a number that an agent was shown never means anything else, also after a restore",
     "models": "learned anew from the outcomes by who learns next",

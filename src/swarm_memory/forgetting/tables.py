@@ -43,6 +43,13 @@ TABLES = (
         "forget_edit",
     ),
     Erased(
+        "touches",
+        "forget_touch_pages",
+        0,
+        ("swarm", "at_ms", "path", "session_id", "agent_id", "agent"),
+        "forget_touch",
+    ),
+    Erased(
         "injections",
         "forget_injection_pages",
         1,
@@ -73,6 +80,7 @@ OWN_WAY = (
     "dictionaries",
 )
 HOLD_NOTHING = {
+    "forecasts": "numbers that were learned from touches, and no names",
     "migrations": "belongs to the schema",
     "moved": "names of swarms and of stores",
     "routes": "names of swarms and of stores",

@@ -177,6 +177,11 @@ class RemoteSwarm(Swarm):
         return _elsewhere("edits")
 
     @property
+    def forecast(self) -> Any:
+        """How likely others are to touch a file; where the store is, not from here."""
+        return _elsewhere("forecast")
+
+    @property
     def briefing(self) -> Any:
         """What agents are shown: by hooks, which ask a server by their own route."""
         return _elsewhere("briefing")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from swarm_memory.doors.cli import (
     agents,
     briefing,
+    conflicts,
     coordination,
     doctor,
     exchange,
@@ -49,6 +50,7 @@ __all__ = [
     "main",
     "agents",
     "briefing",
+    "conflicts",
     "coordination",
     "doctor",
     "exchange",

@@ -69,3 +69,39 @@ DELETE FROM edits WHERE swarm = :swarm AND session_id = :session_id
 -- edit_prune --
 -- Drop what is long idle, or of an earlier start of the machine.
 DELETE FROM edits WHERE swarm = :swarm AND (boot_id <> :boot_id OR expires_ms <= :uptime_ms)
+
+-- touch_add --
+-- Log that an agent changes a file, once in a while: an agent that saves ten times has been there
+-- once. One statement, so that of two hooks that run at once neither is lost.
+INSERT INTO touches (swarm, at_ms, path, session_id, agent_id, agent)
+SELECT :swarm, :now_ms, :path, :session_id, :agent_id, :agent
+WHERE NOT EXISTS (
+    SELECT 1 FROM touches
+    WHERE swarm = :swarm AND path = :path AND at_ms > :since_ms AND session_id = :session_id
+        AND agent_id = :agent_id
+)
+ON CONFLICT (swarm, at_ms, path, session_id, agent_id) DO NOTHING
+
+-- forecast_near --
+-- All that a forecast for one path reads, before every edit: its last touches, the last of the
+-- swarm, and the model, whose row has no path. One statement, of bounded rows by an index.
+SELECT path, session_id, agent_id, agent, at_ms FROM (
+    SELECT path, session_id, agent_id, agent, at_ms FROM touches
+    WHERE swarm = :swarm AND path = :path
+    ORDER BY at_ms DESC
+    LIMIT :near
+) AS near
+UNION
+SELECT path, session_id, agent_id, agent, at_ms FROM (
+    SELECT path, session_id, agent_id, agent, at_ms FROM touches
+    WHERE swarm = :swarm
+    ORDER BY at_ms DESC
+    LIMIT :recent
+) AS recent
+UNION
+SELECT '', '', '', model, at_ms FROM forecasts WHERE swarm = :swarm AND window_ms = :window_ms
+ORDER BY at_ms, path, session_id, agent_id
+
+-- forecast_ready --
+-- Whether a forecast is worth asking for: before every edit, and mostly it is not.
+SELECT 1 FROM forecasts WHERE swarm = :swarm AND window_ms = :window_ms AND calibrated = 1

@@ -187,3 +187,13 @@ UPDATE handles SET kind = 'forget', item = number WHERE swarm = :swarm AND numbe
 -- The same for the keys that are dropped.
 UPDATE handles SET kind = 'forget', item = number
 WHERE (swarm, item) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:keys))
+
+-- forget_touch_pages --
+-- Where agents changed files lately; their number is bounded.
+SELECT swarm, at_ms, path, session_id, agent_id, agent FROM touches
+
+-- forget_touch --
+-- Forget that an agent changed a file.
+DELETE FROM touches
+WHERE swarm = :swarm AND at_ms = :at_ms AND path = :path AND session_id = :session_id
+    AND agent_id = :agent_id

@@ -354,3 +354,11 @@ DELETE FROM handles WHERE swarm = :swarm
 -- move_wipe_search --
 -- The index is made anew by who searches next.
 UPDATE search_swarms SET analyser = 0 WHERE swarm = :swarm
+
+-- move_wipe_touches --
+-- Where agents changed files lately.
+DELETE FROM touches WHERE swarm = :swarm
+
+-- move_wipe_forecasts --
+-- What was learned from it.
+DELETE FROM forecasts WHERE swarm = :swarm

@@ -1,0 +1,301 @@
+"""Conflict forecast: human commits over days, in the place of agents' edits.
+
+    ./dev bench conflict_forecast
+    python benchmarks/conflict_forecast.py FILE.csv.gz… | REPOSITORY…
+
+For each file of each commit: will another author edit it within 1 or 3 days? From the history
+before it alone; forecasts are made along the log, and what a window showed is learned when it has
+ended. The first 70 % of the rows only serve to learn, the rest is scored. Rows whose window
+ends after the log, and commits of more than 50 files, are left out. Merges are replayed in the
+same way, and the second half is scored.
+
+This is a benchmark of human commits: there are no logs of agents' edits yet to measure beside it.
+
+The data are files git_edits_*.csv.gz (commit, author_time, author, path) and git_merges_*.csv.gz in
+the folder that OUTCOME_DATA names; without it there is nothing to run. Given repositories instead,
+their own history is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from subjects import told
+from swarm_memory.learning.conflicts import DAY_S, Touch
+from swarm_memory.learning.forecaster import Forecaster
+from swarm_memory.learning.merges import Merge, MergeModel
+
+WINDOWS_DAYS = (1, 3)
+HALF_LIVES_DAYS = {"1 day": 1.0, "7 days": 7.0, "30 days": 30.0, "no decay": 1e9}
+AUTHORS = "other authors in 30 days"
+AUTHORS_DAYS = 30
+TRAIN_SHARE, MERGE_TRAIN_SHARE = 0.7, 0.5
+COMMIT_FILES_MAX = 50
+MARGIN = 0.02
+MERGE_GOALS = {"beads": 0.64, "langgraph": 0.68}
+BINS = 10
+
+
+class Edit(NamedTuple):
+    at_s: int
+    author: str
+    path: str
+    commit: str
+
+
+class Score(NamedTuple):
+    pr_auc: float
+    roc_auc: float
+    top_tenth: float
+
+
+def run() -> list[dict[str, object]]:
+    folder = os.environ.get("OUTCOME_DATA", "")
+    edits = sorted(Path(folder).glob("git_edits_*.csv.gz")) if folder else []
+    if not edits:
+        what = "OUTCOME_DATA names no folder with git_edits_*.csv.gz"
+        return [told("conflict forecast", "skipped", what)]
+    figures = figures_of({_name(path): read_edits(path) for path in edits})
+    for path in sorted(Path(folder).glob("git_merges_*.csv.gz")):
+        figures.append(merge_figure(_name(path), path))
+    return figures
+
+
+def figures_of(repositories: dict[str, list[Edit]]) -> list[dict[str, object]]:
+    """Return the figures of all repositories and windows, and of their mean."""
+    figures = []
+    gains = []
+    for name, edits in repositories.items():
+        for days in WINDOWS_DAYS:
+            ours, counts, note = measured(edits, days)
+            best = max(counts, key=lambda row: counts[row].pr_auc)
+            gains.append(ours.pr_auc - counts[best].pr_auc)
+            rows = ", ".join(f"{row} {shown(score)}" for row, score in counts.items())
+            figures.append(
+                {
+                    "what": f"{name}, {days} day{'s' * (days > 1)}: PR-AUC / ROC-AUC / top tenth",
+                    "value": shown(ours),
+                    "goal": f"PR-AUC ≥ {counts[best].pr_auc:.3f} ({best})",
+                    "reached": ours.pr_auc >= counts[best].pr_auc,
+                    "note": f"{note}; decayed counts of others' edits: {rows}",
+                }
+            )
+    mean = sum(gains) / len(gains)
+    figures.append(
+        {
+            "what": "mean gain of PR-AUC over the best of the decayed counts of each",
+            "value": f"{mean:+.3f}",
+            "goal": f"≥ +{MARGIN}",
+            "reached": mean >= MARGIN,
+            "note": f"{len(gains)} cells; human commits, not agents",
+        }
+    )
+    return figures
+
+
+def measured(edits: list[Edit], days: float) -> tuple[Score, dict[str, Score], str]:
+    """Return our score, those of the counts, and the base rate and calibration as a note."""
+    window_s = days * DAY_S
+    hits = labels(edits, window_s)
+    files = Counter(edit.commit for edit in edits)
+    forecaster = Forecaster(window_s)
+    chances = np.array(
+        [forecaster.add(Touch(e.at_s, e.author, e.path, files[e.commit])) for e in edits]
+    )
+    times = np.array([edit.at_s for edit in edits])
+    test = np.arange(len(edits)) >= int(TRAIN_SHARE * len(edits))
+    test &= times <= times[-1] - window_s
+    counts = {
+        row: scored(hits[test], values[test]) for row, values in decayed_counts(edits).items()
+    }
+    brier = float(np.mean((chances[test] - hits[test]) ** 2))
+    error = calibration_error(hits[test], chances[test])
+    half_life = forecaster.model().half_life_s / DAY_S
+    note = (
+        f"base {hits[test].mean():.3f}, Brier {brier:.4f}, ECE {error:.3f},"
+        f" half-life {half_life:g} days"
+    )
+    return scored(hits[test], chances[test]), counts, note
+
+
+def labels(edits: list[Edit], window_s: float) -> np.ndarray:
+    """Return for each edit whether another author edits the file later, within the window."""
+    by_path: dict[str, list[int]] = defaultdict(list)
+    for i, edit in enumerate(edits):
+        by_path[edit.path].append(i)
+    hits = np.zeros(len(edits), bool)
+    for rows in by_path.values():
+        for place, i in enumerate(rows):
+            for j in rows[place + 1 :]:
+                if edits[j].at_s > edits[i].at_s + window_s:
+                    break
+                if edits[j].author != edits[i].author and edits[j].at_s > edits[i].at_s:
+                    hits[i] = True
+                    break
+    return hits
+
+
+def decayed_counts(edits: list[Edit]) -> dict[str, np.ndarray]:
+    """Return the simple scores: decayed counts of others' edits, and others in 30 days."""
+    rates = math.log(2) / (np.array(list(HALF_LIVES_DAYS.values())) * DAY_S)
+    seen: dict[str, dict[str, tuple[int, np.ndarray]]] = defaultdict(dict)
+    out = np.zeros((len(edits), len(rates) + 1))
+    for i, edit in enumerate(edits):
+        for author, (at_s, counts) in seen[edit.path].items():
+            if author != edit.author:
+                out[i, :-1] += counts * np.exp(-rates * (edit.at_s - at_s))
+                out[i, -1] += edit.at_s - at_s <= AUTHORS_DAYS * DAY_S
+        at_s, counts = seen[edit.path].get(edit.author, (edit.at_s, np.zeros(len(rates))))
+        seen[edit.path][edit.author] = (
+            edit.at_s,
+            counts * np.exp(-rates * (edit.at_s - at_s)) + 1,
+        )
+    return {row: out[:, i] for i, row in enumerate((*HALF_LIVES_DAYS, AUTHORS))}
+
+
+def merge_figure(name: str, path: Path) -> dict[str, object]:
+    """Return the figure of the merges of one repository."""
+    model = MergeModel()
+    chances, common, hits = [], [], []
+    for merge, stopped in read_merges(path):
+        chances.append(model.risk(merge))
+        common.append(merge.common_files)
+        hits.append(bool(stopped))
+        model.learn(merge, stopped)
+    half = int(MERGE_TRAIN_SHARE * len(hits))
+    y, p = np.array(hits[half:]), np.array(chances[half:])
+    ours, simple = scored(y, p), scored(y, np.array(common[half:], float))
+    goal = MERGE_GOALS.get(name, simple.pr_auc)
+    return {
+        "what": f"{name}, merges: PR-AUC / ROC-AUC / top tenth",
+        "value": shown(ours),
+        "goal": f"PR-AUC ≥ {goal:.3f}",
+        "reached": ours.pr_auc >= goal,
+        "note": f"{int(y.sum())} of {len(y)} stopped, Brier {np.mean((p - y) ** 2):.4f}; number of"
+        f" common files alone {shown(simple)}",
+    }
+
+
+# --- reading ---
+
+
+def read_edits(path: Path) -> list[Edit]:
+    with gzip.open(path, "rt") as file:
+        rows = [
+            Edit(int(row["author_time"]), row["author"], row["path"], row["commit"])
+            for row in csv.DictReader(file)
+        ]
+    return in_order(rows)
+
+
+def read_repository(folder: str) -> list[Edit]:
+    """Return the history of a git repository; only the paths of commits are read."""
+    command = ["git", "log", "--no-merges", "--no-renames", "--name-only", "-z"]
+    done = subprocess.run(
+        [*command, "--format=%x01%H %at %aE"], cwd=folder, capture_output=True, check=True
+    )
+    rows = []
+    for block in done.stdout.decode("utf-8", "backslashreplace").split("\1")[1:]:
+        head, *paths = block.split("\0")
+        commit, at_s, author = head.strip().split(" ", 2)
+        rows += [Edit(int(at_s), author, p.strip("\n"), commit) for p in paths if p.strip("\n")]
+    return in_order(rows)
+
+
+def in_order(rows: list[Edit]) -> list[Edit]:
+    files = Counter(row.commit for row in rows)
+    return sorted(
+        (row for row in rows if files[row.commit] <= COMMIT_FILES_MAX), key=lambda row: row.at_s
+    )
+
+
+def read_merges(path: Path) -> list[tuple[Merge, list[str]]]:
+    with gzip.open(path, "rt") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: int(row["ct"]))
+    merges = []
+    for row in rows:
+        stopped = [name for name in row["conflict_files"].split("|") if name]
+        if row["conflict"] == "1" and not stopped:
+            stopped = ["?"]
+        merge = Merge(
+            3600 * float(row["base_age_h"]),
+            int(row["n_main"]),
+            int(row["n_branch"]),
+            tuple(name for name in row["both_files"].split("|") if name),
+            int(row["n_both"]),
+            int(row["authors_main"]),
+        )
+        merges.append((merge, stopped))
+    return merges
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(".csv.gz").rsplit("_", 1)[1]
+
+
+# --- scoring ---
+
+
+def scored(hits: np.ndarray, values: np.ndarray) -> Score:
+    return Score(pr_auc(hits, values), roc_auc(hits, values), top_tenth(hits, values))
+
+
+def pr_auc(hits: np.ndarray, values: np.ndarray) -> float:
+    """Return the average precision; equal values count as one step."""
+    order = np.argsort(-values, kind="stable")
+    found = np.cumsum(hits[order])
+    last = np.r_[np.diff(values[order]) != 0, True]
+    found, tried = found[last], np.arange(1, len(hits) + 1)[last]
+    return float(np.sum(np.diff(np.r_[0, found / max(found[-1], 1)]) * found / tried))
+
+
+def roc_auc(hits: np.ndarray, values: np.ndarray) -> float:
+    """Return the chance that a hit has a higher value than a miss; equal ones count half."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    n, misses = int(hits.sum()), int((~hits).sum())
+    return float((ranks[hits].sum() - n * (n + 1) / 2) / max(n * misses, 1))
+
+
+def top_tenth(hits: np.ndarray, values: np.ndarray) -> float:
+    order = np.argsort(-values, kind="stable")[: max(len(hits) // 10, 1)]
+    return float(hits[order].mean())
+
+
+def calibration_error(hits: np.ndarray, chances: np.ndarray) -> float:
+    """Return the expected calibration error over ten equal bins."""
+    bins = np.minimum((chances * BINS).astype(int), BINS - 1)
+    gaps = [
+        (bins == b).sum() * abs(chances[bins == b].mean() - hits[bins == b].mean())
+        for b in np.unique(bins)
+    ]
+    return float(sum(gaps) / len(hits))
+
+
+def shown(score: Score) -> str:
+    return f"{score.pr_auc:.3f} / {score.roc_auc:.3f} / {score.top_tenth:.2f}"
+
+
+def main(places: list[str]) -> None:
+    named = {
+        Path(place).name: read_repository(place)
+        if Path(place).is_dir()
+        else read_edits(Path(place))
+        for place in places
+    }
+    for figure in figures_of(named):
+        print(f"{figure['what']}: {figure['value']} (goal {figure['goal']}) {figure['note']}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
