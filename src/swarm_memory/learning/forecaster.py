@@ -268,7 +268,7 @@ def _added(
 
 
 def _dot(left: Vector, right: Vector) -> float:
-    return sum(map(mul, left, right))
+    return float(sum(map(mul, left, right)))
 
 
 def _log_loss(logit: float, hit: bool) -> float:
