@@ -43,7 +43,7 @@ def lines(report: DemoReport) -> list[str]:
         f"{report.tasks} tasks in {report.seconds:.1f} s, health: {report.health} ({usage})."
         " Look into it:",
         f"  swarm-memory --url {quote(report.url)} --swarm {report.swarm} ls",
-        f"  swarm-memory --url {quote(report.url)} --swarm {report.swarm} insights",
+        f"  swarm-memory --url {quote(report.url)} --swarm {report.swarm} learn report",
     ]
     return out
 
@@ -132,12 +132,9 @@ def _absolute(name: str, path: str) -> str:
 
 
 def advice(insights: list[Insight]) -> list[str]:
-    """Return what the swarm recommends for each kind of task, with its interval and trials."""
-    return [
-        f"{i.text}, the best {i.interval[0]:.0%} to {i.interval[1]:.0%} right"
-        for i in sorted(insights, key=lambda i: (i.kind, i.text))
-        if i.kind in {"best_strategy", "open"}
-    ]
+    """Return what the swarm says of each kind of task."""
+    said = {"best_strategy", "open"}
+    return [i.text for i in sorted(insights, key=lambda i: (i.kind, i.text)) if i.kind in said]
 
 
 def _with_most(total: int, most: dict[str, int]) -> str:
