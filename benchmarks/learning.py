@@ -257,7 +257,7 @@ def _after(scenario, seed):
         chosen, _ = subject.choose(task, rng)
         subject.learn(task, chosen, float(scenario.rewards[task, chosen]), None)
         if task + 1 in EARLY:
-            mean = subject.model.estimate("task", {}, subject.names, evidence=0).mean
+            mean = subject.model.estimate("task", {}, subject.names).mean
             values.append((truth[int(mean.argmax())] - truth.mean()) / (truth.max() - truth.mean()))
     return values
 

@@ -33,7 +33,7 @@ class Ours:
     def choose(self, task, rng):
         scenario = self.scenario
         estimates = self.model.estimate(
-            scenario.task_types[task], scenario.contexts[task], self.names, evidence=0
+            scenario.task_types[task], scenario.contexts[task], self.names
         )
         choice = choose(estimates, uniform=rng.random(), cost_weight=scenario.cost_weight)
         at = choice.chosen

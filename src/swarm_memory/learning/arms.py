@@ -97,15 +97,16 @@ def rates(arms: Doubles, overall: Doubles, kind: int) -> Rates:
         kind: Column of the task type, `kind_of` it.
     """
     p0, k = common(overall)
-    n = arms[:, TRIALS]
-    mean = (arms[:, SUCCESS] + k * p0) / (n + k)
-    of_kind = arms[:, kind]
-    kind_mean = (arms[:, kind + 1] + KIND_STRENGTH * mean) / (of_kind + KIND_STRENGTH)
-    recent = arms[:, RECENT]
-    recent_mean = (arms[:, RECENT_SUCCESS] + k * p0) / (recent + k)
-    means = np.stack([mean, kind_mean, recent_mean])
-    trials = np.stack([n, of_kind + np.minimum(n, KIND_STRENGTH), recent])
-    return Rates(means, means * (1 - means) / (trials + k + 1))
+    counts = arms.T
+    trials, success = counts[[TRIALS, kind, RECENT]], counts[[SUCCESS, kind + 1, RECENT_SUCCESS]]
+    means, strength = success + k * p0, trials + k
+    # By kind: around the overall mean, with a strength of its own.
+    means[1] = success[1] + KIND_STRENGTH * (means[0] / strength[0])
+    means[1] /= trials[1] + KIND_STRENGTH
+    means[0] /= strength[0]
+    means[2] /= strength[2]
+    strength[1] += np.minimum(trials[0], KIND_STRENGTH)
+    return Rates(means, means * (1 - means) / (strength + 1))
 
 
 def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubles]:
@@ -146,6 +147,8 @@ def by_cost(arms: Doubles, overall: Doubles, cost: Doubles) -> Doubles:
     Args:
         cost: Mean cost of each strategy, (n_strategies,).
     """
+    if not overall[ALL_COST]:
+        return np.zeros(len(arms))
     p0, k = common(overall)
     n = arms[:, TRIALS]
     tried = int((n >= 1).sum())

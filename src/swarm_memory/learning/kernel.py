@@ -52,22 +52,20 @@ class Variances(NamedTuple):
     gamma: tuple[float, ...]  # c / mean squared distance of the block, 0 where it says nothing
 
 
-def similarity(squared: Floats, gamma: float) -> Floats:
-    """Return k of squared distances, any shape."""
-    result = np.float32(gamma) * squared
-    result += 1
+def similarity(block: Floats, norms: Floats, x: Floats, gamma: float) -> Floats:
+    """Return k of the rows of a block and of x.
+
+    Args:
+        block: (n, d), of which `norms` (n,) are the squared lengths.
+        x: (d,) or (d, m).
+        gamma: c / mean squared distance.
+    """
+    # 1 + gamma (|a|² + |x|² - 2 a x), in as few passes over the rows as possible.
+    result: Floats = block @ (x * np.float32(-2 * gamma))
+    rows = np.float32(gamma) * norms + np.float32(1)
+    result += rows if x.ndim == 1 else rows[:, None]
+    result += np.float32(gamma) * np.einsum("i...,i...->...", x, x)
     np.reciprocal(result, out=result)
-    return result
-
-
-def distances(block: Floats, norms: Floats, x: Floats) -> Floats:
-    """Return the squared distances of the rows of a block (n, d) to x (d,) or (d, m)."""
-    squares = np.einsum("i...,i...->...", x, x)
-    result: Floats = block @ x
-    result *= -2
-    result += norms if x.ndim == 1 else norms[:, None]
-    result += squares
-    np.maximum(result, 0, out=result)
     return result
 
 
@@ -101,7 +99,7 @@ class Covariances:
         for block, g in zip(blocks, gamma, strict=True):
             if g:
                 norms = np.einsum("ij,ij->i", block, block)
-                self.alike.append(similarity(distances(block, norms, block.T), g))
+                self.alike.append(similarity(block, norms, block.T, g))
             else:
                 self.alike.append(None)
 

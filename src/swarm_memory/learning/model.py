@@ -60,7 +60,6 @@ class Estimates(NamedTuple):
     cost_variance: Doubles
     trials: Doubles  # outcomes of the strategy that still count
     similar: Doubles  # of those in the window, each as far as its context is alike
-    evidence: tuple[tuple[str, ...], ...]  # the most similar outcomes, by id
     outcomes: float  # that the model has learned from
 
 
@@ -140,15 +139,12 @@ class Model:
         task_type: str,
         context: Mapping[str, Json] | None,
         strategies: Sequence[str],
-        *,
-        evidence: int = EVIDENCE_MAX,
     ) -> Estimates:
         """Return what is expected of each strategy on a task; nothing is changed.
 
         Args:
             context: What is known before the work, as in `features.encode`.
             strategies: The candidates, known or not, without duplicates.
-            evidence: Similar outcomes to name for each.
         """
         _, near = self._nearness(task_type, context)
         rows = np.array([self._row(name) for name in strategies])
@@ -157,20 +153,27 @@ class Model:
         variance = self._mix @ expected.variances
         spread = self._mix @ (expected.means - mean) ** 2
         cost, cost_variance = arms.amounts(rows, self._overall, arms.COST)
-        mean = np.clip(mean + arms.by_cost(rows, self._overall, cost), CERTAIN, 1 - CERTAIN)
+        mean = _bounded(mean + arms.by_cost(rows, self._overall, cost))
         low, high = _interval(mean, variance + spread)
         duration, duration_variance = arms.amounts(rows, self._overall, arms.TIME)
-        names = tuple(
-            tuple(self._window.evidence(near, arms.name_hash(name), evidence)) if evidence else ()
-            for name in strategies
-        )
         return Estimates(
             tuple(strategies),
             *(mean, variance, low, high),
             *(duration, duration_variance, cost, cost_variance),
-            *(rows[:, arms.TRIALS], expected.similar, names),
+            *(rows[:, arms.TRIALS], expected.similar),
             float(self._overall[arms.ALL_TRIALS]),
         )
+
+    def evidence(
+        self,
+        task_type: str,
+        context: Mapping[str, Json] | None,
+        strategy: str,
+        most: int = EVIDENCE_MAX,
+    ) -> list[str]:
+        """Return the ids of a strategy's outcomes in the most similar contexts, in that order."""
+        _, near = self._nearness(task_type, context)
+        return self._window.evidence(near, arms.name_hash(strategy), most)
 
     def _nearness(self, task_type: str, context: Json) -> tuple[Encoded, Nearness]:
         """Return a context encoded and compared; an outcome often follows its estimate."""
@@ -201,12 +204,10 @@ class Model:
         rates = arms.rates(rows, self._overall, arms.kind_of(task_type))
         hashes = np.array([arms.name_hash(name) for name in strategies], np.uint64)
         process = self._window.forecast(near, hashes)
-        mean = np.clip(process.mean, CERTAIN, 1 - CERTAIN)
-        return _Expected(
-            np.concatenate([rates.mean, mean[None]]),
-            np.concatenate([rates.variance, process.variance[None]]),
-            process.similar,
-        )
+        means, variances = np.empty((EXPERTS, len(rows))), np.empty((EXPERTS, len(rows)))
+        means[:-1], means[-1] = rates.mean, _bounded(process.mean)
+        variances[:-1], variances[-1] = rates.variance, process.variance
+        return _Expected(means, variances, process.similar)
 
     # Learning -------------------------------------------------------------------------------------
 
@@ -232,8 +233,9 @@ class Model:
         encoded, near = self._nearness(task_type, context)
         row = self._own_row(strategy)
         means = self._expected(task_type, near, row[None], [strategy]).means[:, 0]
-        expected = float(np.clip(self._mix @ means, CERTAIN, 1 - CERTAIN))
-        self._reweigh(np.clip(means, CERTAIN, 1 - CERTAIN), reward)
+        means = _bounded(means)
+        expected = float(self._mix @ means)
+        self._reweigh(means, reward)
         if arms.shifted(row, expected, reward):
             arms.start_again(row, self._overall)
             self._window.forget(arms.name_hash(strategy))
@@ -321,8 +323,10 @@ def choose(
     utility = e.mean - cost_weight * e.cost - duration_weight * e.duration_s
     order = np.argsort(-utility, kind="stable")
     if explore:
-        variance = e.variance + cost_weight**2 * e.cost_variance
-        variance += duration_weight**2 * e.duration_variance
+        variance = e.variance
+        if cost_weight or duration_weight:
+            variance = variance + cost_weight**2 * e.cost_variance
+            variance += duration_weight**2 * e.duration_variance
         scale = choice.width(e.outcomes)
         chances = choice.propensities(utility, variance, scale=scale, floor=floor)
         chosen = choice.pick(chances, uniform)
@@ -336,6 +340,10 @@ def choose(
 
 _NO_ROW = np.zeros(arms.WIDTH)
 _NO_ROW.flags.writeable = False
+
+
+def _bounded(rates: Doubles) -> Doubles:
+    return np.minimum(np.maximum(rates, CERTAIN), 1 - CERTAIN)
 
 
 def _hex(strategy: str) -> str:
@@ -356,8 +364,8 @@ def _interval(mean: Doubles, variance: Doubles) -> tuple[Doubles, Doubles]:
     Source:
         Wilson 1927; Brown, Cai and DasGupta 2001.
     """
-    trials = np.maximum(mean * (1 - mean) / np.maximum(variance, 1e-9), 1.0)
-    part = Z_95 * Z_95 / trials
-    centre = (mean + part / 2) / (1 + part)
-    half = Z_95 * np.sqrt(mean * (1 - mean) / trials + part / (4 * trials)) / (1 + part)
-    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
+    spread = mean * (1 - mean)
+    part = Z_95 * Z_95 * np.minimum(variance / spread, 1.0)
+    half = np.sqrt(part * (spread + 0.25 * part))
+    centre = mean + 0.5 * part
+    return (centre - half) / (1 + part), (centre + half) / (1 + part)

@@ -28,6 +28,7 @@ from swarm_memory.learning.features import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -84,6 +85,7 @@ class Window:
         self.changed: set[str] = set()
         self._local: dict[int, int] = {}
         self._locals = np.zeros(ROWS, np.int64)
+        self._trials: NDArray[Any] | None = None  # of each strategy in the window
         self._derive()
 
     @property
@@ -98,10 +100,12 @@ class Window:
         self._standard = self._standardised(self.numbers)
         self._blocks = [*self._hashed_blocks(self.hashed), self._standard]
         self._norms = [np.einsum("ij,ij->i", b, b) for b in self._blocks]
+        self._trials = None
         self._local = {}
         self._locals = np.array([self._small(int(a)) for a in self.arm], np.int64)
 
     def _small(self, arm: int) -> int:
+        """Return the small number that stands for a strategy in memory."""
         return self._local.setdefault(arm, len(self._local))
 
     @staticmethod
@@ -119,8 +123,10 @@ class Window:
     def _derive_row(self, at: int) -> None:
         self._standard[at] = self._standardised(self.numbers[at])
         for block, norms in zip(self._blocks, self._norms, strict=True):
-            norms[at] = np.einsum("j,j->", block[at], block[at])
+            row = block[at : at + 1]  # as in _derive, so that the bits are the same
+            norms[at] = np.einsum("ij,ij->i", row, row)[0]
         self._locals[at] = self._small(int(self.arm[at]))
+        self._trials = None
 
     # Predicting -----------------------------------------------------------------------------------
 
@@ -157,26 +163,28 @@ class Window:
         numbers = self._standardised(self.columns(encoded))
         x = [encoded.kind, encoded.facets, encoded.text, numbers]
         n, v = self.used, self.variances
-        shared = np.zeros(n, np.float32)
-        apart = np.zeros(n, np.float32)
+        shared, apart = np.zeros(n, np.float32), np.zeros(n, np.float32)
         for b, g in enumerate(v.gamma):
             if g:
-                squared = kernel.distances(self._blocks[b][:n], self._norms[b][:n], x[b])
-                alike = kernel.similarity(squared, g)
+                alike = kernel.similarity(self._blocks[b][:n], self._norms[b][:n], x[b], g)
                 shared += np.float32(v.shared[b]) * alike
-                apart += np.float32(v.slope[b]) * alike
+                alike *= np.float32(v.slope[b])
+                apart += alike
         most = sum(v.slope)
-        total = apart / np.float32(most) if most else np.ones(n, np.float32)
-        return Nearness(shared, apart + np.float32(v.arm), total)
+        total = apart * np.float32(1 / most) if most else np.ones(n, np.float32)
+        apart += np.float32(v.arm)
+        return Nearness(shared, apart, total)
 
     def forecast(self, near: Nearness, arms: NDArray[np.uint64]) -> Forecast:
         """Return what the window says about strategies, given by their hashes (n_strategies,)."""
         n, v = self.used, self.variances
-        small = np.array([self._local.get(int(arm), -1) for arm in arms])
+        small = np.array([self._local.get(arm, -1) for arm in arms.tolist()])
         weights, alive, local = self.weights[:n], self.alive[:n], self._locals[:n]
-        length = len(self._local) + 1  # the last is for strategies without a row
+        length = len(self._local) + 1  # the last, -1, is for strategies without a row
+        if self._trials is None:
+            self._trials = np.bincount(local, alive, length)
         own = np.bincount(local, near.apart * weights, length)[small]
-        trials = np.bincount(local, alive, length)[small]
+        trials = self._trials[small]
         similar = np.bincount(local, near.total * alive, length)[small]
         mean = self.base + float(near.shared @ weights) + own
         slope = sum(v.slope)
@@ -222,21 +230,20 @@ class Window:
 
     def _solve(self, rows: NDArray[np.int64]) -> None:
         n, v = self.used, self.variances
-        covariance = np.full((n, len(rows)), np.float32(v.arm))
-        shared = np.zeros_like(covariance)
+        weights = self.weights[:n]
+        same = (self._locals[:n, None] == self._locals[rows]).astype(np.float32)
+        among = same[rows]
+        explained = np.float32(v.arm) * (weights @ same)
+        inner = v.arm * among + v.noise * np.eye(len(rows))
         for b, g in enumerate(v.gamma):
             if g:
                 block = self._blocks[b]
-                squared = kernel.distances(block[:n], self._norms[b][:n], block[rows].T)
-                alike = kernel.similarity(squared, g)
-                covariance += np.float32(v.slope[b]) * alike
-                shared += np.float32(v.shared[b]) * alike
-        covariance *= self._locals[:n, None] == self._locals[rows]
-        covariance += shared
-        inner = covariance[rows].astype(np.float64)
-        inner[np.diag_indices_from(inner)] += v.noise
-        weights = self.weights[:n]
-        left = self.reward[rows] - self.base - weights @ covariance - v.noise * weights[rows]
+                alike = kernel.similarity(block[:n], self._norms[b][:n], block[rows].T, g)
+                inner += (v.shared[b] + v.slope[b] * among) * alike[rows]
+                explained += np.float32(v.shared[b]) * (weights @ alike)
+                alike *= same
+                explained += np.float32(v.slope[b]) * (weights @ alike)
+        left = self.reward[rows] - self.base - explained - v.noise * weights[rows]
         self.weights[rows] += np.linalg.solve(inner, left).astype(np.float32)
 
     def refit(self) -> None:
@@ -291,6 +298,7 @@ class Window:
         dead = self.alive & (self.arm == np.uint64(arm))
         if dead.any():
             self.alive[dead] = False
+            self._trials = None
             self.refit()
 
     def evidence(self, near: Nearness, arm: int, most: int) -> list[str]:
@@ -305,6 +313,7 @@ class Window:
         for at in np.flatnonzero(self.ids == outcome_id.encode()[:ID_BYTES]).tolist():
             self.weights[at] = 0
             self.alive[at] = reward is not None
+            self._trials = None
             self.reward[at] = reward or 0.0
             self.changed |= {f"window/page/{at // PAGE_ROWS}", "window/weights"}
             if reward is not None:
