@@ -1,7 +1,7 @@
 """Conflict forecast: human commits over days, in the place of agents' edits.
 
     ./dev bench conflict_forecast
-    python benchmarks/conflict_forecast.py FILE.csv.gz… | REPOSITORY…
+    python benchmarks/conflict_forecast.py [--parts] FILE.csv.gz… | REPOSITORY…
 
 For each file of each commit: will another author edit it within 1 or 3 days? From the history
 before it alone; forecasts are made along the log, and what a window showed is learned when it has
@@ -13,7 +13,8 @@ This is a benchmark of human commits: there are no logs of agents' edits yet to 
 
 The data are files git_edits_*.csv.gz (commit, author_time, author, path) and git_merges_*.csv.gz in
 the folder that OUTCOME_DATA names; without it there is nothing to run. Given repositories instead,
-their own history is read.
+their own history is read. With --parts each is also taken apart: halves in time, every second
+author, the largest top folders; what holds only for the whole is tuned to it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ COMMIT_FILES_MAX = 50
 MARGIN = 0.02
 MERGE_GOALS = {"beads": 0.64, "langgraph": 0.68}
 BINS = 10
+TOPS, PART_ROWS_MIN = 3, 3000
 
 
 class Edit(NamedTuple):
@@ -286,14 +288,36 @@ def shown(score: Score) -> str:
     return f"{score.pr_auc:.3f} / {score.roc_auc:.3f} / {score.top_tenth:.2f}"
 
 
-def main(places: list[str]) -> None:
+def parts(name: str, edits: list[Edit]) -> dict[str, list[Edit]]:
+    """Return slices of a history, each as a repository of its own."""
+    authors = sorted({edit.author for edit in edits})
+    half = len(edits) // 2
+    found = {f"{name}, first half": edits[:half], f"{name}, second half": edits[half:]}
+    for odd in (0, 1):
+        some = set(authors[odd::2])
+        found[f"{name}, authors {odd + 1}/2"] = [edit for edit in edits if edit.author in some]
+    tops = Counter(edit.path.split("/")[0] for edit in edits if "/" in edit.path)
+    for top, _ in tops.most_common(TOPS):
+        found[f"{name}, {top}/"] = [edit for edit in edits if edit.path.startswith(f"{top}/")]
+    return found
+
+
+def main(arguments: list[str]) -> None:
+    places = [place for place in arguments if place != "--parts"]
     named = {
-        Path(place).name: read_repository(place)
+        Path(place).name.split(".")[0]: read_repository(place)
         if Path(place).is_dir()
         else read_edits(Path(place))
         for place in places
     }
-    for figure in figures_of(named):
+    if "--parts" in arguments:
+        named = {p: rows for name, edits in named.items() for p, rows in parts(name, edits).items()}
+    long_enough = {name: rows for name, rows in named.items() if len(rows) >= PART_ROWS_MIN}
+    for name in named.keys() - long_enough.keys():
+        print(f"{name}: skipped, fewer than {PART_ROWS_MIN} rows")
+    if not long_enough:
+        return
+    for figure in figures_of(long_enough):
         print(f"{figure['what']}: {figure['value']} (goal {figure['goal']}) {figure['note']}")
 
 

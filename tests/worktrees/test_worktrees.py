@@ -259,6 +259,16 @@ def test_files_outside_of_a_sparse_checkout_are_not_taken_for_removed(project):
     assert "in/a.txt" == only(project.check()).path
 
 
+def test_a_new_file_outside_of_a_sparse_checkout_counts(project):
+    project.commit(project.main, **{"in/a__txt": TEN, "out/b__txt": TEN})
+    sparse, right = project.worktree("sparse"), project.worktree("right")
+    project.git(sparse, "sparse-checkout", "set", "in")
+    project.write(sparse, "other/new.txt", "mine\n")
+    project.write(right, "other/new.txt", "yours\n")
+
+    assert ("other/new.txt", "add/add") == only(project.check())[:2]
+
+
 def test_submodules_at_two_commits_clash_as_such(project, tmp_path):
     library = tmp_path / "library"
     library.mkdir()

@@ -268,7 +268,8 @@ def _added(
 
 
 def _dot(left: Vector, right: Vector) -> float:
-    return float(sum(map(mul, left, right)))
+    total: float = sum(map(mul, left, right))
+    return total
 
 
 def _log_loss(logit: float, hit: bool) -> float:
