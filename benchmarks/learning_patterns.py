@@ -12,6 +12,8 @@ import os
 import statistics as standard
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ SHAPES = {
     "5 rows a task": {"rows_per_task": 5, "hardness": 0.2},
     "10 rows a task": {"rows_per_task": 10, "hardness": 0.25},
 }
+CURVE_SHAPES = ("1 row a task", "5 rows a task")
 NULLS, PLANTED, CURVE, COVERED = 40, 40, 20, 30
 STREAMS = 1000
 CANDIDATES = 60
@@ -39,20 +42,20 @@ Power = dict[tuple[str, float, float], float]  # by shape, support and effect
 
 
 def run() -> list[Figure]:
+    """Return all figures; each part is told when it is measured, for together they take minutes."""
+    power: Power = {}
+    parts: list[Callable[[], list[Figure]]] = []
+    for name, shape in SHAPES.items():
+        parts += [partial(_false, name, shape), partial(_found, name, shape)]
+    parts += [_interaction, _forecasts, _covers, partial(_curve, power), _seconds, _alarms]
+    parts += [_looking_back, _recorded, partial(_plot, power)]
     figures = []
-    for name, shape in SHAPES.items():
-        figures += _false(name, shape)
-    for name, shape in SHAPES.items():
-        figures += _found(name, shape)
-    figures += [_interaction(), _forecasts(), *_covers()]
-    power = {
-        (name, support, effect): _power(SHAPES[name], support, effect)
-        for name in ("1 row a task", "5 rows a task")
-        for support in SUPPORTS
-        for effect in EFFECTS
-    }
-    figures += [*_curve(power), *_seconds(), *_alarms(), *_looking_back(), *_recorded()]
-    return [*figures, _plot(power)]
+    for part in parts:
+        measured = part()
+        for figure in measured:
+            print(f"  {figure['what']}: {figure['value']} {figure['note']}", flush=True)
+        figures += measured
+    return figures
 
 
 def reached(what: str, measured: float, goal: float, note: str = "", *, most: bool) -> Figure:
@@ -114,21 +117,19 @@ def _found(name: str, shape: dict[str, float]) -> list[Figure]:
     return [reached(what, hits / PLANTED, 0.9, note, most=False)]
 
 
-def _interaction() -> Figure:
+def _interaction() -> list[Figure]:
     """Two conditions, neither of which was named beforehand, among all conjunctions."""
     found = 0
     for seed in range(PLANTED):
         rows = swarm(2000 + seed, effect=0.3, conditions=2, facets=6)
         mined = patterns.mine(rows, seed=seed)
         found += any(is_planted(pattern, 2) for pattern in mined.patterns)
-    return told(
-        "planted conjunction of two conditions found exactly, 1 row a task",
-        f"{found / PLANTED:.2f}",
-        f"effect 0.3, support 15 %, ≤ 2,000 candidates, {PLANTED} sets",
-    )
+    what = "planted conjunction of two conditions found exactly, 1 row a task"
+    note = f"effect 0.3, support 15 %, ≤ 2,000 candidates, {PLANTED} sets"
+    return [told(what, f"{found / PLANTED:.2f}", note)]
 
 
-def _forecasts() -> Figure:
+def _forecasts() -> list[Figure]:
     """What is found when the forecasts have learned the pattern while it went on."""
     hits = Counter[str]()
     for seed in range(PLANTED // 2):
@@ -136,11 +137,9 @@ def _forecasts() -> Figure:
         for basis in expected.BASES:
             hits[basis] += any(is_planted(p) for p in _mine(rows, seed, basis).patterns)
     share = {basis: hits[basis] / (PLANTED // 2) for basis in expected.BASES}
-    return told(
-        "planted pattern found where the forecasts learn it, 1 row a task",
-        f"{share['predicted']:.2f} against the forecast, {share['average']:.2f} the average",
-        "what a forecast knows is expected",
-    )
+    what = "planted pattern found where the forecasts learn it, 1 row a task"
+    line = f"{share['predicted']:.2f} against the forecast, {share['average']:.2f} the average"
+    return [told(what, line, "what a forecast knows is expected")]
 
 
 def _covers() -> list[Figure]:
@@ -169,9 +168,12 @@ def _power(shape: dict[str, float], support: float, effect: float) -> float:
 
 
 def _curve(power: Power) -> list[Figure]:
+    """Measure the power, into `power`, by support and effect."""
     figures = []
-    for name in dict.fromkeys(key[0] for key in power):
+    for name in CURVE_SHAPES:
         for support in SUPPORTS:
+            for effect in EFFECTS:
+                power[name, support, effect] = _power(SHAPES[name], support, effect)
             line = ", ".join(f"{e:g}: {power[name, support, e]:.2f}" for e in EFFECTS)
             figures.append(told(f"power by effect, {name}, support {support:.0%}", line))
     return figures
@@ -311,12 +313,12 @@ def _runs(folder: Path) -> list[Figure]:
     ]
 
 
-def _plot(power: Power) -> Figure:
+def _plot(power: Power) -> list[Figure]:
     """Draw the share of planted patterns found against their effect."""
     try:
         import matplotlib
     except ImportError:
-        return told("plot", "skipped: matplotlib is not installed")
+        return [told("plot", "skipped: matplotlib is not installed")]
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": PLOT, "font.size": 11})
     from matplotlib import pyplot
@@ -335,11 +337,8 @@ def _plot(power: Power) -> Figure:
     panels[0].legend(frameon=False, fontsize=10)
     path = Path(__file__).parent.parent / "docs" / PLOT
     figure.savefig(path, metadata={"Date": None})
-    return told("plot", f"[{PLOT}]({PLOT})")
+    return [told("plot", f"[{PLOT}]({PLOT})")]
 
 
 if __name__ == "__main__":
-    for shown in run():
-        print(
-            f"{shown['what']}: {shown['value']} {shown['goal']} {shown['reached']}", shown["note"]
-        )
+    run()
