@@ -36,11 +36,13 @@ if child == 0:
     sys.argv[1:] = arguments
     exec(compile(program, "program", "exec"))
 else:
-    if not sys.stdin.readline():  # nobody waits for their end any more
+    asked = sys.stdin.readline()
+    if not asked:  # nobody waits for their end any more
         for child in children:
             os.kill(child, signal.SIGKILL)
     said = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    print(json.dumps(said))
+    if asked:
+        print(json.dumps(said))
 """
 PRELUDE = """
 import asyncio, sys
