@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 OUTCOMES_MIN = 10  # before that a share of labels says nothing
 SURE = 0.8  # probability that the recommended one is the best, from which on we say so
 SURE_TRIALS = 3
-SHOWN_NEIGHBOURS = 5
 
 
 class _Counted(NamedTuple):
@@ -76,7 +75,8 @@ class Adviser:
             cost_weight=cost_weight,
             duration_weight=duration_weight,
         )
-        return _recommendation(task_type, names, here, estimates, choice, coverage)
+        alike = self._learned.alike(task_type, context, names[choice.chosen])
+        return _recommendation(task_type, names, here, estimates, choice, coverage, alike)
 
 
 def _recommendation(
@@ -86,6 +86,7 @@ def _recommendation(
     estimates: Estimates,
     choice: Choice,
     coverage: float | None,
+    alike: list[str],
 ) -> Recommendation:
     shown = [
         _candidate(name, here.get(name, _Counted()), estimates, choice, index)
@@ -93,7 +94,6 @@ def _recommendation(
     ]
     picked = shown[choice.chosen]
     chance = _best_chance(estimates, choice)
-    alike = round(float(estimates.similar[choice.chosen]), 1)
     best = max(range(len(names)), key=lambda index: float(choice.utility[index]))
     trying = best != choice.chosen
     confident = not trying and chance >= SURE and picked["trials"] >= SURE_TRIALS
@@ -102,8 +102,8 @@ def _recommendation(
         "trials": trials,
         "strategy_trials": picked["trials"],
         "strategy_successes": picked["successes"],
-        "alike": alike,
-        "outcomes": [str(name) for name in estimates.evidence[choice.chosen]][:SHOWN_NEIGHBOURS],
+        "alike": round(float(estimates.similar[choice.chosen]), 1),
+        "outcomes": alike,
         "best_chance": round(chance, 4),
         "label_coverage": coverage,
     }

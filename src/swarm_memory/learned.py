@@ -103,6 +103,12 @@ class Learned:
         self._estimates[asked] = (head, estimates)
         return estimates
 
+    def alike(self, task_type: str, context: dict[str, Json], strategy: str) -> list[str]:
+        """Return the ids of the most similar outcomes of a strategy that was just estimated."""
+        with self._lock:
+            kept = self._kept
+        return [] if kept is None else kept.model.evidence(task_type, context, strategy)
+
     def clear(self, tx: Tx) -> None:
         """Forget what was learned, for whoever learns it anew."""
         tx.run("model_clear", swarm=self._context.swarm)
