@@ -211,6 +211,36 @@ def test_what_the_work_is_about_is_no_fix():
     assert None is hint_of(told.trials(), "pytest", "KeyError: x in y")
 
 
+def test_a_fix_of_half_of_the_attempts_is_not_named():
+    told = past(2)
+    for n in range(2):
+        told.mended(f"y{n}", TOKEN, f"src/else{n}.py")
+    told.mended("z", TOKEN, "conf.py")
+    for n in range(30):
+        told.mended(f"c{n}", f"{OTHER} {n}", f"src/more{n}.py")
+
+    assert None is hint_of(told.trials(), "pytest", TOKEN)
+
+
+def test_a_vague_error_needs_three_attempts_that_are_not_warm():
+    told = Told()
+    told.session = "w"
+    told.edit("conf.py").fails("failed").edit("conf.py").passes()
+    for n in range(2):
+        told.mended(f"v{n}", "failed", "conf.py")
+
+    assert None is hint_of(told.trials() + past(3, "x.py").trials(), "pytest", "failed")
+
+
+def test_a_failure_that_comes_and_goes_in_one_session_only_is_no_evidence():
+    told = past(4)
+    told.session = "f"
+    for _ in range(8):
+        told.fails("ConnectionError: refused").passes()
+
+    assert None is hint_of(told.trials(), "pytest", "ConnectionError: refused")
+
+
 def test_what_did_not_help_counts_against_a_fix():
     told = past(3)
     for n in range(4):
