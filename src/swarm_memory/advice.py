@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Tx
+    from swarm_memory.engine import Row, Tx
     from swarm_memory.learned import Learned
     from swarm_memory.learning.choice import Choice
     from swarm_memory.learning.model import Estimates
@@ -50,9 +50,9 @@ class Adviser:
         seed: int,
     ) -> Recommendation:
         """Return the recommendation, without an id: whoever asked logs it."""
-        arms = self._tx.all("arm_list", swarm=self._context.swarm, task_type="")
-        here = {row[1]: _Counted(*row[2:7]) for row in arms if row[0] == task_type}
-        names = offered or sorted(n for n in here if n) or sorted({r[1] for r in arms if r[1]})
+        here = {row[1]: _Counted(*row[2:7]) for row in self._arms(task_type)}
+        names = offered or sorted(n for n in here if n)
+        names = names or sorted({row[1] for row in self._arms("") if row[1]})
         coverage = _coverage(here)
         if not names:
             return _nothing(task_type, coverage, "nothing is known and nothing was offered")
@@ -77,6 +77,9 @@ class Adviser:
         )
         alike = self._learned.alike(task_type, context, names[choice.chosen])
         return _recommendation(task_type, names, here, estimates, choice, coverage, alike)
+
+    def _arms(self, task_type: str) -> list[Row]:
+        return self._tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
 
 
 def _recommendation(
