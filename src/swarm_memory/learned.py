@@ -79,8 +79,8 @@ class Learned:
 
     def catch_up(self, tx: Tx) -> tuple[Model, Head]:
         """Return the model, with what the log has since learned: at most `BATCH` lines of it."""
-        head = self.head(tx)
-        kept = self._take(tx, head)
+        kept = self._take(tx, self.head(tx))
+        head = kept.head
         if self.newest(tx) > head.version:
             head = self._fold(tx, kept)
         # Kept before the commit: should it fail, the head in the store will tell.
@@ -139,7 +139,13 @@ class Learned:
         from swarm_memory.learning.model import Model
 
         if head.version:
-            return _Kept(Model(self.parts(tx)), head)
+            try:
+                return _Kept(Model(self.parts(tx)), head)
+            except ValueError:
+                # Damaged, or of another version of this code: the log is there to learn anew.
+                self.clear(tx)
+                self._estimates.clear()
+                head = self.head(tx)
         model = Model()
         for task_type, strategy, trials, rewards in self._priors(tx):
             model.inherit(task_type, strategy, trials, rewards, weight=PRIOR_WEIGHT)

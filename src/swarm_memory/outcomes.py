@@ -442,9 +442,15 @@ class Outcomes:
 
         Others may ask and record meanwhile: they go on learning where this stands.
         """
-        before = self._db.write(lambda tx: (self._learned.catch_up(tx), self._learned.parts(tx))[1])
-        self._db.write(self._learned.clear)
-        return before == self._learn_all()
+
+        def begin(tx: Tx) -> dict[str, bytes]:
+            if self._learned.head(tx).version < self._learned.newest(tx):
+                self._learned.catch_up(tx)
+            before = self._learned.parts(tx)
+            self._learned.clear(tx)
+            return before
+
+        return self._db.write(begin) == self._learn_all()
 
     def _learn_all(self) -> dict[str, bytes]:
         """Learn what is left of the log, a batch in each transaction; return the model."""

@@ -314,3 +314,16 @@ def test_the_budget_of_trying_is_kept(tmp_path, monkeypatch):
 
 def test_nobody_tries_unasked(swarm):
     assert not swarm.outcomes.may_try()
+
+
+@pytest.mark.parametrize("state", [b"", b"x", bytes(800)])
+def test_a_model_that_cannot_be_read_is_learned_anew_from_the_log(swarm, url, state):
+    work(swarm, 20)
+    before = parts(swarm)
+    for part in before:
+        put = {"swarm": "s", "part": part, "version": 10**6, "state": state}
+        swarm.transact(lambda tx, put=put: tx.tx.run("model_put", **put))
+
+    with Swarm.open(url, agent="b", swarm="s") as other:
+        assert other.outcomes.recommend({"task_type": "build"}, list(ARMS)).strategy
+    assert before == parts(swarm)
