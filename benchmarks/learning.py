@@ -10,7 +10,7 @@ reward is normalised: 0 is a strategy at random, 1 the best fixed strategy, know
 choice is compared with chance on the same task, so an order with easy tasks is no better. The
 interval is that of the mean over orders (1.96 standard errors), of one fixed matrix.
 
-Scenarios of real outcomes are read from the folder `LEARNING_DATA`; where it is missing, synthetic
+Scenarios of real outcomes are read from the folder `OUTCOME_DATA`; where it is missing, synthetic
 ones are replayed. A scenario of one's own is a .json with `rewards` (tasks × strategies, in [0, 1])
 and `contexts` (a list of mappings), or an .npz with the same arrays (contexts as JSON texts), each
 with `costs`, `cost_weight` and `task_types` if there are any; or, in Python, any object with the
@@ -144,7 +144,7 @@ def run(orders=ORDERS, only=None, scenarios=None, parts=("reward", "reversal", "
     if scenarios is None:
         scenarios, missing = real()
         if missing:
-            print(f"  no {', '.join(missing)} in LEARNING_DATA", flush=True)
+            print(f"  no {', '.join(missing)} in OUTCOME_DATA", flush=True)
         scenarios = scenarios or synthetic()
     policies = [name for name in POLICIES if only is None or name in only]
     counts = {

@@ -7,8 +7,8 @@ with replacement and a made-up policy chooses: 0.7 softmax(6 × noisy prior rate
 confounded, hard tasks go to the strong one and easy ones rather to the others, where hard is what
 the context says, or (hidden) what only that policy knows. The target is one
 good strategy in half of the runs, and a rule of the context in the others. Rows whose truth is
-known from third parties' data are read from `OUTCOME_DATA` (or ../shared/data/outcomes beside this
-project); without it only the made scenarios run. Coverage is over the runs that were not refused.
+known from third parties' data are read from `OUTCOME_DATA`;
+without it only the made scenarios run. Coverage is over the runs that were not refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from swarm_memory.learning.observation import Observation
 RUNS = {100: 50, 300: 120, 1_000: 40}  # by rows of a log
 LOGGING = ("plain", "confounded", "confounded, hidden")
 GOAL_SIZE, GOAL = 300, 0.93
-FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "outcomes"
 COMPONENTS = 12
 STRONG = 3  # a good strategy is one of the best so many
 CHECKED = 5  # logs that the slow implementation evaluates, too
@@ -54,11 +53,11 @@ class Run(NamedTuple):
 
 
 def run() -> list[dict[str, object]]:
-    folder = Path(os.environ.get("OUTCOME_DATA", FOLDER))
+    folder = os.environ.get("OUTCOME_DATA")
     scenarios = [made("made, middling", 0.0), made("made, mostly successes", 2.5)]
     figures = []
-    if folder.is_dir():
-        scenarios = [*third_party(folder), *scenarios]
+    if folder:
+        scenarios = [*third_party(Path(folder)), *scenarios]
     else:
         figures = [told("third parties' outcomes", "skipped", "no folder; set OUTCOME_DATA")]
     for scenario in scenarios:

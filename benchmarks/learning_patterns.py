@@ -2,7 +2,7 @@
 
 Made-up swarms: tasks with a difficulty that their rows share, facets of the tasks, strategies whose
 success rates differ, and (or not) one conjunction that changes how tasks end. With
-OUTCOMES_DATA=FOLDER also recorded failures and runs of agents, which are not part of this project.
+OUTCOME_DATA=FOLDER also recorded failures and runs of agents, which are not part of this project.
 """
 
 from __future__ import annotations
@@ -263,9 +263,9 @@ def _looking_back() -> list[Figure]:
 
 
 def _recorded() -> list[Figure]:
-    folder = os.environ.get("OUTCOMES_DATA")
+    folder = os.environ.get("OUTCOME_DATA")
     if not folder:
-        return [told("recorded failures", "skipped: OUTCOMES_DATA names no folder")]
+        return [told("recorded failures", "skipped: OUTCOME_DATA names no folder")]
     return [*_attributed(Path(folder)), *_runs(Path(folder))]
 
 

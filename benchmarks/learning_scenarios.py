@@ -1,7 +1,7 @@
 """Scenarios of the benchmark of learning: matrices of what every strategy reaches on every task
 
 Real outcomes are third-party data and no part of this project: they are read from the folder that
-`LEARNING_DATA` names. Synthetic ones are made here and need nothing.
+`OUTCOME_DATA` names. Synthetic ones are made here and need nothing.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def drawn(name, tasks, strategies, *, slope, seed, facets=0, numbers=0, costs=Fa
 
 def real(folder=None):
     """Return the scenarios of real outcomes whose files are there, and the names of those not."""
-    folder = Path(folder or os.environ.get("LEARNING_DATA", "")).expanduser()
+    folder = Path(folder or os.environ.get("OUTCOME_DATA", "")).expanduser()
     found, missing = [], []
     for load, file in (
         (_submissions, "swebench_submissions_resolved.json"),

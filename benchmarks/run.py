@@ -39,9 +39,12 @@ NAMES = [
     "growth_postgresql",
     "capacity",
     "moving",
-    "conflict_forecast",
     "adapters",
     "learning",
+    "learning_evaluate",
+    "learning_patterns",
+    "learning_hints",
+    "conflict_forecast",
 ]
 
 
