@@ -43,7 +43,9 @@ ALLOWED = {
     "facade": BASE | SERVICES | FACADE | {"engine", "importers", "learning"},
     "wiring": BASE | {"wiring"},
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
-    "doors": BASE | FACADE | {"doors", "demo", "importers", "doctor", "wiring", "findings"},
+    "doors": BASE
+    | FACADE
+    | {"doors", "demo", "importers", "doctor", "wiring", "findings", "learning"},
     "demo": BASE | FACADE | {"demo"},
     "telemetry": BASE | FACADE,
     "adapters": BASE | FACADE | {"adapters", "records"},  # of records only Put

@@ -26,6 +26,7 @@ from swarm_memory.doors.mcp.tools import (
     tool,
 )
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
+from swarm_memory.learning.observation import LABEL_SOURCES, STATUSES
 
 if TYPE_CHECKING:
     from swarm_memory.model import Json
@@ -174,10 +175,11 @@ def resolve(call: Call, conflict_id: str, value: Json) -> dict[str, Json]:
     FULL,
     "Records how a task ended. The swarm's strategies are chosen by what is recorded.",
     effect=ADDS,
-    required=["task_type", "success", "duration_s"],
-    returns={"outcome_id": TEXT, "task_type": TEXT, "success": FLAG},
+    required=["task_type", "duration_s"],
+    returns={"outcome_id": TEXT, "task_type": TEXT, "status": TEXT},
     task_type=_name,
-    success=FLAG,
+    success=FLAG | {"description": "Leave it out if nobody knows: to have finished is none."},
+    status={"type": "string", "enum": ["partial", "timeout", "conflict"]},
     duration_s=SECONDS,
     agents=TEXTS,
     strategy=_name,
@@ -191,8 +193,9 @@ def resolve(call: Call, conflict_id: str, value: Json) -> dict[str, Json]:
 def outcome(
     call: Call,
     task_type: str,
-    success: bool,
     duration_s: float,
+    success: bool | None = None,
+    status: str | None = None,
     agents: tuple[str, ...] = (),
     strategy: str | None = None,
     cost: float | None = None,
@@ -205,7 +208,7 @@ def outcome(
     return call.swarm.outcomes.record(
         task_type,
         agents or [call.swarm.context.agent],
-        success,
+        success if status is None else status,
         duration_s,
         strategy=strategy,
         cost=cost,
@@ -215,6 +218,28 @@ def outcome(
         error_class=error_class,
         task=task,
     ).to_dict()
+
+
+@tool(
+    FULL,
+    "Says how a task ended that was recorded before; a surer label stays.",
+    effect=REPLACES,
+    required=["outcome_id", "status"],
+    returns={"outcome_id": TEXT, "status": TEXT, "label_source": TEXT},
+    outcome_id=_name,
+    status={"type": "string", "enum": [*STATUSES[:-1]]},
+    score={"type": "number", "minimum": 0, "maximum": 1},
+    label_source={"type": "string", "enum": [*LABEL_SOURCES[:-1]]},
+)
+def relabel(
+    call: Call,
+    outcome_id: str,
+    status: str,
+    score: float | None = None,
+    label_source: str = LABEL_SOURCES[0],
+) -> dict[str, Json]:
+    outcomes = call.swarm.outcomes
+    return outcomes.relabel(outcome_id, status, score=score, label_source=label_source).to_dict()
 
 
 @tool(
