@@ -37,7 +37,9 @@ FORMAT = 1
 EXPERTS = 4
 SHARE = 0.005  # of all weight that is dealt out evenly after each outcome, so no expert dies
 CERTAIN = 0.01  # no expert is believed to be surer than this
+SURE, SURER = 0.4, 0.08  # how far from 1/2 a regression is believed, and how much further
 Z_95 = 1.96
+DOUBT = 1.5  # of the variance that the experts state: none of them is quite right
 EVIDENCE_MAX = 5
 PRIOR_TRIALS_MAX = 20.0  # that a strategy brings along from elsewhere
 
@@ -65,7 +67,8 @@ class Estimates(NamedTuple):
 
 class _Expected(NamedTuple):
     means: Doubles  # (EXPERTS, n)
-    variances: Doubles
+    variances: Doubles  # as a choice sees them
+    uncertainty: Doubles  # of the last expert
     similar: Doubles
 
 
@@ -151,10 +154,11 @@ class Model:
         expected = self._expected(task_type, near, rows, strategies)
         mean = self._mix @ expected.means
         variance = self._mix @ expected.variances
-        spread = self._mix @ (expected.means - mean) ** 2
+        doubt = variance + self._mix @ (expected.means - mean) ** 2
+        doubt += self._mix[-1] * (expected.uncertainty - expected.variances[-1])
         cost, cost_variance = arms.amounts(rows, self._overall, arms.COST)
         mean = _bounded(mean + arms.by_cost(rows, self._overall, cost))
-        low, high = _interval(mean, variance + spread)
+        low, high = _interval(mean, DOUBT * doubt)
         duration, duration_variance = arms.amounts(rows, self._overall, arms.TIME)
         return Estimates(
             tuple(strategies),
@@ -205,9 +209,9 @@ class Model:
         hashes = np.array([arms.name_hash(name) for name in strategies], np.uint64)
         process = self._window.forecast(near, hashes)
         means, variances = np.empty((EXPERTS, len(rows))), np.empty((EXPERTS, len(rows)))
-        means[:-1], means[-1] = rates.mean, _bounded(process.mean)
+        means[:-1], means[-1] = rates.mean, _softened(process.mean)
         variances[:-1], variances[-1] = rates.variance, process.variance
-        return _Expected(means, variances, process.similar)
+        return _Expected(means, variances, process.uncertainty, process.similar)
 
     # Learning -------------------------------------------------------------------------------------
 
@@ -344,6 +348,18 @@ _NO_ROW.flags.writeable = False
 
 def _bounded(rates: Doubles) -> Doubles:
     return np.minimum(np.maximum(rates, CERTAIN), 1 - CERTAIN)
+
+
+def _softened(means: Doubles) -> Doubles:
+    """Return what a regression says as a rate: above 0.9 and below 0.1 it gives way, to 0.98.
+
+    It knows no bounds, and to be sure and wrong once costs an expert its weight; to cut it off
+    would make the best of strategies look alike.
+    """
+    away = means - 0.5
+    beyond = np.maximum(np.abs(away) - SURE, 0)
+    size = np.minimum(np.abs(away), SURE) + SURER * (1 - np.exp(-beyond / SURER))
+    return 0.5 + np.copysign(size, away)
 
 
 def _hex(strategy: str) -> str:

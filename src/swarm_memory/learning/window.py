@@ -63,7 +63,8 @@ class Forecast(NamedTuple):
     """What the window says about strategies, (n_strategies,) each."""
 
     mean: Doubles
-    variance: Doubles  # of what is particular to the strategy
+    variance: Doubles  # of what is particular to the strategy, as a choice sees it
+    uncertainty: Doubles  # variance of the mean
     similar: Doubles  # outcomes of the strategy, each counted as far as its context is alike
 
 
@@ -172,6 +173,7 @@ class Window:
                 apart += alike
         most = sum(v.slope)
         total = apart * np.float32(1 / most) if most else np.ones(n, np.float32)
+        np.maximum(total, 0, out=total)
         apart += np.float32(v.arm)
         return Nearness(shared, apart, total)
 
@@ -188,8 +190,15 @@ class Window:
         similar = np.bincount(local, near.total * alive, length)[small]
         mean = self.base + float(near.shared @ weights) + own
         slope = sum(v.slope)
-        variance = v.arm / (1 + trials * v.arm / v.noise) + slope / (1 + similar * slope / v.noise)
-        return Forecast(mean, variance, similar)
+        common = v.arm / (1 + trials * v.arm / v.noise)
+        variance = common + slope / (1 + similar * slope / v.noise)
+        # What correlates by k tells k² of what one knows of it (the variance of a regression).
+        squares = near.total * near.total * alive
+        told = np.bincount(local, squares, length)[small]
+        shared = sum(v.shared)
+        uncertainty = common + slope / (1 + told * slope / v.noise)
+        uncertainty += shared / (1 + float(squares.sum()) * shared / v.noise)
+        return Forecast(mean, variance, uncertainty, similar)
 
     # Learning -------------------------------------------------------------------------------------
 
@@ -266,14 +275,12 @@ class Window:
         self.changed |= {"window/fit", "window/weights"}
 
     def _fit(self, rows: NDArray[np.int64], residuals: Doubles, variance: float) -> None:
-        begun = kernel.started([b[rows] for b in self._blocks], variance)
         latest = np.argsort((self.count - 1 - rows) % ROWS, kind="stable")[:REFIT_ROWS_MAX]
         some = rows[latest]
-        pieces = kernel.Covariances(
-            [b[some] for b in self._blocks], self._locals[some], begun.gamma
-        )
-        now = self._carried(begun)
-        self.variances = kernel.fitted(pieces, begun, now, residuals[latest], variance)
+        blocks, recent = [b[some] for b in self._blocks], residuals[latest]
+        begun = kernel.started(blocks, variance)
+        pieces = kernel.Covariances(blocks, self._locals[some], begun.gamma)
+        self.variances = kernel.fitted(pieces, begun, self._carried(begun), recent, variance)
 
     def _carried(self, begun: kernel.Variances) -> kernel.Variances:
         """Return the variances of now for the blocks of `begun`, where they are of use."""
