@@ -276,13 +276,13 @@ def test_intervals_hold_the_truth_where_it_is_known():
 def test_a_strategy_that_fails_when_sure_of_it_starts_again_and_luck_does_not():
     rng = np.random.default_rng(2)
     row = np.zeros(arms.WIDTH)
-    as_expected = [arms.shifted(row, 0.7, float(rng.random() < 0.7)) for _ in range(300)]
+    as_expected = [arms.shifted(row, 0.7, float(rng.random() < 0.7)) for _ in range(100)]
     row[:] = 0
     failures = [arms.shifted(row, 0.7, 0.0) for _ in range(12)]
 
     assert not any(as_expected)
-    # Each failure adds log(0.587 / 0.3) = 0.672 to the sum; above 6 it is told.
-    assert 9 == failures.index(True) + 1
+    # Each failure adds log(0.587 / 0.3) = 0.672 to the sum; above 5 it is told.
+    assert 8 == failures.index(True) + 1
 
 
 def test_the_weight_of_a_new_outcome_solves_its_equation():
