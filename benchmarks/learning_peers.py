@@ -9,9 +9,7 @@ are scaled and projected, texts projected and facets ordered by what the whole s
 
 from __future__ import annotations
 
-import os
 import random
-import tempfile
 from collections import Counter
 
 import numpy as np
@@ -156,8 +154,6 @@ class SquareCB(Peer):
     def start(self):
         from vowpalwabbit import Workspace
 
-        # It leaves files where it runs.
-        os.chdir(tempfile.gettempdir())
         self.work = Workspace(f"{self.options} --random_seed {self.seed}")
         self.last = None
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from swarm_memory.learning import arms, choice
+from swarm_memory.learning import arms, choice, kernel
 from swarm_memory.learning.features import NUMBERS_MAX, encode
 from swarm_memory.learning.model import Model, choose
 
@@ -273,6 +273,32 @@ def test_intervals_hold_the_truth_where_it_is_known():
         inside += [*(estimates.low <= chances) & (chances <= estimates.high)]
 
     assert np.mean(inside) >= 0.93
+
+
+def test_a_strategy_that_fails_when_sure_of_it_starts_again_and_luck_does_not():
+    rng = np.random.default_rng(2)
+    row = np.zeros(arms.WIDTH)
+    as_expected = [arms.shifted(row, 0.7, float(rng.random() < 0.7)) for _ in range(100)]
+    row[:] = 0
+    failures = [arms.shifted(row, 0.7, 0.0) for _ in range(12)]
+
+    assert not any(as_expected)
+    # Each failure adds log(0.587 / 0.3) = 0.672 to the sum; above 5 it is told.
+    assert 8 == failures.index(True) + 1
+
+
+def test_the_weight_of_a_new_outcome_solves_its_equation():
+    model = taught(150, of=lambda rng: {"x": float(rng.normal())}, seed=4)
+    window = model._window
+    rows, newest = np.arange(window.used), window.used - 1
+    pieces = kernel.Covariances(
+        [b[rows] for b in window._blocks], window._locals[rows], window.variances.gamma
+    )
+    weights = window.weights[rows].astype(float)
+
+    explained = pieces.matrix(window.variances)[newest] @ weights
+    left = window.reward[newest] - window.base - explained
+    assert window.variances.noise * weights[newest] == pytest.approx(left, abs=1e-4)
 
 
 @pytest.mark.parametrize("reward", [-0.1, 1.1, math.nan])

@@ -44,7 +44,7 @@ STRENGTH_MIN, STRENGTH_MAX = 2.0, 30.0
 KIND_STRENGTH = 6.0
 COST_SPREAD = 0.3  # usual deviation of cost between strategies, of its mean
 DISCOUNT = 0.97
-SHIFT, ALARM = 1.2, 6.0  # log-odds that a shift is looked for; log-likelihood ratio that tells it
+SHIFT, ALARM = 1.2, 5.0  # log-odds that a shift is looked for; log-likelihood ratio that tells it
 AMOUNT_STEP, AMOUNT_DRIFT, AMOUNT_ALARM = 1.5, 0.6, 8.0  # in standard deviations
 AMOUNT_TOLERANCE = 0.05  # of the mean, that no change of cost is told below
 KEPT_AT_ALARM = 0.1  # of the counts of a strategy that changed
@@ -223,7 +223,7 @@ def shifted(arm: Doubles, expected: float, reward: float) -> bool:
 
     Each adds the log-likelihood ratio of the reward under odds e^1.2 times better (worse) than
     expected, and starts again at 0. If what is expected is right, the chance of a false alarm is
-    below e^−6 for each start.
+    below e^−5 for each start.
     """
     odds = math.log(expected / (1 - expected))
     for at, sign in ((BETTER, 1), (WORSE, -1)):

@@ -39,7 +39,7 @@ SHARE = 0.005  # of all weight that is dealt out evenly after each outcome, so n
 CERTAIN = 0.01  # no expert is believed to be surer than this
 SURE, SURER = 0.4, 0.08  # how far from 1/2 a regression is believed, and how much further
 Z_95 = 1.96
-DOUBT = 1.5  # of the variance that the experts state: none of them is quite right
+DOUBT = 1.8  # of the variance that the experts state: none of them is quite right
 EVIDENCE_MAX = 5
 PRIOR_TRIALS_MAX = 20.0  # that a strategy brings along from elsewhere
 
