@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.model import Json
 
-__all__ = ["LABEL_SOURCES", "Observation", "Outcomes"]
+__all__ = ["LABEL_SOURCES", "STATUSES", "Observation", "Outcomes"]
 NAME_BYTES_MAX = 255
 CANDIDATES_MAX = 1000
 AMOUNT_MAX = 1e9

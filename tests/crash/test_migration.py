@@ -12,7 +12,7 @@ from swarm_memory import Swarm
 from swarm_memory.engine import migrate
 
 HERE = Path(__file__).parent
-POINTS = 220  # more than there are changes of files until a new store is made
+POINTS = 280  # more than there are changes of files until a new store is made
 
 # Forks both makers for each point: A dies after so many changes of files, B lives and writes.
 MAKERS = """

@@ -68,6 +68,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "time_weight": number(0, outcomes.AMOUNT_MAX),
     "seed": number(0, 2**63 - 1),
     "score": number(0, 1),
+    "success": one_of(*outcomes.STATUSES),
     "propensity": number(1e-9, 1),
     "older_s": number(0, outcomes.AMOUNT_MAX),
     "failed_step": number(0, outcomes.STEP_MAX),
@@ -120,6 +121,7 @@ OF_VERB: dict[tuple[str, str], dict[str, Any]] = {
         for verb in ("leases.acquire", "leases.acquire_all", "leases.renew")
     },
     ("sessions.begin", "ttl_s"): number(sessions.TTL_S_MIN, sessions.TTL_S_MAX),
+    ("outcomes.relabel", "success"): one_of(*outcomes.STATUSES[:-1]),
     ("sessions.begin", "kind"): one_of("logical", "process"),
     ("sessions.begin", "agent"): text(sessions.NAME_BYTES_MAX),
     ("memories.store", "kind"): one_of(*KINDS),

@@ -136,9 +136,8 @@ VERBS = (
     Verb("outcomes", "observations", "GET", "/outcomes/log", READ),
     Verb("outcomes", "rebuild", "POST", "/outcomes/rebuild", AGAIN),
     Verb("outcomes", "insights", "GET", "/outcomes/insights", READ),
-    # After those that have a word where this has a name.
-    Verb("outcomes", "get", "GET", "/outcomes/{outcome_id}", READ),
-    Verb("outcomes", "relabel", "POST", "/outcomes/{outcome_id}/label", AGAIN),
+    Verb("outcomes", "get", "GET", "/outcome/{outcome_id}", READ),
+    Verb("outcomes", "relabel", "POST", "/outcome/{outcome_id}/label", AGAIN),
     Verb("sessions", "begin", "POST", "/sessions", KEPT),
     Verb("sessions", "list", "GET", "/sessions", READ),
     Verb("sessions", "get", "GET", "/sessions/one", READ),

@@ -78,10 +78,12 @@ def _limited(
     kind: Any, limit: dict[str, Any] | None, base: type[BaseModel] = _Lax, *, optional: bool = True
 ) -> Any:
     """Return a type with its limit, which is not one of None."""
-    if get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
-        some = reduce(or_, (each for each in get_args(kind) if each is not NoneType))
-        limited = _limited(some, limit, base)
-        return limited | None if optional else limited
+    if get_origin(kind) in (Union, UnionType):
+        some = [each for each in get_args(kind) if each is not NoneType]
+        # Where several are possible the limit is one of texts.
+        kinds = [_limited(e, limit if len(some) == 1 or e is str else None, base) for e in some]
+        limited = reduce(or_, kinds)
+        return limited | None if optional and NoneType in get_args(kind) else limited
     noted: list[Any] = []
     if limit is not None:
         if "items" in limit:
@@ -133,7 +135,9 @@ def _translated(kind: Any, base: type[BaseModel]) -> Any:
         return Union[tuple(_translated(each, base) for each in get_args(kind))]  # noqa: UP007
     if origin is list:
         return list[_translated(get_args(kind)[0], base)]  # type: ignore[misc]
-    if origin is tuple:  # JSON has none
+    if origin is tuple and get_args(kind)[-1] is Ellipsis:  # JSON has no tuples
+        return list[_translated(get_args(kind)[0], base)]  # type: ignore[misc]
+    if origin is tuple:
         some = tuple(_translated(each, base) for each in get_args(kind))
         each: Any = Union[some]  # noqa: UP007
         return Annotated[list[each], Field(min_length=len(some), max_length=len(some))]
