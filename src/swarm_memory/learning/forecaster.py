@@ -35,7 +35,7 @@ RHYTHM_HALF_LIFE_S = 56 * DAY_S
 RHYTHM_FROM_S = 14 * DAY_S  # an hour that has not come yet is no idle one
 # In examples, of intercept and slope: the level differs between swarms, the slope hardly.
 CERTAINTY = (500.0, 4000.0)
-MEMORY = 4000  # examples that a model rests on; older ones fade
+MEMORY = 2000  # examples that a model rests on; older ones fade
 
 
 class Rhythm:
