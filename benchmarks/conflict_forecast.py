@@ -122,11 +122,7 @@ def measured(edits: list[Edit], days: float) -> tuple[Score, dict[str, Score], s
     }
     brier = float(np.mean((chances[test] - hits[test]) ** 2))
     error = calibration_error(hits[test], chances[test])
-    half_life = forecaster.model().half_life_s / DAY_S
-    note = (
-        f"base {hits[test].mean():.3f}, Brier {brier:.4f}, ECE {error:.3f},"
-        f" half-life {half_life:g} days"
-    )
+    note = f"base {hits[test].mean():.3f}, Brier {brier:.4f}, ECE {error:.3f}"
     return scored(hits[test], chances[test]), counts, note
 
 

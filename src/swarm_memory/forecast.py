@@ -123,7 +123,7 @@ class Forecast:
         touches = [Touch(at_ms / 1000, author, key) for key, _, _, author, at_ms in rows]
         now_s = self._engine.now_ms / 1000
         model = fitted(touches, window_s, now_s)
-        counts = Counts(model.half_life_s)
+        counts = Counts(window_s)
         for touch in touches:
             counts.add(touch)
         return [_judged(key, agent, rows, counts, model, now_s, 1, ()) for key in keys]
@@ -208,7 +208,7 @@ class Forecast:
             else:
                 model = _loaded(row[3], window_s)
         model = model or untrained(window_s)
-        counts = Counts(model.half_life_s, _same)
+        counts = Counts(window_s, _same)
         for row in touches:
             counts.add(_touch(row))
         now_s = self._engine.now_ms / 1000
@@ -300,9 +300,8 @@ def _check(paths: Sequence[str], window_s: float) -> None:
 
 
 def _dumped(model: Model) -> str:
-    rounded = [round(value, 6) for value in model.weights]
     rhythm = [round(value, 3) for value in model.rhythm]
-    fields = model._replace(weights=tuple(rounded), rhythm=tuple(rhythm))._asdict()
+    fields = model._replace(rhythm=tuple(rhythm))._asdict()
     return codec.dumps(fields).decode()
 
 
@@ -313,6 +312,4 @@ def _loaded(text: str, window_s: float) -> Model | None:
         model = Model(**fields)
     except TypeError:
         return None
-    return model._replace(
-        weights=tuple(model.weights), rhythm=tuple(model.rhythm), window_s=window_s
-    )
+    return model._replace(rhythm=tuple(model.rhythm), window_s=window_s)

@@ -8,9 +8,11 @@ import sys
 import pytest
 
 from swarm_memory.learning.conflicts import (
+    COMPANY,
     DAY_S,
-    HALF_LIVES_S,
+    HALF_LIVES,
     HOUR_S,
+    PULL,
     WEEK_HOURS,
     Counts,
     Touch,
@@ -55,27 +57,42 @@ def outcomes(touches, window_s):
 # --- what is counted ---
 
 
-def test_a_count_halves_in_a_half_life_and_the_own_one_is_left_out():
+@pytest.mark.parametrize(
+    ("weights", "knee", "power"), [(COMPANY, 1.0, 1.25), (PULL, 2.0, 1.5)], ids=["company", "pull"]
+)
+def test_decays_together_follow_a_power_law_over_two_hundred_windows(weights, knee, power):
+    for age in (0.0, 0.25, 1.0, 4.0, 16.0, 60.0, 200.0):
+        decays = sum(w * 0.5 ** (age / h) for w, h in zip(weights, HALF_LIVES, strict=True))
+
+        assert (1 + age / knee) ** -power == pytest.approx(decays, rel=0.5)
+
+
+def test_touches_fade_with_their_age_in_windows_and_the_own_ones_are_left_out():
+    for window_s in (60.0, DAY_S):
+        counts = Counts(window_s)
+        counts.add(Touch(0.0, "a", "x"))
+        counts.add(Touch(0.0, "b", "x"))
+
+        ages = (0.0, 0.5, 4.0, 32.0)
+        faded = [counts.company("x", "a", age * window_s).others for age in ages]
+
+        assert [["b"]] * 4 == [list(others) for others in faded]
+        expected = [
+            sum(w * 0.5 ** (age / h) for w, h in zip(COMPANY, HALF_LIVES, strict=True))
+            for age in ages
+        ]
+        assert pytest.approx(expected) == [others["b"] for others in faded]
+
+
+def test_counts_add_up_over_touches_and_others():
     counts = Counts(100.0)
-    counts.add(Touch(0.0, "a", "x"))
-    counts.add(Touch(0.0, "b", "x"))
-    counts.add(Touch(100.0, "b", "x"))
+    for party in "abbc":
+        counts.add(Touch(0.0, party, "x"))
 
-    found = counts.company("x", "a", 200.0)
+    found = counts.company("x", "a", 0.0)
 
-    assert pytest.approx(0.75) == found.others["b"]
-    assert ["b"] == list(found.others)
-    assert pytest.approx(1 - math.exp(-0.75)) == found.saturated
-
-
-def test_one_that_saves_often_is_not_many():
-    often, many = Counts(1000.0), Counts(1000.0)
-    for number in range(50):
-        often.add(Touch(float(number), "b", "x"))
-    for number in range(5):
-        many.add(Touch(float(number), f"agent-{number}", "x"))
-
-    assert often.company("x", "a", 50.0).saturated < many.company("x", "a", 50.0).saturated
+    assert pytest.approx(3.0) == found.touches
+    assert pytest.approx({"b": 2.0, "c": 1.0}) == found.others
 
 
 def test_who_is_active_elsewhere_only_pulls_at_its_own_files():
@@ -87,7 +104,7 @@ def test_who_is_active_elsewhere_only_pulls_at_its_own_files():
         busy.add(Touch(300.0 + number, "b", "y"))
 
     assert idle.company("x", "a", 320.0).pull < busy.company("x", "a", 320.0).pull
-    assert busy.company("x", "a", 320.0).saturated == idle.company("x", "a", 320.0).saturated
+    assert busy.company("x", "a", 320.0).touches == idle.company("x", "a", 320.0).touches
     assert 0 == busy.company("z", "a", 320.0).pull
 
 
@@ -120,12 +137,25 @@ def test_hours_at_which_a_swarm_works_are_expected_to_be_active():
     assert pytest.approx(1.0) == expected_activity(shape, 0.0, 30 * DAY_S)
 
 
+def test_hours_that_have_not_come_yet_are_not_taken_for_idle_ones():
+    rhythm = Rhythm()
+    for hour in range(13 * 24):
+        rhythm.add(Touch(NOON + hour * HOUR_S, "a", "x"))
+    young = rhythm.shape()
+    rhythm.add(Touch(NOON + 14 * DAY_S, "a", "x"))
+
+    assert (1.0,) * WEEK_HOURS == young
+    assert young != rhythm.shape()
+
+
 def test_one_that_saves_often_within_an_hour_counts_once():
     once, often = Rhythm(), Rhythm()
-    once.add(Touch(NOON, "a", "x"))
-    for second in range(100):
-        often.add(Touch(NOON + second, "a", "x"))
+    for week in range(3):
+        once.add(Touch(NOON + week * 7 * DAY_S, "a", "x"))
+        for second in range(100):
+            often.add(Touch(NOON + week * 7 * DAY_S + second, "a", "x"))
 
+    assert once.shape()[0] > 1
     assert once.shape() == often.shape()
 
 
@@ -172,7 +202,7 @@ def test_the_regression_stays_where_it_is_sure_of():
 def test_forecasts_are_calibrated_and_rank_better_than_chance(seed):
     window_s = 900.0
     touches = list(swarm_log(seed))
-    forecaster = Forecaster(window_s, HALF_LIVES_S[:3])
+    forecaster = Forecaster(window_s)
     chances = [forecaster.add(touch) for touch in touches]
     hits = outcomes(touches, window_s)
     scored = [(c, h) for c, h, t in zip(chances, hits, touches, strict=True)][800:-100]
@@ -224,19 +254,42 @@ def test_touches_of_the_same_moment_do_not_meet():
     assert 0 == fitted(touches, 900.0, 5000.0).met
 
 
-@pytest.mark.parametrize(("pace_s", "slow"), [(20.0, False), (4 * HOUR_S, True)])
-def test_the_half_life_follows_the_pace_of_the_swarm(pace_s, slow):
-    touches = list(swarm_log(5, pace_s=pace_s))
-    window_s = 10 * pace_s
+def test_a_swarm_that_works_a_thousand_times_faster_gets_the_same_forecasts():
+    def flat(pace_s, window_s):
+        model, counts = untrained(window_s), Counts(window_s)
+        for touch in swarm_log(5, pace_s=pace_s, touches=300):
+            counts.add(touch)
+        at_s = touch.at_s
+        return [probability(model, counts.company(f"file-{n}", "a", at_s), at_s) for n in range(9)]
 
-    found = fitted(touches, window_s, touches[-1].at_s + 2 * window_s).half_life_s
+    fast, slow = flat(20.0, 200.0), flat(20_000.0, 200_000.0)
 
-    assert slow == (found > 6 * HOUR_S)
+    assert pytest.approx(fast) == slow
+    assert len(set(fast)) > 5
+
+
+def test_what_is_learned_changes_no_rank_among_paths():
+    window_s = 900.0
+    touches = list(swarm_log(6, touches=900))
+    at_s = touches[-1].at_s
+    learned, counts = fitted(touches, window_s, at_s), Counts(window_s)
+    for touch in touches:
+        counts.add(touch)
+    model = untrained(window_s)._replace(rhythm=learned.rhythm)
+
+    paths = [f"file-{number}" for number in range(40)]
+    ranks = [
+        sorted(paths, key=lambda p: probability(m, counts.company(p, "new", at_s), at_s))
+        for m in (model, learned)
+    ]
+
+    assert (model.intercept, model.slope) != (learned.intercept, learned.slope)
+    assert ranks[0] == ranks[1]
 
 
 def test_an_untrained_model_ranks_by_who_was_there():
     model = untrained(1800.0)
-    counts = Counts(model.half_life_s)
+    counts = Counts(1800.0)
     counts.add(Touch(0.0, "b", "x"))
     counts.add(Touch(0.0, "b", "y"))
     counts.add(Touch(10.0, "c", "y"))

@@ -1,6 +1,7 @@
 """Forecaster: learns along a log of touches how likely one is to be followed by another party's.
 
-One expert for each half-life runs along, and whoever forecast better lately is listened to more.
+What ranks is fixed (see `conflicts`); two numbers are learned: how likely a score is to come true,
+and how much a difference of scores says.
 """
 
 from __future__ import annotations
@@ -11,43 +12,40 @@ from operator import mul
 
 from swarm_memory.learning.conflicts import (
     DAY_S,
-    HALF_LIFE_COST,
-    HALF_LIVES_S,
     HOUR_S,
+    INTERCEPT,
+    SLOPE,
     WEEK_HOURS,
-    WEIGHTS,
     Counts,
     Model,
     Touch,
-    distance,
     expected_activity,
+    score,
     sigmoid,
-    terms,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from swarm_memory.learning.conflicts import Same, Vector
 
 RHYTHM_PRIOR = 0.5  # of each hour of the week
 RHYTHM_HALF_LIFE_S = 56 * DAY_S
-# In examples: how sure those are. The level differs between swarms, the rest hardly.
-CERTAINTY = (2.0, 1000.0, 1000.0, 500.0, 1000.0)
-MEMORY = 4000  # examples that a model rests on; older ones fade
-LOSS_MEMORY = 4000.0  # examples that experts are judged by
-HOPELESS = 60.0  # nats behind the best: nobody hears it any more, so it need not go on
+RHYTHM_FROM_S = 14 * DAY_S  # an hour that has not come yet is no idle one
+# In examples, of intercept and slope: the level differs between swarms, the slope hardly.
+CERTAINTY = (500.0, 4000.0)
+MEMORY = 2000  # examples that a model rests on; older ones fade
 
 
 class Rhythm:
     """How active a swarm is at each hour of the week, as far as it has shown."""
 
-    __slots__ = ("_at_s", "_hours", "_seen")
+    __slots__ = ("_at_s", "_hours", "_seen", "_since_s")
 
     def __init__(self) -> None:
         self._hours = [0.0] * WEEK_HOURS
-        self._at_s: float | None = None
+        self._since_s, self._at_s = math.inf, -math.inf
         self._seen: dict[str, int] = {}  # the last hour in which a party was counted
 
     def add(self, touch: Touch) -> None:
@@ -55,15 +53,19 @@ class Rhythm:
         hour = int(touch.at_s // HOUR_S)
         if self._seen.get(touch.party) == hour:
             return
+        if not self._seen:
+            self._at_s = self._since_s = touch.at_s
         self._seen[touch.party] = hour
-        if self._at_s is not None and touch.at_s > self._at_s:
+        if touch.at_s > self._at_s:
             faded = 0.5 ** ((touch.at_s - self._at_s) / RHYTHM_HALF_LIFE_S)
             self._hours = [count * faded for count in self._hours]
         self._at_s = touch.at_s
         self._hours[hour % WEEK_HOURS] += 1
 
     def shape(self) -> tuple[float, ...]:
-        """Return the activity of each hour, (168,), 1 on average."""
+        """Return the activity of each hour, (168,), 1 on average; all 1 for two weeks."""
+        if self._at_s - self._since_s < RHYTHM_FROM_S:
+            return (1.0,) * WEEK_HOURS
         mean = sum(self._hours) / WEEK_HOURS + RHYTHM_PRIOR
         return tuple((count + RHYTHM_PRIOR) / mean for count in self._hours)
 
@@ -127,81 +129,46 @@ class Forecaster:
 
     Args:
         window_s: Within how many seconds another party's touch counts.
-        half_lives_s: One expert each.
         same: Tells whether two parties are no others to each other.
     """
 
-    def __init__(
-        self, window_s: float, half_lives_s: Vector = HALF_LIVES_S, same: Same = str.__eq__
-    ) -> None:
+    def __init__(self, window_s: float, same: Same = str.__eq__) -> None:
         self.window_s = window_s
         self._same = same
         self.examples = self.met = 0
         self._rhythm = Rhythm()
         self._shape = self._rhythm.shape()
         self._shaped_s = -math.inf
-        self._experts = [
-            (Counts(half_life, same), Regression(WEIGHTS, CERTAINTY)) for half_life in half_lives_s
-        ]
-        self._priors = [HALF_LIFE_COST * distance(h, window_s) for h in half_lives_s]
-        self._losses = [0.0] * len(self._experts)
-        self._judged = 0.0
+        self._counts = Counts(window_s, same)
+        self._regression = Regression((INTERCEPT, SLOPE), CERTAINTY)
         self._open: deque[_Open] = deque()
         self._open_by_path: dict[str, deque[_Open]] = {}
 
     def risk(self, path: str, party: str, at_s: float, files: int = 1) -> float:
         """Return the probability that another party touches a path within the window."""
         self.end(at_s)
-        return sigmoid(self._mixed(self._rows(path, party, at_s, files)))
+        return self._chance(self._score(path, party, at_s, files))
 
     def add(self, touch: Touch) -> float:
         """Take a touch in, and return the probability that was right to expect at it."""
         self.end(touch.at_s)
-        rows = self._rows(touch.path, touch.party, touch.at_s, touch.files)
-        chance = sigmoid(self._mixed(rows))
+        value = self._score(touch.path, touch.party, touch.at_s, touch.files)
         waiting = self._open_by_path.setdefault(touch.path, deque())
         for one in waiting:
             if one.at_s < touch.at_s and not self._same(one.party, touch.party):
                 one.hit = True
-        one = _Open(touch, rows)
+        one = _Open(touch, value)
         waiting.append(one)
         self._open.append(one)
-        for counts, _ in self._experts:
-            counts.add(touch)
+        self._counts.add(touch)
         self._rhythm.add(touch)
-        return chance
+        return self._chance(value)
 
     def model(self) -> Model:
-        """Return the best expert as what one forecast needs."""
-        best = min(range(len(self._experts)), key=self._cost)
-        counts, regression = self._experts[best]
-        loss = self._losses[best] / self._judged if self._judged else math.log(2)
-        return Model(
-            self.window_s,
-            counts.half_life_s,
-            tuple(regression.weights),
-            self._rhythm.shape(),
-            self.examples,
-            self.met,
-            loss,
-        )
-
-    def _rows(self, path: str, party: str, at_s: float, files: int) -> list[tuple[float, ...]]:
-        if at_s >= self._shaped_s + HOUR_S:
-            self._shape, self._shaped_s = self._rhythm.shape(), at_s
-        activity = expected_activity(self._shape, at_s, self.window_s)
-        return [terms(c.company(path, party, at_s), activity, files) for c, _ in self._experts]
-
-    def _mixed(self, rows: Sequence[Vector]) -> float:
-        """Return the log odds of the experts, each heard by how it forecast lately."""
-        costs = [self._cost(i) for i in range(len(self._experts))]
-        best = min(costs)
-        heard = [math.exp(best - cost) for cost in costs]
-        logits = [e.logit(row) for (_, e), row in zip(self._experts, rows, strict=True)]
-        return _dot(heard, logits) / sum(heard)
-
-    def _cost(self, expert: int) -> float:
-        return self._losses[expert] + self._priors[expert]
+        """Return what one forecast needs."""
+        intercept, slope = self._regression.weights
+        shape = self._rhythm.shape()
+        return Model(self.window_s, intercept, slope, shape, self.examples, self.met)
 
     def end(self, at_s: float) -> None:
         """Learn from the windows that have ended by now."""
@@ -211,30 +178,19 @@ class Forecaster:
             waiting.popleft()
             if not waiting:
                 del self._open_by_path[one.path]
-            self._learn(one)
+            self.examples += 1
+            self.met += one.hit
+            # The files of one piece of work share what becomes of them: no independent cases.
+            self._regression.learn((1.0, one.score), one.hit, 1 / math.sqrt(one.files))
 
-    def _learn(self, one: _Open) -> None:
-        self.examples += 1
-        self.met += one.hit
-        # The files of one piece of work share what becomes of them: they are no independent cases.
-        weight = 1 / math.sqrt(one.files)
-        keep = 1 - weight / LOSS_MEMORY
-        self._judged = self._judged * keep + weight
-        for i, (_, regression) in enumerate(self._experts):
-            loss = _log_loss(regression.logit(one.rows[i]), one.hit)
-            self._losses[i] = self._losses[i] * keep + weight * loss
-            regression.learn(one.rows[i], one.hit, weight)
-        self._dismiss()
+    def _score(self, path: str, party: str, at_s: float, files: int) -> float:
+        if at_s >= self._shaped_s + HOUR_S:
+            self._shape, self._shaped_s = self._rhythm.shape(), at_s
+        activity = expected_activity(self._shape, at_s, self.window_s)
+        return score(self._counts.company(path, party, at_s), activity, files)
 
-    def _dismiss(self) -> None:
-        """Let the worst expert go if it is hopelessly behind."""
-        costs = [self._cost(i) for i in range(len(self._experts))]
-        if max(costs) - min(costs) < HOPELESS:
-            return
-        worst = costs.index(max(costs))
-        del self._experts[worst], self._losses[worst], self._priors[worst]
-        for one in self._open:
-            del one.rows[worst]
+    def _chance(self, value: float) -> float:
+        return sigmoid(self._regression.logit((1.0, value)))
 
 
 def fitted(
@@ -251,11 +207,11 @@ def fitted(
 class _Open:
     """A forecast whose window has not ended."""
 
-    __slots__ = ("at_s", "files", "hit", "party", "path", "rows")
+    __slots__ = ("at_s", "files", "hit", "party", "path", "score")
 
-    def __init__(self, touch: Touch, rows: list[tuple[float, ...]]) -> None:
+    def __init__(self, touch: Touch, value: float) -> None:
         self.at_s, self.party, self.path = touch.at_s, touch.party, touch.path
-        self.files, self.rows, self.hit = max(touch.files, 1), rows, False
+        self.files, self.score, self.hit = max(touch.files, 1), value, False
 
 
 def _added(
@@ -270,8 +226,3 @@ def _added(
 def _dot(left: Vector, right: Vector) -> float:
     total: float = sum(map(mul, left, right))
     return total
-
-
-def _log_loss(logit: float, hit: bool) -> float:
-    chance = sigmoid(logit)
-    return -math.log(chance if hit else 1 - chance)
