@@ -23,9 +23,9 @@ CELLS = 64
 DEVIATIONS = 4.5
 DEVIATION_MIN = 1e-4
 # Of the posterior's standard deviation; wider while little is known.
-WIDTH_LATER, WIDTH_FIRST, WIDTH_TRIALS = 0.3, 0.2, 50.0
+WIDTH_LATER, WIDTH_FIRST, WIDTH_TRIALS = 0.2, 0.1, 50.0
 _CELLS = np.arange(CELLS + 1, dtype=np.float32)
-FLOOR = 0.02  # of all choices are spread over the candidates, so that each stays observable
+FLOOR = 0.01  # of all choices are spread over the candidates, so that each stays observable
 
 
 class Choice(NamedTuple):
