@@ -32,6 +32,9 @@ class _Counted(NamedTuple):
     unlabelled: int = 0
 
 
+_NOTHING = _Counted()
+
+
 class Adviser:
     """Chooses among strategies, inside a transaction."""
 
@@ -91,10 +94,7 @@ def _recommendation(
     coverage: float | None,
     alike: list[str],
 ) -> Recommendation:
-    shown = [
-        _candidate(name, here.get(name, _Counted()), estimates, choice, index)
-        for index, name in enumerate(names)
-    ]
+    shown = _candidates(names, here, estimates, choice)
     picked = shown[choice.chosen]
     chance = _best_chance(estimates, choice)
     best = max(range(len(names)), key=lambda index: float(choice.utility[index]))
@@ -135,23 +135,33 @@ def _best_chance(estimates: Estimates, choice: Choice) -> float:
     return float(chances[choice.chosen])
 
 
-def _candidate(
-    name: str, counted: _Counted, estimates: Estimates, choice: Choice, index: int
-) -> dict[str, Json]:
-    interval = [_rounded(estimates.low[index]), _rounded(estimates.high[index])]
-    ended = counted.trials + counted.unlabelled
-    return {
-        "strategy": name,
-        "expected": _rounded(estimates.mean[index]),
-        "interval": interval,
-        "propensity": round(float(choice.propensities[index]), 9),
-        "utility": _rounded(choice.utility[index]),
-        "trials": counted.trials,
-        "successes": round(counted.successes, 6),
-        "mean_duration_s": round(counted.duration_s / ended, 6) if ended else None,
-        "duration_s": _known(estimates.duration_s[index], ended),
-        "cost": _known(estimates.cost[index], ended),
-    }
+def _candidates(
+    names: list[str], here: dict[str, _Counted], estimates: Estimates, choice: Choice
+) -> list[dict[str, Json]]:
+    """Return the figures of each candidate, in the order that they were given in."""
+    columns = (estimates.mean, estimates.low, estimates.high, choice.utility)
+    means, lows, highs, utilities = (column.round(4).tolist() for column in columns)
+    chances = choice.propensities.round(9).tolist()
+    durations, costs = estimates.duration_s.round(6).tolist(), estimates.cost.round(6).tolist()
+    shown = []
+    for index, name in enumerate(names):
+        counted = here.get(name, _NOTHING)
+        ended = counted.trials + counted.unlabelled
+        shown.append(
+            {
+                "strategy": name,
+                "expected": means[index],
+                "interval": [lows[index], highs[index]],
+                "propensity": chances[index],
+                "utility": utilities[index],
+                "trials": counted.trials,
+                "successes": round(counted.successes, 6),
+                "mean_duration_s": round(counted.duration_s / ended, 6) if ended else None,
+                "duration_s": durations[index] if ended else None,
+                "cost": costs[index] if ended else None,
+            }
+        )
+    return shown
 
 
 def _why(
@@ -193,12 +203,3 @@ def _coverage(here: dict[str, _Counted]) -> float | None:
 def _nothing(task_type: str, coverage: float | None, why: str) -> Recommendation:
     evidence = {"trials": 0, "label_coverage": coverage}
     return Recommendation(None, None, None, None, evidence, [], task_type, None, why=why)
-
-
-def _rounded(number: Json) -> float:
-    return round(float(number), 4)
-
-
-def _known(number: Json, outcomes: int) -> float | None:
-    """Return an expected amount, None for a strategy of which there is no outcome."""
-    return round(float(number), 6) if outcomes else None

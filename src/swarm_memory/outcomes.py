@@ -309,7 +309,7 @@ class Outcomes:
                 return advice
             choice_id = new_id(tx.now_ms)
             self._log(tx, choice_id, task_type, advice.strategy, advice.propensity,
-                      json.dumps(advice.candidates), about)  # fmt: skip
+                      codec.dumps(advice.candidates).decode(), about)  # fmt: skip
             return advice._replace(choice_id=choice_id)
 
         return self._db.write(choose)
@@ -354,7 +354,7 @@ class Outcomes:
 
         def write(tx: Tx) -> str:
             choice_id = new_id(tx.now_ms)
-            self._log(tx, choice_id, task_type, strategy, propensity, json.dumps(shown),
+            self._log(tx, choice_id, task_type, strategy, propensity, codec.dumps(shown).decode(),
                       _encode(context))  # fmt: skip
             return choice_id
 
