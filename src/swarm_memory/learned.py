@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import os
+from zlib import crc32
 
-from swarm_memory.lean import NamedTuple
+from swarm_memory.lean import NamedTuple, suppress
 from swarm_memory.locks import Lock
 
 TYPE_CHECKING = False
@@ -32,6 +33,23 @@ PRIORS = "priors"  # the part that holds what a swarm began with
 PRIOR_WEIGHT = 0.5  # of an outcome of another swarm
 NONCE_BYTES = 8
 ESTIMATES_MAX = 256  # kept answers of one process
+
+
+def sealed(part: str, state: bytes) -> bytes:
+    """Return the state of a part as it is stored: with a checksum, of its name too."""
+    return state + crc32(state, crc32(part.encode())).to_bytes(4, "little")
+
+
+def unsealed(part: str, stored: bytes) -> bytes:
+    """Return the state of a part that was stored.
+
+    Raises:
+        ValueError: Its checksum does not match.
+    """
+    state = bytes(stored[:-4])
+    if sealed(part, state) != stored:
+        raise ValueError(f"the checksum of {part} does not match")
+    return state
 
 
 class Head(NamedTuple):
@@ -114,9 +132,13 @@ class Learned:
         tx.run("model_clear", swarm=self._context.swarm)
 
     def parts(self, db: Reader) -> dict[str, bytes]:
-        """Return the model as it is stored."""
+        """Return the model as it is stored.
+
+        Raises:
+            ValueError: A part is damaged.
+        """
         rows = db.all("model_parts", swarm=self._context.swarm, known=-1)
-        return {row[0]: bytes(row[2]) for row in rows}
+        return _states(rows)
 
     # --- reading ---
 
@@ -130,7 +152,10 @@ class Learned:
             rows = tx.all("model_parts", swarm=self._context.swarm, known=kept.confirmed)
             if kept.mine - {row[0] for row in rows}:
                 return self._read(tx, head)  # what this process wrote was undone
-            kept.model.load({row[0]: bytes(row[2]) for row in rows})
+            try:
+                kept.model.load(_states(rows))
+            except ValueError:
+                return self._read(tx, head)
         kept.head, kept.confirmed = head, head.version
         kept.mine.clear()
         return kept
@@ -156,11 +181,12 @@ class Learned:
         swarm = self._context.swarm
         row = tx.one("model_priors", swarm=swarm)
         if row is not None:
-            known: list[list[Json]] = json.loads(bytes(row[0]))
-            return known
+            with suppress(ValueError):
+                known: list[list[Json]] = json.loads(unsealed(PRIORS, bytes(row[0])))
+                return known
         rows = tx.all("arm_elsewhere", swarm=swarm, limit=PRIORS_MAX)
         priors = [[*row[:2], *map(float, row[2:4])] for row in rows]
-        state = json.dumps(priors).encode()
+        state = sealed(PRIORS, json.dumps(priors).encode())
         tx.run("model_put", swarm=swarm, part=PRIORS, version=0, state=state)
         return priors
 
@@ -175,7 +201,7 @@ class Learned:
         swarm = self._context.swarm
         changed = kept.model.changed()
         rows = [
-            {"swarm": swarm, "part": part, "version": version, "state": state}
+            {"swarm": swarm, "part": part, "version": version, "state": sealed(part, state)}
             for part, state in sorted(changed.items())
         ]
         nonce = os.urandom(NONCE_BYTES)
@@ -205,6 +231,10 @@ class Learned:
                 first.setdefault(outcome_id, reward)
         lines = [(*r[:4], None, first.get(r[1], r[4]), *r[5:]) for r in rows if r[0] <= last]
         yield from sorted([*lines, *revised], key=lambda line: line[0])
+
+
+def _states(rows: list[Row]) -> dict[str, bytes]:
+    return {part: unsealed(part, bytes(stored)) for part, _, stored in rows}
 
 
 def _learn(model: Model, line: Row) -> None:

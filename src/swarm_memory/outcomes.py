@@ -15,7 +15,8 @@ from swarm_memory.advice import Adviser
 from swarm_memory.checks import check_name, check_number, check_whole
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
-from swarm_memory.learned import Learned
+from swarm_memory.lean import suppress
+from swarm_memory.learned import Learned, sealed, unsealed
 from swarm_memory.learning.observation import (
     EXPLICIT,
     LABEL_SOURCES,
@@ -43,6 +44,7 @@ STEP_MAX = 2**31
 CONTEXT_BYTES_MAX = 65_536
 BUDGET_WINDOW = 200  # of the last choices, that the budget of trying is counted over
 ANY_TASK = "any"
+INSIGHTS = "insights"  # the part that holds what the outcomes said last
 REWARDS = {SUCCESS: 1.0, PARTIAL: 0.5, UNKNOWN: None}  # of all others 0
 
 
@@ -428,12 +430,16 @@ class Outcomes:
         swarm = self._context.swarm
         row = self._db.one("model_insights", swarm=swarm)
         newest = self._learned.newest(self._db)
-        if row is not None and row[0] == newest:
-            found = findings.load(bytes(row[1]))
+        said = None
+        if row is not None:
+            with suppress(ValueError):  # damaged: nothing was said before
+                said = findings.load(unsealed(INSIGHTS, bytes(row[1])))
+        if row is not None and row[0] == newest and said is not None:
+            found = said
         else:
-            earlier = findings.load(bytes(row[1])) if row else []
+            earlier = said or []
             found = findings.find(self.observations(limit=findings.OBSERVATIONS_MAX), earlier)
-            kept = {"version": newest, "state": findings.dump(found)}
+            kept = {"version": newest, "state": sealed(INSIGHTS, findings.dump(found))}
             self._db.write(lambda tx: tx.run("insights_put", swarm=swarm, **kept))
         return [findings.insight_of(one) for one in found if kind is None or one.kind == kind]
 
@@ -446,7 +452,10 @@ class Outcomes:
         def begin(tx: Tx) -> dict[str, bytes]:
             if self._learned.head(tx).version < self._learned.newest(tx):
                 self._learned.catch_up(tx)
-            before = self._learned.parts(tx)
+            try:
+                before = self._learned.parts(tx)
+            except ValueError:  # damaged
+                before = {}
             self._learned.clear(tx)
             return before
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from swarm_memory import InvalidArgumentError, NotFoundError, Swarm
+from swarm_memory.learned import sealed
 
 ARMS = {"good": 0.8, "middle": 0.5, "bad": 0.2}
 LANGUAGES = ("python", "rust", "go")
@@ -56,8 +57,9 @@ def test_what_was_learned_is_a_function_of_the_log(swarm):
 def test_a_rebuild_says_so_when_the_model_was_another(swarm):
     work(swarm, 20)
     before = parts(swarm)
-    name = sorted(before)[0]
-    put = {"swarm": "s", "part": name, "version": 10**6, "state": before[sorted(before)[-1]]}
+    name, other = sorted(before)[0], sorted(before)[-1]
+    state = sealed(name, before[other])
+    put = {"swarm": "s", "part": name, "version": 10**6, "state": state}
     swarm.transact(lambda tx: tx.tx.run("model_put", **put))
 
     assert not swarm.outcomes.rebuild()
@@ -316,14 +318,18 @@ def test_nobody_tries_unasked(swarm):
     assert not swarm.outcomes.may_try()
 
 
+@pytest.mark.parametrize("seal", [True, False])
 @pytest.mark.parametrize("state", [b"", b"x", bytes(800)])
-def test_a_model_that_cannot_be_read_is_learned_anew_from_the_log(swarm, url, state):
+def test_a_model_that_cannot_be_read_is_learned_anew_from_the_log(swarm, url, state, seal):
     work(swarm, 20)
     before = parts(swarm)
     for part in before:
-        put = {"swarm": "s", "part": part, "version": 10**6, "state": state}
+        stored = sealed(part, state) if seal else state
+        put = {"swarm": "s", "part": part, "version": 10**6, "state": stored}
         swarm.transact(lambda tx, put=put: tx.tx.run("model_put", **put))
 
+    assert seal == swarm.verify().ok
     with Swarm.open(url, agent="b", swarm="s") as other:
         assert other.outcomes.recommend({"task_type": "build"}, list(ARMS)).strategy
     assert before == parts(swarm)
+    assert swarm.verify().ok

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from swarm_memory import codec
 from swarm_memory.errors import CorruptValueError
+from swarm_memory.learned import unsealed
 from swarm_memory.paging import Pager
 from swarm_memory.rows import unseal_dictionary
 
@@ -27,6 +28,7 @@ ROWS_MAX = 1000  # of one kind of finding that are read; more say nothing new
 SALVAGE = "save what can be read: swarm-memory repair --to NEW; or restore a backup"
 OLDER = "an older version may be intact: swarm-memory history KEY, then rollback; or a backup"
 LOST = "take it from a backup; swarm-memory repair --to NEW keeps what is left"
+RELEARN = "swarm-memory learn rebuild"
 RECOUNT = "swarm-memory repair --to NEW counts anew"
 OPTIMIZE = "swarm-memory repair --to NEW leaves it behind; it does no harm"
 NEWS_OPS = {"put", "rollback", "touch"}  # after which a key has a value
@@ -201,7 +203,12 @@ def outcomes(tx: Tx, log: Log) -> None:
         log.damage(swarm, f"{task_type}, {strategy or 'no strategy'}", problem, RECOUNT)
     for swarm, learned, newest in tx.all("verify_models", limit=ROWS_MAX):
         problem = f"it learned up to {learned}, the log of outcomes ends at {newest}"
-        log.damage(swarm, "model", problem, "swarm-memory learn rebuild")
+        log.damage(swarm, "model", problem, RELEARN)
+    for swarm, part, stored in tx.all("verify_model_parts"):
+        try:
+            unsealed(part, bytes(stored))
+        except ValueError as error:
+            log.damage(swarm, f"model {part}", str(error), RELEARN)
 
 
 def texts(tx: Tx, log: Log) -> None:

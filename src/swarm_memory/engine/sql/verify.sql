@@ -86,6 +86,10 @@ WHERE m.part = '' AND m.version <> coalesce(newest.seq, 0)
 ORDER BY m.swarm
 LIMIT :limit
 
+-- verify_model_parts --
+-- What was learned, all of it but the heads.
+SELECT swarm, part, state FROM models WHERE part <> ''
+
 -- verify_json --
 -- Rows whose JSON is none, of all tables but those with a checksum of their own.
 SELECT 'ops', swarm, op_id FROM ops WHERE json_valid(result) = 0
