@@ -77,14 +77,7 @@ def _until_it_answers(url):
             time.sleep(0.05)
 
 
-REFUSES, IGNORES = "", "ignore_startup_parameters = options"  # what connections are made with
-# Once either is noticed the engine does the same, so --long alone repeats each promise for both.
-PROMISES = [(REFUSES, check) for check in conformance.checks()] + [
-    pytest.param(IGNORES, check, marks=pytest.mark.long) for check in conformance.checks()
-]
-
-
-@pytest.fixture(scope="module", params=[REFUSES, IGNORES])
+@pytest.fixture(scope="module", params=["", "ignore_startup_parameters = options"])
 def pooler(request, behind):
     """Return the URL of a pooler that refuses what connections are made with, or drops it."""
     return behind[1](request.param)
@@ -95,12 +88,7 @@ def url(pooler, request):
     return f"{pooler}?options=-csearch_path%3Dt{abs(hash(request.node.nodeid)):x}"
 
 
-@pytest.mark.parametrize(
-    ("pooler", "check"),
-    PROMISES,
-    indirect=["pooler"],
-    ids=lambda each: getattr(each, "__name__", each),
-)
+@pytest.mark.parametrize("check", conformance.checks(), ids=lambda check: check.__name__)
 def test_a_store_behind_a_pooler_keeps_every_promise(check, url):
     store = Store(url)
     try:

@@ -20,11 +20,10 @@ def check(result, acquisitions):
     assert result.stops > 0
 
 
-def test_eight_processes_take_5_000_leases_and_none_meets_another_inside(tmp_path):
-    # A million of them are below, by --long.
-    campaign = Campaign(tmp_path, processes=8, names=32, acquisitions=5_000, disturb_every=1_100)
+def test_eight_processes_take_20_000_leases_and_none_meets_another_inside(tmp_path):
+    campaign = Campaign(tmp_path, processes=8, names=32, acquisitions=20_000, disturb_every=4_500)
 
-    check(campaign.run(), 5_000)
+    check(campaign.run(), 20_000)
 
 
 @pytest.mark.long
