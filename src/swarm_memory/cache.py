@@ -39,7 +39,7 @@ class Cache:
         bytes_max: What all entries may take.
     """
 
-    __slots__ = ("_bytes", "_bytes_max", "_engine", "_entries", "_lock", "_seen")
+    __slots__ = ("_bytes", "_bytes_max", "_engine", "_entries", "_lock", "_seen", "hits", "misses")
 
     def __init__(self, engine: Engine, bytes_max: int) -> None:
         self._engine = engine
@@ -47,6 +47,7 @@ class Cache:
         self._bytes = 0
         self._entries: dict[str | _Question, _Entry] = {}
         self._lock = Lock()
+        self.hits = self.misses = 0  # without a lock: threads may lose one now and then
         self._seen: tuple[int, set[str | _Question]] = 0, set()
 
     def get(self, key: str) -> tuple[Record | None, int]:
@@ -67,9 +68,12 @@ class Cache:
         number = self._engine.touched()
         entry = self._entries.get(name)
         if entry is None or entry[0] != number:
+            self.misses += 1
             return None, number if self._was_seen(name, number) else 0
         if entry[1] is not None and entry[1] <= self._engine.now_ms:
+            self.misses += 1
             return None, 0
+        self.hits += 1
         return entry, 0
 
     def _was_seen(self, name: str | _Question, number: int) -> bool:

@@ -112,16 +112,23 @@ class Config:
     label_ratio: float
     explore_ratio: float
 
-    def __init__(self, settings: Mapping[str, Json], categories: Iterable[Category]) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Json],
+        categories: Iterable[Category],
+        alerts: Mapping[str, Json] | None = None,
+    ) -> None:
         for name, value in settings.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "settings", dict(settings))
         object.__setattr__(self, "categories", tuple(categories))
+        object.__setattr__(self, "alerts", dict(alerts or {}))
         rules = [(c, tuple(p.split("/") for p in c.keys)) for c in self.categories]
         object.__setattr__(self, "category_of", lru_cache(maxsize=8192)(_matcher(rules)))
 
     settings: dict[str, Json]
     categories: tuple[Category, ...]
+    alerts: dict[str, Json]  # how rules differ from those that are shipped; see monitor.rules
 
     def category_of(self, key: str) -> Category:  # replaced by a cached one in __init__
         """Return the first category one of whose patterns matches `key`."""
@@ -137,7 +144,7 @@ class Config:
             del category["name"]
             category["keys"] = list(category["keys"])
         settings = {n: list(v) if n in _GLOBS else v for n, v in self.settings.items()}
-        return {"settings": settings, "categories": categories}
+        return {"settings": settings, "categories": categories, "alerts": self.alerts}
 
 
 def load_config(path: str | None = None, environment: Mapping[str, str] | None = None) -> Config:
@@ -161,7 +168,8 @@ def config_of(document: dict[str, Json]) -> Config:
         ConfigError: A value is out of range.
     """
     categories = [_category(name, fields) for name, fields in document["categories"].items()]
-    return Config({name: _setting(name, v) for name, v in document["settings"].items()}, categories)
+    settings = {name: _setting(name, value) for name, value in document["settings"].items()}
+    return Config(settings, categories, document.get("alerts"))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
@@ -208,6 +216,7 @@ def _override(document: Json, changes: Json, path: str) -> None:
         if not isinstance(fields, dict):
             raise ConfigError(f"{path}: category {name} must be an object", hint="give its fields")
         added[name] = {**document["categories"].get(name, {}), **fields}
+    document["alerts"] = {**document["alerts"], **changes.get("alerts", {})}
     # What the user names is looked at first: it is more specific than what we ship.
     kept = {n: f for n, f in document["categories"].items() if n not in added}
     changed = {n: f for n, f in added.items() if n in document["categories"]}

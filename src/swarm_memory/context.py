@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.codec import Compressor
     from swarm_memory.config import Config
+    from swarm_memory.meter import Meter
     from swarm_memory.model import Json
 
 
@@ -15,10 +16,11 @@ class Context:
     """The caller's swarm, agent and session, the configuration and the value compressor.
 
     `origin` is what is known of the caller beside his name, such as that a door could not verify
-    it; it goes into the provenance of every record that is written.
+    it; it goes into the provenance of every record that is written. `meter` counts
+    what is called; all doors of one process to a swarm share it.
     """
 
-    __slots__ = ("agent", "compressor", "config", "origin", "session", "swarm")
+    __slots__ = ("agent", "compressor", "config", "meter", "origin", "session", "swarm")
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Context:
         self.config = config
         self.compressor = compressor
         self.origin = origin
+        self.meter: Meter | None = None
 
 
 _sequence = int.from_bytes(os.urandom(1), "big")

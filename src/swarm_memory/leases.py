@@ -29,6 +29,7 @@ from swarm_memory.errors import (
 )
 from swarm_memory.lean import suppress
 from swarm_memory.lines import Lines, new_holder, party, shown_ms
+from swarm_memory.meter import metered
 from swarm_memory.patterns import FILES, literal, normal, overlap
 from swarm_memory.seats import (
     MODES,
@@ -99,6 +100,7 @@ class Leases:
 
     # --- taking ---
 
+    @metered("acquire", writes=True)
     def acquire(
         self,
         name: str,
@@ -237,6 +239,7 @@ class Leases:
         lease.expires_ms = self._write(lambda tx: self._lines.renew(tx, lease, ttl_ms))
         lease.ttl_s = ttl_ms / 1000
 
+    @metered("release", writes=True)
     def release(self, lease: Lease) -> bool:
         """Give up `lease`; see `Lease.release`. In a transaction it counts once that commits."""
         if lease._released:

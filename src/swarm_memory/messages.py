@@ -30,6 +30,7 @@ from swarm_memory.errors import (
     WaitTimeoutError,
 )
 from swarm_memory.letters import VISIBLE_S_DEFAULT, Counts, Letter, Message, Sent
+from swarm_memory.meter import metered
 from swarm_memory.once import digest_of, once
 
 TYPE_CHECKING = False
@@ -135,6 +136,7 @@ class Messages:
         )
         return sent
 
+    @metered("send_many", writes=True)
     def send_many(
         self,
         bodies: Iterable[Json],
@@ -209,6 +211,7 @@ class Messages:
 
     # --- receiving ---
 
+    @metered("claim", writes=True)
     def claim(
         self,
         topic: str | None = None,
@@ -258,6 +261,7 @@ class Messages:
         rows = self._db.read(lambda tx: runs.look(tx, swarm, queue, limit))
         return [self._message(row, queue, None, row[_VISIBLE_MS]) for row in rows]
 
+    @metered("ack", writes=True)
     def ack(self, *messages: Message | str) -> int:
         """Delete messages that are done, by message or receipt, in one transaction.
 

@@ -26,6 +26,7 @@ from swarm_memory.learning.observation import (
     UNKNOWN,
     Observation,
 )
+from swarm_memory.meter import metered
 from swarm_memory.reports import Choice, Insight, Outcome, Recommendation
 
 TYPE_CHECKING = False
@@ -64,6 +65,7 @@ class Outcomes:
 
     # --- how tasks ended ---
 
+    @metered("outcome", writes=True)
     def record(
         self,
         task_type: str,
@@ -268,6 +270,7 @@ class Outcomes:
 
     # --- what to do next ---
 
+    @metered("recommend", writes=True)
     def recommend(
         self,
         context: dict[str, Json],

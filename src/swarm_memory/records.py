@@ -18,6 +18,7 @@ from swarm_memory.errors import (
 )
 from swarm_memory.key import check_key, check_prefix, scope_of
 from swarm_memory.lean import NamedTuple
+from swarm_memory.meter import metered
 from swarm_memory.model import Page, Record
 from swarm_memory.once import digest_of, once
 from swarm_memory.quota import TELEMETRY_SCOPE, Quota
@@ -96,11 +97,16 @@ class Records:
             InvalidKeyError: The key breaks the grammar.
             CorruptValueError: The stored bytes are damaged.
         """
-        context, cache, number = self._context, self._cache, 0
-        if cache is not None:
-            cached, number = cache.get(key)
+        number = 0
+        if self._cache is not None:
+            cached, number = self._cache.get(key)
             if cached is not None:
                 return cached
+        return self._read(key, number)
+
+    @metered("get")
+    def _read(self, key: str, number: int) -> Record | None:
+        context, cache = self._context, self._cache
         row = self._db.one("record_get", swarm=context.swarm, key=check_key(key))
         if row is None:
             return None
@@ -139,6 +145,22 @@ class Records:
             cached, number = cache.page(question)
             if cached is not None:
                 return cached
+        page = self._page(exact, low, high, limit, after, reverse, wanted)
+        if cache is not None and number:
+            cache.keep_page(question, page, number)
+        return page
+
+    @metered("scan")
+    def _page(
+        self,
+        exact: str | None,
+        low: str,
+        high: str,
+        limit: int,
+        after: str | None,
+        reverse: bool,
+        wanted: bool,
+    ) -> Page:
         page = Page()
         if not reverse and exact is not None and (after is None or after < exact):
             page.extend(self._one_of(exact))
@@ -159,8 +181,6 @@ class Records:
         if reverse and exact is not None and len(page) < limit and (after is None or exact < after):
             page.extend(self._one_of(exact))
         page.next_after = page[-1].key if len(page) == limit else None
-        if cache is not None and number:
-            cache.keep_page(question, page, number)
         return page
 
     def keys(
@@ -222,6 +242,7 @@ class Records:
 
         return self._db.read(read)
 
+    @metered("history")
     def history(self, key: str, *, limit: int = SCAN_LIMIT) -> list[Record]:
         """Return the kept versions of `key`, newest first, deletions included.
 
@@ -250,6 +271,7 @@ class Records:
 
     # --- writing ---
 
+    @metered("put", writes=True)
     def put(
         self,
         key: str,
@@ -305,6 +327,7 @@ class Records:
             ahead=True,
         )
 
+    @metered("put_many", writes=True)
     def put_many(
         self,
         items: Iterable[Put | tuple[str, Json]],
@@ -359,6 +382,7 @@ class Records:
             durability=durability,
         )
 
+    @metered("delete", writes=True)
     def delete(
         self,
         key: str,
@@ -442,6 +466,7 @@ class Records:
         )
         return lives - len(due) + written
 
+    @metered("rollback", writes=True)
     def rollback(
         self,
         key: str,

@@ -21,6 +21,7 @@ from swarm_memory.errors import (
 from swarm_memory.indexing import Index
 from swarm_memory.key import check_prefix
 from swarm_memory.lean import NamedTuple
+from swarm_memory.meter import metered
 from swarm_memory.ranking import DAY_MS, Candidate, Corpus, Ranked, rank
 from swarm_memory.rows import records_of
 from swarm_memory.text import Counter, Term, document_of, question_of, snippet, text_of
@@ -98,6 +99,7 @@ class Search:
         self.index = index = Index(db, context)
         self.alike = Alike(db, context, index, lambda: _follow(index, CATCH_UP_ROWS, CATCH_UP_S))
 
+    @metered("search")
     def search(
         self,
         query: str,

@@ -13,6 +13,7 @@ from swarm_memory.engine import open_engine
 from swarm_memory.errors import CorruptValueError, EngineUnavailableError, NotFoundError
 from swarm_memory.events import Events
 from swarm_memory.locate import followed, locate, prepare
+from swarm_memory.meter import Meter
 from swarm_memory.model import Record
 from swarm_memory.once import digest_of, once
 from swarm_memory.records import Records
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from swarm_memory.memories import Memories
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json
+    from swarm_memory.monitor import Monitor
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.practice import Practice
     from swarm_memory.retention import Retention
@@ -70,6 +72,7 @@ class Swarm:
         located_why: str = "",
         owner: bool = True,
         cache: Cache | None = None,
+        meters: dict[str, Meter] | None = None,
     ) -> None:
         self._engine = engine
         self._owner = owner
@@ -77,6 +80,10 @@ class Swarm:
         self.why = located_why
         limit = context.config.cache_bytes_max
         self._cache = cache or (Cache(engine, limit) if limit else None)
+        self._meters: dict[str, Meter] = {} if meters is None else meters
+        if context.swarm not in self._meters:
+            self._meters[context.swarm] = Meter(engine, context.swarm, self._cache)
+        context.meter = self._meters[context.swarm]
         self.records = Records(engine, context, cache=self._cache)
         self.events = Events(engine, context, engine)
         self._later: dict[str, Any] = {}
@@ -210,7 +217,14 @@ class Swarm:
             engine, cache = engine.of(swarm), None  # what is read is the same for all agents of one
             compressor = _compressor(engine, swarm, mine.config)
         context = Context(swarm or mine.swarm, agent, session, mine.config, compressor, origin)
-        made = Swarm(engine, context, located_why=self.why, owner=False, cache=cache)
+        made = Swarm(
+            engine,
+            context,
+            located_why=self.why,
+            owner=False,
+            cache=cache,
+            meters=self._meters,
+        )
         if self._wrapper is not None:
             made.wrap(self._wrapper)
         return made
@@ -406,6 +420,13 @@ class Swarm:
         return Health(self._engine, self.context)
 
     @property
+    def monitor(self) -> Monitor:
+        """Samples of the swarm, its trends and its alerts."""
+        from swarm_memory.monitor import Monitor
+
+        return Monitor(self, self._engine)
+
+    @property
     def retention(self) -> Retention:
         """Sweeping and packing."""
         from swarm_memory.retention import Retention
@@ -463,7 +484,13 @@ class Swarm:
         return self._engine.write(apply, durability=durability)
 
     def tick(self) -> bool:
-        """Do the daily duties if they are due and no other process has them; tell if it did."""
+        """Do the duties that are due and that no other process has; tell if it did the daily ones.
+
+        Every `monitor_interval_s` a sample is taken (see `monitor`), once a `cleanup_interval_s`
+        the store is cleaned.
+        """
+        if self.retention.due("monitor", self.config.monitor_interval_s):
+            self.monitor.take()
         if not self.retention.due("cleanup", self.config.cleanup_interval_s):
             return False
         self.retention.sweep()
@@ -525,6 +552,9 @@ class Swarm:
         try:
             if keeper is not None:
                 keeper.stop()
+            for meter in [*self._meters.values()]:
+                if meter.is_due:
+                    meter.hand_in()
         finally:
             self._engine.close()
 

@@ -15,7 +15,7 @@ BASE |= {"redact", "recording", "commands", "failures", "invocations", "verdicts
 BASE |= {"prompts"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives", "touching"}
-PARTS |= {"indexing", "alike"}
+PARTS |= {"indexing", "alike", "meter"}
 PARTS |= {"learned", "advice", "findings"}  # of outcomes
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts", "sessions"}
@@ -33,6 +33,7 @@ FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
 FACADE |= {"worktrees"}
+FACADE |= {"monitor", "ticker"}
 SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
         """Where single statements can be read; outside a transaction each is its own snapshot."""
 
         @property
+        def alone(self) -> bool:
+            """Whether each call is a transaction of its own; False in one that somebody began."""
+
+        @property
         def now_ms(self) -> int:
             """The time by the store's clock; one value per transaction."""
 

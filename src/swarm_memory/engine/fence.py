@@ -22,6 +22,7 @@ FENCED: dict[str, tuple[str, ...]] = {
             "records", "ops", "choices", "outcomes", "relabels", "arms", "models", "conflicts",
             "dictionaries", "facts", "messages", "message_runs", "message_cursors", "seats",
             "sessions", "session_agents", "edits", "injections", "handles", "touches", "forecasts",
+            "samples", "alerts",
         ),
         WRITES,
     ),

@@ -62,6 +62,8 @@ class RoutedEngine:
         stores: The stores, shared by the engines of all swarms of one door.
     """
 
+    alone = True
+
     def __init__(self, routes: RoutesFile | RoutesStore, stores: Stores, swarm: str) -> None:
         self.routes = routes
         self._stores = stores

@@ -52,6 +52,7 @@ class SqliteTx:
 
     __slots__ = ("_changes", "_clock", "_execute", "_executemany", "committed", "now_ms", "touched")
     ahead = None  # it has its turn
+    alone = False
 
     def __init__(self, connection: Connection, clock: SystemClock) -> None:
         self._execute = connection.execute
@@ -130,6 +131,8 @@ class SqliteTx:
 
 class SqliteEngine:
     """An open database file; safe for threads, and in a forked child."""
+
+    alone = True
 
     def __init__(
         self, path: str, *, durability: str, clock: SystemClock, busy_timeout_s: float

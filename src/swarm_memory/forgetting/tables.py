@@ -50,6 +50,16 @@ TABLES = (
         "forget_touch",
     ),
     Erased(
+        "samples", "forget_sample_pages", 0, ("swarm", "span", "at_ms", "body"), "forget_sample"
+    ),
+    Erased(
+        "alerts",
+        "forget_alert_pages",
+        0,
+        ("swarm", "alert_id", "rule", "subject", "text", "acknowledged_by"),
+        "forget_alert",
+    ),
+    Erased(
         "injections",
         "forget_injection_pages",
         1,
@@ -80,6 +90,7 @@ OWN_WAY = (
     "dictionaries",
 )
 HOLD_NOTHING = {
+    "meters": "names of verbs and of errors",
     "forecasts": "numbers that were learned from touches, and no names",
     "migrations": "belongs to the schema",
     "moved": "names of swarms and of stores",

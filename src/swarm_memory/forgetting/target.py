@@ -19,6 +19,8 @@ from swarm_memory.layout import AGENT_PREFIX, NAME_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from swarm_memory.model import Json
 
     Named = dict[str, Json]
@@ -29,9 +31,21 @@ FORGET = "forget"  # stands where a name was, and is the op and the key of an ev
 TEXT_BYTES_MIN, TEXT_BYTES_MAX = 4, 65_536
 SESSION_PREFIX = "session-"
 # What stands in these columns is the store's own words, and nobody's.
-_STRUCTURE = {"swarm", "op", "state", "kind", "category", "scope", "outcome", "log", "event"}
+_STRUCTURE = {
+    "rule",
+    "span",
+    "swarm",
+    "op",
+    "state",
+    "kind",
+    "category",
+    "scope",
+    "outcome",
+    "log",
+    "event",
+}
 _CURSOR = "cursor/"
-_WHO = ("author", "agent", "sender", "consumer", "owner")
+_WHO = ("author", "agent", "sender", "consumer", "owner", "acknowledged_by")
 _SESSIONS = ("session", "session_id")
 _QUEUE, _TOPIC, _REPLY = "agent:", "topic:", "reply:"
 
@@ -137,6 +151,10 @@ class Target:
         if table == "outcomes":
             agents = row["agents"]
             return any(self.is_agent(a) for a in codec.loads(agents.encode()))
+        if table == "alerts":
+            return self._is_subject(row["subject"])
+        if table == "samples":
+            return any(self._is_subject(name) for name in _subjects(row["body"]))
         if table == "session_agents" and self.kind == AGENT:
             short = self._short_of.get(row["session_id"])
             if short is None:
@@ -147,11 +165,25 @@ class Target:
         key = row.get("key", row.get("item"))
         return isinstance(key, str) and self.owns_key(row["swarm"], key)
 
+    def _is_subject(self, name: str) -> bool:
+        """Tell whether the subject of an alert, or who a sample counts, is to be forgotten."""
+        name = name.removeprefix(_QUEUE)
+        written = {prefix + name for prefix in (AGENT_PREFIX, SESSION_PREFIX)}
+        return self.is_agent(name) or name in self.ids or not self._segments.isdisjoint(written)
+
     def _is_result(self, result: Json) -> bool:
         if not isinstance(result, dict):
             return False
         inside = self.kind == SESSION and result.get("session") in self.ids
         return inside or self.is_agent(result.get("author"))
+
+
+def _subjects(body: str) -> Iterator[str]:
+    """Yield the names that a sample of the monitor tells of."""
+    groups = codec.loads(body.encode())["groups"]
+    for group in ("agent", "session", "queue"):
+        yield from groups.get(group, ())
+    yield from (row[0] for row in groups.get("lease", {}).values())
 
 
 def _said(table: str, row: Named) -> list[str]:

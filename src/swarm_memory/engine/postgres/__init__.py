@@ -58,6 +58,8 @@ AHEAD_SKIPPED_MAX = 64  # how many wait for their turn after one was in vain
 class PostgresEngine:
     """A store in a schema of a PostgreSQL database; safe for threads, and in a forked child."""
 
+    alone = True
+
     def __init__(self, url: str, *, durability: str, clock: Any, busy_timeout_s: float) -> None:
         self.url = url
         self.durability = durability

@@ -53,6 +53,7 @@ class PostgresTx:
     """
 
     ahead: AheadTx | None = None
+    alone = False
 
     def __init__(self, connection: Connection, clocks: Clocks, begin: Iterable[str]) -> None:
         self._connection = connection

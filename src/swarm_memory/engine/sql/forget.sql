@@ -188,6 +188,22 @@ UPDATE handles SET kind = 'forget', item = number WHERE swarm = :swarm AND numbe
 UPDATE handles SET kind = 'forget', item = number
 WHERE (swarm, item) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:keys))
 
+-- forget_sample_pages --
+-- Samples of the monitor; their number is bounded.
+SELECT swarm, span, at_ms, body FROM samples
+
+-- forget_sample --
+-- Forget a sample, which names who had most at that time.
+DELETE FROM samples WHERE swarm = :swarm AND span = :span AND at_ms = :at_ms
+
+-- forget_alert_pages --
+-- Alerts, those that are over too; of each thing there is one at a time.
+SELECT swarm, alert_id, rule, subject, text, acknowledged_by FROM alerts
+
+-- forget_alert --
+-- Forget an alert; if it still holds, the next sample raises it anew.
+DELETE FROM alerts WHERE swarm = :swarm AND alert_id = :alert_id
+
 -- forget_touch_pages --
 -- Where agents changed files lately; their number is bounded.
 SELECT swarm, at_ms, path, session_id, agent_id, agent FROM touches

@@ -362,3 +362,15 @@ DELETE FROM touches WHERE swarm = :swarm
 -- move_wipe_forecasts --
 -- What was learned from it.
 DELETE FROM forecasts WHERE swarm = :swarm
+
+-- move_wipe_meters --
+-- Calls that were counted here.
+DELETE FROM meters WHERE swarm = :swarm
+
+-- move_wipe_samples --
+-- What was measured here.
+DELETE FROM samples WHERE swarm = :swarm
+
+-- move_wipe_alerts --
+-- What was wrong here.
+DELETE FROM alerts WHERE swarm = :swarm

@@ -1,0 +1,164 @@
+"""The meter: how often each verb is called, how long it takes and how it fails, in all processes.
+
+A call is a number in memory. Every few seconds the next write hands in what was counted, as rows
+that the store adds up over all processes, so nothing is merged by anybody and nothing is kept in a
+process that may die. What a process counted since it last handed in dies with it.
+
+How long a call took is kept as a bucket: a quarter of an octave of nanoseconds, so a percentile is
+right to within an eighth. (The way of HdrHistogram and OpenTelemetry's exponential histograms.)
+"""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter_ns
+
+from swarm_memory.errors import SwarmMemoryError
+from swarm_memory.locks import Lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    from swarm_memory.cache import Cache
+    from swarm_memory.engine import Engine
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    S = TypeVar("S")
+
+HAND_IN_NS = 10_000_000_000
+NOTED_MAX = 65_536  # calls of a process that only reads, before they are added up
+COUNTED = 0  # the bucket of what has no duration
+FAILED = "!"  # between a verb and the code of the error that it failed with
+HITS, MISSES = "cache.hit", "cache.miss"
+
+
+def bucket_of(duration_ns: int) -> int:
+    """Return the bucket of a duration: its octave, and which quarter of it."""
+    duration_ns |= 4
+    bits = duration_ns.bit_length()
+    return bits << 2 | duration_ns >> bits - 3 & 3
+
+
+def duration_of(bucket: int) -> float:
+    """Return the middle of a bucket, in milliseconds."""
+    bits, quarter = bucket >> 2, bucket & 3
+    return (4.5 + quarter) * 2.0 ** (bits - 3) / 1e6
+
+
+class Meter:
+    """What one process has counted in one swarm and not handed in yet. Safe between threads."""
+
+    __slots__ = (
+        "_cache", "_due_ns", "_engine", "_lock", "_noted", "_pid", "_seen", "_sums", "_swarm",
+    )  # fmt: skip
+
+    def __init__(self, engine: Engine, swarm: str, cache: Cache | None) -> None:
+        self._engine = engine
+        self._swarm = swarm
+        self._cache = cache
+        self._noted: list[tuple[str, int]] = []
+        self._sums: dict[tuple[str, int], int] = {}
+        self._seen = (0, 0)
+        self._lock = Lock()
+        self._pid = os.getpid()
+        self._due_ns = perf_counter_ns() + HAND_IN_NS
+
+    def took(self, verb: str, begun_ns: int, writes: bool) -> None:
+        """Note a call that began at `begun_ns` of `perf_counter_ns` and has ended."""
+        now_ns = perf_counter_ns()
+        self._noted.append((verb, bucket_of(now_ns - begun_ns)))
+        if now_ns < self._due_ns and len(self._noted) < NOTED_MAX:
+            return
+        # Only after a write: whoever reads may do so within a transaction that keeps us out.
+        if writes and now_ns >= self._due_ns:
+            self.hand_in()
+        else:
+            self._add_up()
+
+    def count(self, what: str, calls: int = 1) -> None:
+        """Note something that has no duration."""
+        self._noted.extend([(what, COUNTED)] * calls)
+
+    def failed(self, verb: str, code: str) -> None:
+        """Note a call that raised an error."""
+        self._noted.append((f"{verb}{FAILED}{code}", COUNTED))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a process that ends now has anything worth a write of its own."""
+        return perf_counter_ns() >= self._due_ns
+
+    def hand_in(self) -> None:
+        """Add what was counted to the store; if that fails it stays here for the next time."""
+        self._due_ns = perf_counter_ns() + HAND_IN_NS
+        with self._lock:
+            self._add_up_locked()
+            sums, self._sums = self._sums, {}
+        if self._pid != os.getpid():  # a forked child: what its parent counted is the parent's
+            self._pid, sums = os.getpid(), {}
+        rows = [
+            {"swarm": self._swarm, "verb": verb, "bucket": bucket, "calls": calls}
+            for (verb, bucket), calls in sorted(sums.items())
+        ]
+        if not rows:
+            return
+        try:
+            self._engine.write(lambda tx: tx.many("meter_add", rows), durability="machine")
+        except SwarmMemoryError:
+            # What was asked for has been done: that it was not counted is no reason to fail it.
+            with self._lock:
+                for what, calls in sums.items():
+                    self._sums[what] = self._sums.get(what, 0) + calls
+            self.failed("hand_in", "engine_busy")
+
+    def _add_up(self) -> None:
+        with self._lock:
+            self._add_up_locked()
+
+    def _add_up_locked(self) -> None:
+        # Others append meanwhile: what comes after the copy stays.
+        noted = self._noted[:]
+        del self._noted[: len(noted)]
+        sums = self._sums
+        for what in noted:
+            sums[what] = sums.get(what, 0) + 1
+        if self._cache is not None:
+            hits, misses = self._cache.hits, self._cache.misses
+            for name, more in ((HITS, hits - self._seen[0]), (MISSES, misses - self._seen[1])):
+                if more:
+                    sums[name, COUNTED] = sums.get((name, COUNTED), 0) + more
+            self._seen = hits, misses
+
+
+def metered(
+    verb: str, *, writes: bool = False
+) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
+    """Let the calls of a service's method be counted as `verb`; in transactions it is not.
+
+    Args:
+        writes: Whether the method's return means that no transaction of this thread is open.
+    """
+
+    def wrap(method: Any) -> Any:
+        def call(self: Any, *args: Any, **named: Any) -> Any:
+            meter = self._context.meter
+            if meter is None or not self._db.alone:
+                return method(self, *args, **named)
+            begun_ns = perf_counter_ns()
+            try:
+                result = method(self, *args, **named)
+            except SwarmMemoryError as error:
+                meter.failed(verb, error.code)
+                raise
+            meter.took(verb, begun_ns, writes)
+            return result
+
+        for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+            setattr(call, name, getattr(method, name))
+        call.__wrapped__ = method  # type: ignore[attr-defined]
+        return call
+
+    return wrap

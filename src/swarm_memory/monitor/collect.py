@@ -1,0 +1,143 @@
+"""Collecting: what a sample says of the moment, from counters and indexes and never by a scan."""
+
+from __future__ import annotations
+
+from swarm_memory import codec, runs
+from swarm_memory.monitor.sample import GROUP_MAX
+from swarm_memory.rows import meaning
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Row, Tx
+    from swarm_memory.model import Json
+
+    Gauges = dict[str, float]
+    Groups = dict[str, dict[str, list[Json]]]
+
+VALUES = 32  # whose compression is measured
+EVENTS_BACK = 10_000  # how far back those are looked for
+
+
+def collect(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
+    """Return the gauges and groups of a swarm (see `Sample`) as a transaction sees it."""
+    gauges: Gauges = {}
+    groups: Groups = {}
+    for part in (_usage, _seats, _messages, _work, _learned, _values):
+        more, grouped = part(tx, context)
+        gauges |= more
+        groups |= grouped
+    return gauges, groups
+
+
+def _usage(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
+    rows = tx.all("usage_list", swarm=context.swarm)
+    config = context.config
+    memory = [row for row in rows if not row[2]]
+    used = sum(row[4] for row in memory)
+    agents, sessions = _scopes(memory, "agent-"), _scopes(memory, "session-")
+    categories: dict[str, list[int]] = {}
+    for _, category, _, records, size in rows:
+        known = categories.setdefault(category, [0, 0])
+        known[0] += records
+        known[1] += size
+    gauges = {
+        "records": sum(row[3] for row in memory),
+        "telemetry": sum(row[3] for row in rows if row[2]),
+        "bytes": used,
+        "memory_utilization": used / config.total_bytes_max,
+        "event_seq": _newest(tx),
+    }
+    groups = {"category": _most(categories), "agent": _most(agents), "session": _most(sessions)}
+    return gauges, groups
+
+
+def _scopes(rows: list[Row], prefix: str) -> dict[str, list[int]]:
+    sums: dict[str, list[int]] = {}
+    for scope, _, _, records, size in rows:
+        if scope.startswith(prefix):
+            known = sums.setdefault(scope[len(prefix) :], [0, 0])
+            known[0] += records
+            known[1] += size
+    return sums
+
+
+def _most(sums: dict[str, list[int]]) -> dict[str, list[Json]]:
+    named = sorted(sums.items(), key=lambda item: (-item[1][1], item[0]))
+    return dict(named[:GROUP_MAX])
+
+
+def _seats(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
+    where = {"swarm": context.swarm, "now_ms": tx.uptime_ms}
+    (held,) = tx.one("monitor_held", **where) or (0,)
+    rows = tx.all("monitor_seats", **where, limit=GROUP_MAX)
+    leases = {
+        name: [owner, waiting, max(0, tx.uptime_ms - since_ms)]
+        for name, owner, waiting, since_ms in rows
+    }
+    gauges = {
+        "leases_held": held,
+        "leases_waiting": sum(row[2] for row in rows),
+        "lease_wait_ms": max((wait[2] for wait in leases.values()), default=0),
+    }
+    return gauges, {"lease": leases}
+
+
+def _messages(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
+    swarm, now_ms = context.swarm, tx.now_ms
+    number, oldest_ms = runs.counts(tx, swarm)
+    queues: dict[str, list[Json]] = {}
+    where = {"swarm": swarm, "now_ms": now_ms, "limit": GROUP_MAX}
+    for queue, size, sent_ms, lapsed_ms in tx.all("monitor_queues", **where):
+        age_ms = 0 if sent_ms is None else max(0, now_ms - sent_ms)
+        queues[queue] = [size, age_ms, 0 if lapsed_ms is None else max(1, now_ms - lapsed_ms)]
+    for queue, size, sent_ms in tx.all("monitor_fresh", **where):
+        if queue != runs.EVERYONE:
+            known = queues.setdefault(queue, [0, 0, 0])
+            known[0] += size
+            known[1] = max(known[1], now_ms - sent_ms)
+    gauges: Gauges = {f"messages_{state}": count for state, count in number.items()}
+    gauges["message_age_ms"] = 0 if oldest_ms is None else max(0, now_ms - oldest_ms)
+    return gauges, {"queue": queues}
+
+
+def _work(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
+    names = ("conflicts_parked", "sessions_active", "agents_running")
+    asked = ("monitor_conflicts", "monitor_sessions", "monitor_agents")
+    gauges: Gauges = {}
+    for name, statement in zip(names, asked, strict=True):
+        (gauges[name],) = tx.one(statement, swarm=context.swarm) or (0,)
+    return gauges, {}
+
+
+def _learned(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
+    ended, labelled = tx.one("monitor_learned", swarm=context.swarm) or (0, 0)
+    gauges = {"outcomes": ended}
+    if ended:
+        gauges["label_coverage"] = labelled / ended
+    return gauges, {}
+
+
+def _values(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
+    """Measure how well some values are compressed that lie beside one that was written lately."""
+    newest = _newest(tx)
+    # Another place each time; not by chance, so that nobody has to import what draws it.
+    back = tx.now_ms * 2_654_435_761 % max(1, min(newest, EVENTS_BACK))
+    row = tx.one("sample_key", swarm=context.swarm, seq=max(1, newest - back))
+    if row is None:
+        return {}, {}
+    plain = stored = 0
+    rows = tx.all("record_pack_next", swarm=context.swarm, after=row[0], limit=VALUES)
+    for row in rows or tx.all("record_pack_next", swarm=context.swarm, after="", limit=VALUES):
+        try:
+            format_, body = codec.unseal(row[8], meaning(context.swarm, *row[:8]))
+            plain += len(context.compressor.expand(format_, body))
+        except ValueError:
+            continue  # damaged: `verify` names it
+        stored += len(row[8])
+    return ({"compression_ratio": stored / plain} if plain else {}), {}
+
+
+def _newest(tx: Tx) -> int:
+    row = tx.one("event_span")
+    return int(row[1]) if row and row[1] else 0

@@ -1,0 +1,73 @@
+"""The ticker: a thread of a process that stays, which does the duties of the store that are due.
+
+Of many processes that tick one does each duty (see `Retention.due`). Backups are made here and
+nowhere else: a command that is waited for must not begin one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError
+from swarm_memory.monitor.facts import BACKUP_FAILED, BACKUP_MADE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from swarm_memory.swarm import Swarm
+
+AGENT = "monitor"
+LOOK_S_MAX = 60.0
+BACKUP_LOOK_S = 900
+
+
+class Ticker:
+    """Ticks for all swarms of a store in which something is called, until `stop`."""
+
+    def __init__(self, swarm: Swarm) -> None:
+        self._swarm = swarm.as_agent(AGENT)
+        self._pid = os.getpid()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="swarm-memory monitor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; what it does at the moment is done first. In a forked child it does nothing."""
+        if os.getpid() != self._pid:
+            return
+        self._stopped.set()
+        self._thread.join()
+
+    def tick(self) -> None:
+        """Do now what is due."""
+        mine = self._swarm.context.swarm
+        for name in {mine, *self._swarm.monitor.swarms()}:
+            if not self._stopped.is_set():
+                self._swarm.as_agent(AGENT, swarm=name).tick()
+        if self._swarm.retention.due("backup", BACKUP_LOOK_S):
+            self._back_up()
+
+    def _run(self) -> None:
+        look_s = min(LOOK_S_MAX, self._swarm.config.monitor_interval_s) / 2
+        while not self._stopped.wait(look_s):
+            try:
+                self.tick()
+            except SwarmMemoryError as error:
+                # A store that is away comes back, and the next tick tries again; what kept failing
+                # is counted, so that it is seen.
+                self._count(f"tick!{error.code}")
+
+    def _back_up(self) -> None:
+        try:
+            made = self._swarm.backup_due()
+        except InvalidArgumentError:
+            return  # in no folder: who keeps such a store backs it up where he wants
+        except SwarmMemoryError:
+            self._count(BACKUP_FAILED)
+            raise
+        if made is not None:
+            self._count(BACKUP_MADE)
+
+    def _count(self, what: str) -> None:
+        if self._swarm.context.meter is not None:
+            self._swarm.context.meter.count(what)
