@@ -39,6 +39,7 @@ WINDOW_S_MIN, WINDOW_S_MAX = 60.0, 30 * 86_400.0
 NEAR, RECENT = 64, 128  # rows of a path and of the swarm that one forecast reads
 LEARNED_FROM = 4000  # touches
 STALE_TOUCHES = 100  # so many new ones, and the model is learned anew
+LEARNING, LEARNING_MS = "forecast_ms", 30_000  # who learns has so long before another one does
 KEPT = 10_000  # touches of a swarm
 EXAMPLES_MIN, MET_MIN = 200, 20  # ended windows, and those that met: less calibrates nothing
 # How likely who reserves a path is to touch it: an assumption, until logs say.
@@ -203,7 +204,9 @@ class Forecast:
     def keep_up(self, window_s: float = WINDOW_S, *, always: bool = False) -> bool:
         """Learn from the newest touches if enough of them are new; tell whether it did.
 
-        That is 100, or one with `always`. Whether there are so many is two reads by index.
+        That is 100, or one with `always`. Whether there are so many is two reads by index. Of the
+        processes that find so many at once one learns for the window of half an hour, which hooks
+        ask for; the others go on with the model that there is.
         """
         where = {"swarm": self._context.swarm}
         known = self._engine.one("forecast_get", **where, window_ms=round(1000 * window_s))
@@ -211,6 +214,8 @@ class Forecast:
         later = self._engine.one("touch_since", **where, after_ms=after_ms, limit=STALE_TOUCHES)
         new = later[0] if later else 0
         if new < STALE_TOUCHES and not (always and new):
+            return False
+        if window_s == WINDOW_S and not always and not self._is_mine(after_ms):
             return False
         from swarm_memory.learning.forecaster import fitted
 
@@ -226,6 +231,12 @@ class Forecast:
             at_ms=now_ms,
         )
         return True
+
+    def _is_mine(self, after_ms: int) -> bool:
+        """Tell whether nobody else learns what came after a model, or has died of it."""
+        now_ms = self._engine.now_ms
+        claim = {"name": LEARNING, "value": now_ms, "before": max(after_ms, now_ms - LEARNING_MS)}
+        return self._engine.write_one("fact_claim", swarm=self._context.swarm, **claim) is not None
 
     def prune(self) -> int:
         """Drop what is older than the newest 10,000 touches, and the models of rare windows.

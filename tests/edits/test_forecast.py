@@ -136,6 +136,22 @@ def test_a_model_is_learned_when_enough_is_new_and_kept_for_all_doors(swarm, sto
     assert risk(swarm, "src/own-s1-1.py", session="s1").probability < 0.4
 
 
+def test_of_those_who_find_the_model_old_at_once_one_learns(swarm, store):
+    history(swarm)
+    learning = {"swarm": "s", "name": forecast.LEARNING}
+    swarm._engine.write_one("fact_set", **learning, value=swarm._engine.now_ms)
+
+    assert not swarm.forecast.keep_up()
+    assert not risk(swarm, "src/hot.py").calibrated
+
+    store.clock.advance(forecast.LEARNING_MS / 1000)  # it has died of it
+    assert swarm.forecast.keep_up()
+    history(swarm, touches=100)
+    store.clock.advance(1)
+    assert swarm.forecast.keep_up() is False  # those are older than the model
+    assert risk(swarm, "src/hot.py").calibrated
+
+
 def test_who_asks_for_a_risk_or_a_plan_has_the_model_learned(swarm):
     history(swarm)
 
