@@ -12,6 +12,7 @@ Learning is left to whoever asks next: a hook does not load numpy.
 from __future__ import annotations
 
 from swarm_memory.errors import NotFoundError
+from swarm_memory.identity import agent_name
 from swarm_memory.lean import suppress
 from swarm_memory.learning.observation import UNKNOWN
 
@@ -51,8 +52,10 @@ def catch_up(swarm: Swarm) -> int:
     ended = swarm.sessions.ended_since(CAUGHT_UP, limit=CAUGHT_UP_MAX, old_ms=CAUGHT_UP_OLD_MS)
     for session in ended:
         with suppress(NotFoundError):  # forgotten in this moment
-            swarm.practice.turn_ended(session.session_id, session.short)
-            settle(swarm, session.session_id, session.short)
+            # In its name, as its own turn would have: so that it is forgotten with it.
+            its = swarm.as_agent(agent_name(session.short), session=session.session_id)
+            its.practice.turn_ended(session.session_id, session.short)
+            settle(its, session.session_id, session.short)
     if ended:
         swarm.sessions.seen_ended(CAUGHT_UP, ended[-1])
     return len(ended)

@@ -9,6 +9,7 @@ import pytest
 from hook_replay import Stage
 
 from swarm_memory import Swarm, labelling
+from swarm_memory.forgetting import forget
 from swarm_memory.wording import tokens
 
 COMMANDS = 60  # tokens
@@ -323,6 +324,30 @@ def test_what_is_learned_belongs_to_no_session(stage, swarm):
     assert swarm.verify().ok
 
 
+def test_what_was_learned_from_a_session_is_forgotten_with_it(stage, swarm):
+    main, sub = started(stage, "a1")
+    sub.edit("src/login.py")
+    main.fails("pytest -q", TOKEN)
+    main.edit("tests/test_login.py")
+    main.edit("src/login.py")
+    main.passes("pytest -q")
+    sub.event("SubagentStop")
+    main.stops()
+    mended(stage, "kept", OTHER, "src/module.py")
+    logs = {r.key: r.value for r in swarm.records.each("memory/practice/")}
+    assert 4 == len(logs)
+
+    done = forget(swarm, "session", "s")
+
+    assert [] == done.left
+    left = {r.key: r.value for r in swarm.records.each("memory/practice/")}
+    assert {
+        key: rows for key, log in logs.items() if (rows := [r for r in log if "s" != r[0][:1]])
+    } == left
+    assert {"trials", "runs", "sets"} == {key.rpartition("/")[2] for key in left}
+    assert swarm.verify().ok
+
+
 def test_a_user_who_says_that_it_is_wrong_labels_it(stage, swarm):
     agent = Agent(stage, "s")
     agent.edit("src/login.py")
@@ -417,6 +442,8 @@ def test_an_interrupted_turn_is_labelled_by_another_session_once_its_own_has_end
     )  # fmt: skip
     assert 1 == swarm.practice.coverage()
     assert 1 == len(swarm.records.get("memory/practice/runs").value)
+    forget(swarm, "session", "s")
+    assert [] == swarm.outcomes.recent()
 
 
 def test_an_interrupted_turn_is_labelled_by_the_next_one_that_ends(stage, swarm):
