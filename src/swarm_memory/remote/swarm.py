@@ -190,6 +190,11 @@ class RemoteSwarm(Swarm):
         return self._service("forecast")
 
     @property
+    def practice(self) -> Any:
+        """What is learned from recorded operations: told by hooks, as edits are."""
+        return _elsewhere("practice")
+
+    @property
     def briefing(self) -> Any:
         """What agents are shown: by hooks, which ask a server by their own route."""
         return _elsewhere("briefing")
