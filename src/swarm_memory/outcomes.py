@@ -178,16 +178,18 @@ class Outcomes:
         reward: float,
         source: str,
         error_class: str | None,
+        by: tuple[str, int] | None = None,
     ) -> None:
+        """Change a label and log it, as done by this agent now, or by whom and when `by` says."""
         swarm = self._context.swarm
         row = {"swarm": swarm, "outcome_id": was.outcome_id, "status": status, "reward": reward}
         row |= {"label_source": source, "error_class": error_class}
         tx.run("outcome_relabel", **row)
+        author, at_ms = by or (self._context.agent, tx.now_ms)
         before = {"was_status": was.status, "was_reward": was.reward}
         before |= {"was_source": was.label_source, "was_error_class": was.error_class}
         seq = self._learned.newest(tx) + 1
-        by = {"seq": seq, "author": self._context.agent, "at_ms": tx.now_ms}
-        tx.run("relabel_add", **row, **before, **by)
+        tx.run("relabel_add", **row, **before, seq=seq, author=author, at_ms=at_ms)
         known = was.reward is None
         counted = {"trials": int(known), "unlabelled": -int(known), "duration_s": 0.0, "cost": 0.0}
         self._count(tx, was._asdict() | counted | {"reward": reward - (was.reward or 0.0)})
@@ -238,6 +240,30 @@ class Outcomes:
         """Add an outcome of another store, given by its columns; False if it is here already."""
         texts = {name: _encode(row[name]) for name in ("context", "signals")}
         return self._db.write(lambda tx: self._insert(tx, row | texts))
+
+    def load_revision(self, row: dict[str, Json]) -> bool:
+        """Revise a label as another store did, given by its columns; tell if it was revised.
+
+        It is not if that is done here already, or if the label is by now another one than the
+        other store revised.
+        """
+        said = tuple(row[f"was_{name}"] for name in ("status", "reward", "source"))
+
+        def write(tx: Tx) -> bool:
+            self._learned.head(tx)
+            known = tx.one("relabel_known", swarm=self._context.swarm, **row)
+            found = tx.one("outcome_get", swarm=self._context.swarm, outcome_id=row["outcome_id"])
+            if known or found is None:
+                return False
+            was = _outcome(found)
+            if said != (was.status, was.reward, was.label_source):
+                return False
+            new = (row["status"], row["reward"], row["label_source"], row["error_class"])
+            self._revise(tx, was, *new, (row["author"], row["at_ms"]))
+            self._learned.catch_up(tx)
+            return True
+
+        return self._db.write(write)
 
     def get(self, outcome_id: str) -> Outcome:
         """Return one outcome.

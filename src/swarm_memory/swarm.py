@@ -495,6 +495,7 @@ class Swarm:
             return False
         self.retention.sweep()
         self.sessions.reap()
+        self._label()
         self.sessions.prune()
         self.messages.prune()
         self.leases.prune()
@@ -505,6 +506,14 @@ class Swarm:
         self.retention.pack()
         self.finder.keep_up()
         return True
+
+    def _label(self) -> None:
+        from swarm_memory.recording import OFF
+
+        if self.config.record != OFF:
+            from swarm_memory.labelling import catch_up
+
+            catch_up(self)
 
     def agents(self) -> list[str]:
         """Return the scopes (`agent-…`) of the agents that have a state."""

@@ -9,10 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+from heapq import merge
+from operator import itemgetter
 
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.exchange.lines import Lines, published
-from swarm_memory.importers.jsonl import COLUMNS, FORMAT, HISTORY, RECORDS, VERSION
+from swarm_memory.importers.jsonl import (
+    COLUMNS,
+    FIRST,
+    FORMAT,
+    HISTORY,
+    OUTCOMES,
+    RECORDS,
+    RELABELS,
+    VERSION,
+)
 from swarm_memory.lean import NamedTuple
 from swarm_memory.rows import records_of
 
@@ -30,20 +41,17 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 500
 _JSON_COLUMNS = {"agents", "context", "signals", "candidates", "base", "theirs", "mine", "result"}
+_BEFORE_ALL = -1
 
 
 class _Table(NamedTuple):
     name: str
     statement: str
-    id_column: int | None
 
 
-# Choices first: an outcome may point to one.
-_TABLES = (
-    _Table("choices", "export_choices", 0),
-    _Table("outcomes", "export_outcomes", 0),
-    _Table("conflicts", "export_conflicts", 0),
-)
+# Choices before outcomes: an outcome may point to one.
+_CHOICES = _Table("choices", "export_choices")
+_CONFLICTS = _Table("conflicts", "export_conflicts")
 
 
 def export_store(
@@ -123,13 +131,32 @@ def _lines_of(tx: Tx, context: Context, damaged: list[str]) -> Iterator[Line]:
         yield "facts", {"name": "version_floor", "value": floor[0]}
     for row in _pages(tx, "export_records", context.swarm):
         yield from _versions(tx, context, row, damaged)
-    for table in _TABLES:
-        for row in _pages(tx, table.statement, context.swarm):
-            yield table.name, _named(table.name, row)
+    for row in _pages(tx, _CHOICES.statement, context.swarm):
+        yield _CHOICES.name, _named(_CHOICES.name, row)
+    yield from _learned(tx, context.swarm)
+    for row in _pages(tx, _CONFLICTS.statement, context.swarm):
+        yield _CONFLICTS.name, _named(_CONFLICTS.name, row)
 
 
-def _pages(tx: Tx, statement: str, swarm: str) -> Iterator[Row]:
-    after = ""
+def _learned(tx: Tx, swarm: str) -> Iterator[Line]:
+    """Yield outcomes and revisions of their labels in the order in which they were learned.
+
+    Whoever reads them in this order learns the same. An outcome is as it is now, and `first` what
+    its label was before the revisions that follow, for a reader who knows of them.
+    """
+    outcomes = _pages(tx, "export_outcomes", swarm, _BEFORE_ALL)
+    revisions = _pages(tx, "export_relabels", swarm, _BEFORE_ALL)
+    width = len(COLUMNS[OUTCOMES]) - 1
+    for row in merge(outcomes, revisions, key=itemgetter(0)):
+        if len(row) == 1 + len(COLUMNS[RELABELS]):
+            yield RELABELS, _named(RELABELS, row[1:])
+            continue
+        first = row[1 + width :]
+        said = None if first[0] is None else dict(zip(FIRST, first, strict=True))
+        yield OUTCOMES, _named(OUTCOMES, (*row[1 : 1 + width], said))
+
+
+def _pages(tx: Tx, statement: str, swarm: str, after: str | int = "") -> Iterator[Row]:
     while rows := tx.all(statement, swarm=swarm, after=after, limit=PAGE_ROWS):
         yield from rows
         after = rows[-1][0]

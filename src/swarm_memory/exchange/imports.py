@@ -15,7 +15,7 @@ from swarm_memory.errors import (
 from swarm_memory.exchange.report import FileReport, summed
 from swarm_memory.exchange.restore import Restorer
 from swarm_memory.importers import default_source, discover, read_store
-from swarm_memory.importers.jsonl import read_export
+from swarm_memory.importers.jsonl import OUTCOMES, RELABELS, read_export
 from swarm_memory.importers.sources import SWARM_MEMORY
 from swarm_memory.lean import NamedTuple
 
@@ -192,7 +192,7 @@ class _Import:
         batch: list[Copy] = []
         try:
             for copy in reading.copies():
-                same = not batch or (copy.swarm, copy.table) == (batch[0].swarm, batch[0].table)
+                same = not batch or _are_one(copy, batch[0])
                 if not same or len(batch) >= BATCH_ROWS:
                     self._restore(batch, report)
                     batch = []
@@ -246,3 +246,10 @@ class _Import:
     def _tell(self, report: FileReport) -> None:
         if self._progress is not None:
             self._progress(Progress(report.path, *self._place, self._rows))
+
+
+def _are_one(copy: Copy, first: Copy) -> bool:
+    """Tell whether a row belongs into a batch: of one table, or of the log of learning."""
+    if copy.swarm != first.swarm:
+        return False
+    return copy.table == first.table or {copy.table, first.table} <= {OUTCOMES, RELABELS}

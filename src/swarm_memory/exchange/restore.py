@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarm_memory import codec
+from swarm_memory.importers.jsonl import FIRST, OUTCOMES, RELABELS
 from swarm_memory.key import scope_of
 from swarm_memory.outcomes import Outcomes
 from swarm_memory.quota import TELEMETRY_SCOPE, Quota
@@ -143,8 +144,11 @@ class Restorer:
     def _add(self, tx: Tx, table: str, row: dict[str, Json]) -> bool:
         """Add one row unless it is there; tell if it was added."""
         swarm = self._context.swarm
-        if table == "outcomes":
-            return Outcomes(tx, self._context).load(row)
+        if table == OUTCOMES:
+            said = row.pop("first") or row  # the revisions follow
+            return Outcomes(tx, self._context).load(row | {name: said[name] for name in FIRST})
+        if table == RELABELS:
+            return Outcomes(tx, self._context).load_revision(row)
         if table == "choices":
             row = _as_text(row, "candidates", "context")
             return bool(tx.run("choice_load", swarm=swarm, **row))

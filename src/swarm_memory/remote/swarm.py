@@ -53,7 +53,15 @@ SERVICES: dict[str, Callable[[Wire], Any]] = {
     "finder": lambda wire: RemoteFinder(wire, "finder"),
     **{
         name: lambda wire, name=name: Remote(wire, name)  # type: ignore[misc]
-        for name in ("outcomes", "conflicts", "memories", "journal", "health", "retention")
+        for name in (
+            "outcomes",
+            "conflicts",
+            "forecast",
+            "memories",
+            "journal",
+            "health",
+            "retention",
+        )
     },
 }
 
@@ -178,8 +186,13 @@ class RemoteSwarm(Swarm):
 
     @property
     def forecast(self) -> Any:
-        """How likely others are to touch a file; where the store is, not from here."""
-        return _elsewhere("forecast")
+        """How likely others are to touch a file or a key, and how to share tasks out."""
+        return self._service("forecast")
+
+    @property
+    def practice(self) -> Any:
+        """What is learned from recorded operations: told by hooks, as edits are."""
+        return _elsewhere("practice")
 
     @property
     def briefing(self) -> Any:

@@ -15,8 +15,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from swarm_memory.conflicts import Conflict
 from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.forecast import Risk
 from swarm_memory.integrity.verify import Finding, VerifyReport
 from swarm_memory.lean import NamedTuple
+from swarm_memory.learning.assignment import Plan
 from swarm_memory.letters import Counts, Message, Sent
 from swarm_memory.lives import Agent, Held, Session
 from swarm_memory.memories import Similar, Stored
@@ -109,8 +111,8 @@ NAMES: dict[str, Any] = {
         for kind in (
             Addressed, Agent, Changes, Choice, Conflict, Counts, Event, Finding, Found,
             HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome, Packed,
-            Put, Recommendation, Record, Scanned, Seat, Sent, Session, Similar, Stored, Swept,
-            Touched, VerifyReport,
+            Plan, Put, Recommendation, Record, Risk, Scanned, Seat, Sent, Session, Similar, Stored,
+            Swept, Touched, VerifyReport,
         )
     },
 }  # fmt: skip
@@ -130,6 +132,7 @@ SENT = {
     "Sequence[str]": "list[str]",
     "Sequence[str] | None": "list[str] | None",
     "Collection[str]": "list[str]",
+    "Mapping[str, Sequence[str]]": "dict[str, list[str]]",
 }
 GIVEN = {
     "Lease": "HeldLease",
@@ -236,10 +239,23 @@ def _decoder(kind: Any) -> Convert:
         inner = _decoder(each)
         return _same if inner is _same else lambda value: [inner(one) for one in value]
     if origin is tuple:
-        return lambda value: tuple(value)
+        return _plain_tuple_decoder(get_args(kind))
+    if origin is dict:
+        inner = _decoder(get_args(kind)[1])
+        if inner is _same:
+            return _same
+        return lambda value: {name: inner(each) for name, each in value.items()}
     if isinstance(kind, type) and hasattr(kind, "_fields"):
         return _tuple_decoder(kind)
     return _same
+
+
+def _plain_tuple_decoder(kinds: tuple[Any, ...]) -> Convert:
+    if kinds[-1] is Ellipsis:
+        inner = _decoder(kinds[0])
+        return tuple if inner is _same else lambda value: tuple(inner(each) for each in value)
+    parts = [_decoder(each) for each in kinds]
+    return lambda value: tuple(part(each) for part, each in zip(parts, value, strict=True))
 
 
 def _tuple_decoder(kind: Any) -> Convert:
@@ -337,4 +353,5 @@ _SENDING: dict[str, Convert] = {
     "Sequence[str]": _texts,
     "Sequence[str] | None": list,
     "Collection[str]": list,
+    "Mapping[str, Sequence[str]]": lambda given: {n: _texts(each) for n, each in given.items()},
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from swarm_memory.conflicts import Conflicts
 from swarm_memory.events import Events
+from swarm_memory.forecast import Forecast
 from swarm_memory.health import Health
 from swarm_memory.journal import Journal
 from swarm_memory.lean import NamedTuple
@@ -38,6 +39,7 @@ SERVICES: dict[str, type[Any]] = {
     "sessions": Sessions,
     "outcomes": Outcomes,
     "conflicts": Conflicts,
+    "forecast": Forecast,
     "memories": Memories,
     "journal": Journal,
     "finder": Search,
@@ -126,6 +128,10 @@ VERBS = (
     Verb("conflicts", "list", "GET", "/conflicts", READ),
     Verb("conflicts", "get", "GET", "/conflicts/{conflict_id}", READ),
     Verb("swarm", "resolve_conflict", "POST", "/conflicts/{conflict_id}", ONCE),
+    Verb("forecast", "risk", "POST", "/forecast/risk", READ),
+    Verb("forecast", "keys", "POST", "/forecast/keys", READ),
+    Verb("forecast", "assign", "POST", "/forecast/plan", READ),
+    Verb("forecast", "keep_up", "POST", "/upkeep/forecast", AGAIN),
     Verb("outcomes", "record", "POST", "/outcomes", KEPT),
     Verb("outcomes", "recent", "GET", "/outcomes", READ),
     Verb("outcomes", "count", "GET", "/outcomes/count", READ),
@@ -161,4 +167,6 @@ VERBS = (
     Verb("swarm", "file_bytes", "GET", "/upkeep/file-bytes", READ),
     Verb("swarm", "agents", "GET", "/agents", READ),
 )
+# What asks for somebody in a session, and is as well asked by somebody in none.
+SESSION_OR_NONE = {"forecast.risk"}
 BY_NAME = {verb.full_name: verb for verb in VERBS}
