@@ -22,6 +22,7 @@ from swarm_memory.lives import Agent, Held, Session
 from swarm_memory.memories import Similar, Stored
 from swarm_memory.model import Event, Page, Record
 from swarm_memory.outcomes import Observation
+from swarm_memory.packing import Packed
 from swarm_memory.records import Put
 from swarm_memory.reports import (
     Changes,
@@ -31,7 +32,7 @@ from swarm_memory.reports import (
     Outcome,
     Recommendation,
 )
-from swarm_memory.retention import Packed, Swept
+from swarm_memory.retention import Swept
 from swarm_memory.search import Hit, Hits
 from swarm_memory.seats import Lease, Seat
 
