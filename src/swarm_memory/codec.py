@@ -343,7 +343,7 @@ def train_dictionary(
     # Training takes the best of each stretch of the samples, so alike ones must not stand together:
     # mixed, real values get 5 to 10 % smaller.
     places = sorted(range(len(samples)), key=lambda place: crc32(place.to_bytes(8, "little")))
-    mixed = [samples[place] for place in places]
+    mixed: list[bytes | bytearray | memoryview[int]] = [samples[place] for place in places]
     try:
         trained: bytes = zstandard.train_dictionary(bytes_max, mixed).as_bytes()
     except zstandard.ZstdError as error:

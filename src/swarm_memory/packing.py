@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from zlib import crc32
 
 from swarm_memory import codec
 from swarm_memory.errors import CorruptValueError, InvalidValueError
@@ -66,17 +67,25 @@ class _Table(NamedTuple):
     place: int
 
 
-class Trial(NamedTuple):
-    """What a new dictionary would make of all values: bytes `before` and `after`.
+class Value(NamedTuple):
+    """A value of a sample: how many bytes are stored, how they begin, and its JSON."""
 
-    `size` is what to train, None if no dictionary is worth it. `after` counts the dictionary.
-    `equal` records share their value with others.
+    size: int
+    head: bytes
+    plain: bytes
+
+
+class Trial(NamedTuple):
+    """What packing would make of all values, seen on half of a sample.
+
+    `size` is what to train, None if no new dictionary pays. `stored` bytes there are; packing them
+    saves `gain`, a new dictionary's own bytes counted. `equal` values have several equal ones.
     """
 
     number: int
-    before: int
-    after: int
     size: int | None
+    stored: int
+    gain: int
     equal: int
 
 
@@ -133,18 +142,19 @@ class Packing:
         )
         return Sampled(records, list({row[0]: row for row in rows}.values()), False)
 
-    def plains(self, sampled: Sampled, bytes_max: int = SAMPLE_BYTES_MAX) -> list[bytes]:
-        """Return the values of a sample as JSON, as far as a dictionary is for such."""
-        found: list[bytes] = []
+    def values(self, sampled: Sampled, bytes_max: int = SAMPLE_BYTES_MAX) -> list[Value]:
+        """Return the values of a sample, as far as a dictionary is for such."""
+        found: list[Value] = []
         size = 0
         keys = [row[0] for row in sampled.rows if row[3] <= codec.DICTIONARY_VALUE_BYTES_MAX]
         for first in range(0, len(keys), FRAMES_AT_ONCE):
             asked = json.dumps(keys[first : first + FRAMES_AT_ONCE])
             rows = self._db.all("record_frames", swarm=self._context.swarm, keys=asked)
-            for row in rows:
-                plain = self._plain(row[1])
+            # In the order of the sample: neighbours in a table were written together.
+            for _, frame in sorted(rows, key=lambda row: crc32(row[0].encode())):
+                plain = self._plain(frame)
                 if plain and len(plain) <= codec.DICTIONARY_VALUE_BYTES_MAX:
-                    found.append(plain)
+                    found.append(Value(len(frame), frame[:3], plain))
                     size += len(plain)
             if size >= bytes_max:
                 break
@@ -158,32 +168,45 @@ class Packing:
 
     # --- the dictionary ---
 
-    def try_out(self, plains: list[bytes], records: int) -> Trial:
+    def newest(self) -> int:
+        """Return the number of the newest dictionary, 0 for none."""
+        row = self._db.one("dictionary_newest", swarm=self._context.swarm)
+        return int(row[0]) if row else 0
+
+    def dictionary_bytes(self, number: int) -> int:
+        """Return how many bytes a dictionary takes, 0 if there is none."""
+        row = self._db.one("dictionary_get", swarm=self._context.swarm, number=number)
+        return len(row[0]) if row else 0
+
+    def try_out(self, values: list[Value], records: int) -> Trial:
         """Train on half of a sample and see what that makes of the other half.
 
         Args:
             records: How many there are in all.
         """
-        train, test = plains[::2], plains[1::2]
+        train, test = [value.plain for value in values[::2]], values[1::2]
         self._packer.forget_current()
         number = self._packer.current()
         scale = max(SCALE_MIN, records / max(1, len(test)))
         copies = max(SCALE_MIN, records / max(1, len(train)))
-        before = round(scale * _packed_bytes(self._packer, test))
-        tried: list[tuple[int, int]] = []
+        before = scale * sum(_packed_sizes(self._packer, test))
         equal = equal_values(train, copies)
+        tried: list[tuple[float, int, bytes]] = []
         for size in _sizes(before) if test else ():
             try:
                 trained = codec.train_dictionary(train, size, equal)
             except InvalidValueError:
                 continue  # too uniform or too small to learn from: plain values stay plain
-            after = scale * _packed_bytes(_trial_packer(trained), test) + len(trained)
-            tried.append((round(after), size))
+            after = scale * sum(_packed_sizes(_trial_packer(trained), test)) + len(trained)
+            tried.append((after, size, trained))
+        stored = round(scale * sum(value.size for value in test))
         alike = round(copies * sum(_shared(train).values()))
         if not tried or min(tried)[0] > DICTIONARY_GAIN * before:
-            return Trial(number, before, before, None, alike)
-        after, best = min(tried)
-        return Trial(number, before, after, best, alike)
+            left = [value for value in test if value.head != packed_head(number)]
+            return Trial(number, None, stored, round(scale * _gain(self._packer, left)), alike)
+        _, best, trained = min(tried)
+        gain = round(scale * _gain(_trial_packer(trained), test)) - len(trained)
+        return Trial(number, best, stored, gain, alike)
 
     def train(self, values_min: int) -> int:
         """Train a dictionary if that pays; return the number of the newest, 0 if there is none.
@@ -192,13 +215,14 @@ class Packing:
             values_min: Values that a sample must have.
         """
         sampled = self.sample()
-        plains = self.plains(sampled)
-        if len(plains) < values_min:
+        values = self.values(sampled)
+        if len(values) < values_min:
             self._packer.forget_current()
             return self._packer.current()
-        trial = self.try_out(plains, sampled.records)
+        trial = self.try_out(values, sampled.records)
         if trial.size is None:
             return trial.number
+        plains = [value.plain for value in values]
         equal = equal_values(plains, max(SCALE_MIN, sampled.records / len(plains)))
         return self._keep(trial.number + 1, codec.train_dictionary(plains, trial.size, equal))
 
@@ -336,7 +360,7 @@ def equal_values(plains: Sequence[bytes], copies: float) -> list[bytes]:
     return chosen[::-1]
 
 
-def _sizes(stored: int) -> Sequence[int]:
+def _sizes(stored: float) -> Sequence[int]:
     """Return the sizes worth trying for values that take `stored` bytes."""
     fitting = [size for size in SIZES if size <= max(SIZES[0], DICTIONARY_SHARE * stored)]
     return fitting[-SIZES_TRIED:]
@@ -346,5 +370,14 @@ def _trial_packer(trained: bytes) -> codec.Compressor:
     return codec.Compressor(lambda _: trained, lambda: 1, 2**31, codec.PACK_LEVEL)
 
 
-def _packed_bytes(packer: codec.Compressor, plains: Sequence[bytes]) -> int:
-    return sum(codec.FRAME_BYTES + len(packer.compress(plain, eager=True)[1]) for plain in plains)
+def _packed_sizes(packer: codec.Compressor, values: Sequence[Value]) -> list[int]:
+    return [
+        codec.FRAME_BYTES + len(packer.compress(value.plain, eager=True)[1]) for value in values
+    ]
+
+
+def _gain(packer: codec.Compressor, values: Sequence[Value]) -> int:
+    """Return what packing these saves, where it is worth rewriting them."""
+    sizes = _packed_sizes(packer, values)
+    pairs = [(value.size, size) for value, size in zip(values, sizes, strict=True)]
+    return sum(stored - size for stored, size in pairs if size < codec.WORTH_RATIO * stored)

@@ -32,7 +32,7 @@ FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
-FACADE |= {"worktrees"}
+FACADE |= {"worktrees", "optimizing"}
 SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,

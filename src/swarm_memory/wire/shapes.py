@@ -25,8 +25,10 @@ from swarm_memory.outcomes import Observation
 from swarm_memory.packing import Packed
 from swarm_memory.records import Put
 from swarm_memory.reports import (
+    Advice,
     Changes,
     Choice,
+    Gain,
     HealthReport,
     Insight,
     Outcome,
@@ -108,10 +110,10 @@ NAMES: dict[str, Any] = {
     **{
         kind.__name__: kind
         for kind in (
-            Addressed, Agent, Changes, Choice, Conflict, Counts, Event, Finding, Found,
-            HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome, Packed,
-            Put, Recommendation, Record, Scanned, Seat, Sent, Session, Similar, Stored, Swept,
-            Touched, VerifyReport,
+            Addressed, Advice, Agent, Changes, Choice, Conflict, Counts, Event, Finding, Found,
+            Gain, HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome,
+            Packed, Put, Recommendation, Record, Scanned, Seat, Sent, Session, Similar, Stored,
+            Swept, Touched, VerifyReport,
         )
     },
 }  # fmt: skip

@@ -88,3 +88,20 @@ SELECT coalesce(sum(records), 0) FROM usage_now
 -- records_counted_in --
 -- How many records a swarm has, and their bytes, telemetry included.
 SELECT coalesce(sum(records), 0), coalesce(sum(bytes), 0) FROM usage_now WHERE swarm = :swarm
+
+-- session_of --
+-- Whether a session is over, and since when, by its id or by what it is called in names.
+SELECT state, ended_ms FROM sessions
+WHERE swarm = :swarm AND (session_id = :name OR session_id = :segment OR short = :segment)
+ORDER BY state
+LIMIT 1
+
+-- record_archive --
+-- Turn a record that lies in an archive into a tombstone, only if it is still stored as it was: the
+-- version stays, so whoever brings it back knows it by that.
+UPDATE records SET value = NULL, provenance = NULL, updated_ms = :now_ms
+WHERE swarm = :swarm AND key = :key AND version = :version AND value = :before
+
+-- record_unlink --
+-- Say of a tombstone that it has no older versions any more; they were removed before.
+UPDATE records SET history_id = NULL WHERE swarm = :swarm AND key = :key AND value IS NULL
