@@ -36,6 +36,8 @@ LARGE_BYTES = 4096  # worth compressing without a dictionary
 DICTIONARY_BYTES = 16 * 1024
 DICTIONARY_VALUE_BYTES_MAX = 64 * 1024  # longer values gain nothing from a dictionary
 LEVEL = 3
+# Of what is packed once and read often: 5 % smaller at a third of the speed, and read as fast.
+PACK_LEVEL = 12
 WORTH_RATIO = 0.9
 
 _INFINITY = float("inf")
@@ -205,17 +207,22 @@ class Compressor:
     """Compresses and expands bodies with the dictionaries of one swarm.
 
     `load(number)` gives a dictionary's bytes, `newest()` the number of the newest or 0.
-    Expanding is bounded by `bytes_max`.
+    Expanding is bounded by `bytes_max`; `level` is zstd's, 1 to 19.
     """
 
     REFRESH_CALLS = 4096  # how often a long-lived writer looks for a newer dictionary
 
     def __init__(
-        self, load: Callable[[int], bytes], newest: Callable[[], int], bytes_max: int
+        self,
+        load: Callable[[int], bytes],
+        newest: Callable[[], int],
+        bytes_max: int,
+        level: int = LEVEL,
     ) -> None:
         self._load = load
         self._newest = newest
         self._bytes_max = bytes_max
+        self._level = level
         self._local = local()  # zstd contexts must not be shared between threads
         self._calls = 0
         self._current = 0
@@ -255,6 +262,14 @@ class Compressor:
             raise FrameError(f"unknown format {format_}")
         return self._unzstd(number, body)
 
+    def at_level(self, level: int) -> Compressor:
+        """Return a compressor with the same dictionaries and another level."""
+        return Compressor(self._load, self._newest, self._bytes_max, level)
+
+    def current(self) -> int:
+        """Return the number of the dictionary that writes use, 0 for none."""
+        return self._dictionary()
+
     def forget_current(self) -> None:
         """Look for a newer dictionary at the next write."""
         self._calls = 0
@@ -276,7 +291,7 @@ class Compressor:
 
             known = zstandard.ZstdCompressionDict(self._load(number)) if number else None
             parameters = zstandard.ZstdCompressionParameters.from_level(
-                LEVEL, write_content_size=True, write_dict_id=False, write_checksum=False
+                self._level, write_content_size=True, write_dict_id=False, write_checksum=False
             )
             pair = (
                 zstandard.ZstdCompressor(dict_data=known, compression_params=parameters),
@@ -310,18 +325,31 @@ class Compressor:
         return expanded
 
 
-def train_dictionary(samples: Sequence[bytes]) -> bytes:
+def train_dictionary(
+    samples: Sequence[bytes], bytes_max: int = DICTIONARY_BYTES, equal: Sequence[bytes] = ()
+) -> bytes:
     """Return a dictionary for values like `samples` (JSON bytes, a few hundred or more).
 
+    Args:
+        bytes_max: Bytes of what is trained.
+        equal: Whole values that come often, the most frequent last. They stand behind what is
+            trained, where a reference to one is shortest: such a value takes about 20 bytes then.
+
     Raises:
-        InvalidValueError: There are too few samples to train on.
+        InvalidValueError: There are too few samples to train on, and no equal values.
     """
     import zstandard
 
+    # Training takes the best of each stretch of the samples, so alike ones must not stand together:
+    # mixed, real values get 5 to 10 % smaller.
+    places = sorted(range(len(samples)), key=lambda place: crc32(place.to_bytes(8, "little")))
+    mixed: list[bytes | bytearray | memoryview[int]] = [samples[place] for place in places]
     try:
-        trained: bytes = zstandard.train_dictionary(DICTIONARY_BYTES, [*samples]).as_bytes()
+        trained: bytes = zstandard.train_dictionary(bytes_max, mixed).as_bytes()
     except zstandard.ZstdError as error:
-        raise InvalidValueError(
-            f"{len(samples)} values are too few to train on: {error}"
-        ) from error
-    return trained
+        if not equal:
+            raise InvalidValueError(
+                f"{len(samples)} values are too few to train on: {error}"
+            ) from error
+        trained = b""  # JSON by itself is a dictionary, too: one without tables
+    return trained + b"".join(equal)

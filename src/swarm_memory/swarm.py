@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json
     from swarm_memory.monitor import Monitor
+    from swarm_memory.optimizing import Optimizer
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.practice import Practice
     from swarm_memory.retention import Retention
@@ -433,6 +434,13 @@ class Swarm:
 
         return Retention(self._engine, self.context)
 
+    @property
+    def optimizer(self) -> Optimizer:
+        """What would make the store smaller or faster, and doing it."""
+        from swarm_memory.optimizing import Optimizer
+
+        return Optimizer(self, self._engine)
+
     def watch(
         self, prefix: str = "", *, since: int | None = None, timeout_s: float | None = None
     ) -> Iterator[Event]:
@@ -496,13 +504,8 @@ class Swarm:
         self.retention.sweep()
         self.sessions.reap()
         self._label()
-        self.sessions.prune()
-        self.messages.prune()
-        self.leases.prune()
-        self.edits.prune()
-        self.forecast.prune()
+        self.prune()
         self.forecast.keep_up()
-        self.briefing.log.prune()
         self.retention.pack()
         self.finder.keep_up()
         return True
@@ -514,6 +517,19 @@ class Swarm:
             from swarm_memory.labelling import catch_up
 
             catch_up(self)
+    def prune(self) -> int:
+        """Forget what has ended or aged beside the records; return how many rows."""
+        self.sessions.reap()
+        return sum(
+            (
+                self.sessions.prune(),
+                self.messages.prune(),
+                self.leases.prune(),
+                self.edits.prune(),
+                self.forecast.prune(),
+                self.briefing.log.prune(),
+            )
+        )
 
     def agents(self) -> list[str]:
         """Return the scopes (`agent-…`) of the agents that have a state."""

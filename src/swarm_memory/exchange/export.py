@@ -12,6 +12,7 @@ import os
 from heapq import merge
 from operator import itemgetter
 
+from swarm_memory.codec import canonical
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.exchange.lines import Lines, published
 from swarm_memory.importers.jsonl import (
@@ -87,6 +88,77 @@ def export_store(
         return swarm.read(
             lambda tx: _write(tx, swarm, file, path, all_swarms, progress), durable=True
         )
+
+
+class Selected(NamedTuple):
+    """A record that was written to an archive: what it is stored as, and the digest of what the
+    file says of it.
+    """
+
+    key: str
+    version: int
+    updated_ms: int
+    frame: bytes
+    digest: str
+
+
+def export_records(
+    swarm: Swarm, path: str, chosen: Callable[[Tx, Row], bool], *, archive: bool = False
+) -> list[Selected]:
+    """Write the records that `chosen` picks, with their older versions, as an export.
+
+    All are of one moment. A record of which a version is damaged is left out.
+
+    Args:
+        path: The file; it appears when all of it is on disk.
+        chosen: Told a row (key, version, author, session, times, provenance, value, history_id).
+        archive: They are to leave the store: an import gives them as long to live again as they
+            had left.
+
+    Raises:
+        EngineUnavailableError, StorageFullError: The file cannot be written.
+    """
+    context = swarm.context
+
+    def write(tx: Tx, file: BinaryIO) -> list[Selected]:
+        lines, written = Lines(file), list[Selected]()
+        lines.manifest(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "exported_ms": tx.now_ms,
+                "swarms": [context.swarm],
+                "archive": archive,
+            }
+        )
+        for row in _pages(tx, "export_records", context.swarm):
+            if not chosen(tx, row):
+                continue
+            damaged: list[str] = []
+            found = list(_versions(tx, context, row, damaged))
+            if damaged:
+                continue
+            for table, shown in found:
+                lines.row(table, {"swarm": context.swarm} | shown)
+            digest = _digest([shown for _, shown in found])
+            written.append(Selected(row[0], row[1], row[5], row[8], digest))
+        lines.close()
+        return written
+
+    with published(path) as file:
+        return swarm.read(lambda transaction: write(transaction.tx, file), durable=True)
+
+
+def digest_of(versions: list[Record]) -> str:
+    """Return the digest of a record and its older versions, the current one last."""
+    return _digest([record.to_dict() for record in versions])
+
+
+def _digest(versions: list[dict[str, Json]]) -> str:
+    from hashlib import sha256
+
+    said = [{n: v for n, v in version.items() if n != "telemetry"} for version in versions]
+    return sha256(canonical(said)).hexdigest()
 
 
 def _write(

@@ -25,10 +25,15 @@ class Restorer:
 
     A key that is not there gets all its versions. One that is there is brought forward if what
     is there is one of the versions exported, and left alone otherwise.
+
+    Args:
+        later_ms: For an archive, how long ago its rows left the store: they expire so much later,
+            and come back to where they left. None for an export.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, later_ms: int | None = None) -> None:
         self._context = context
+        self._later_ms = later_ms
         self._quota = Quota(context)
 
     def restore(self, tx: Tx, copies: list[Copy]) -> dict[tuple[str, str], dict[str, int]]:
@@ -65,6 +70,12 @@ class Restorer:
             self._append(tx, versions[-kept:], shift, None)
             return IMPORTED, len(versions) - 1
         mine = records_of(self._context, (current,))[0]
+        if self._later_ms is not None and _left(mine, versions[-1]):
+            kept = self._context.config.category_of(key).versions_max
+            back = versions[-kept:]
+            # Above what has left: a version must not come again.
+            self._append(tx, back, mine.version + 1 - back[0].version, None)
+            return IMPORTED, len(versions) - 1
         known = _identity(mine)
         # From the end: versions of one millisecond may be alike.
         places = range(len(versions) - 1, -1, -1)
@@ -111,6 +122,8 @@ class Restorer:
             "expires_ms": record.expires_ms,
             "provenance": about,
         }
+        if self._later_ms and record.expires_ms is not None:
+            row["expires_ms"] = record.expires_ms + self._later_ms
         if record.deleted:
             return row | {"value": None, "provenance": None}
         encoded = codec.encode(
@@ -158,6 +171,12 @@ class Restorer:
         if row["name"] != "version_floor":
             return False  # the other facts belong to the store they come from
         return bool(tx.run("fact_raise", swarm=swarm, **row))
+
+
+def _left(mine: Record, archived: Record) -> bool:
+    """Tell whether what is there is only the place that an archived version left."""
+    same = (mine.version, mine.created_ms, mine.author)
+    return mine.deleted and same == (archived.version, archived.created_ms, archived.author)
 
 
 def _identity(record: Record) -> bytes:

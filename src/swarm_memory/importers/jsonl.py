@@ -6,6 +6,9 @@
     {"table": "choices" | "outcomes" | "relabels" | "conflicts" | "facts", "swarm": "default", …}
     {"trailer": true, "rows": {"records": 1, …}, "sha256": {"records": "…", …}}
 
+The manifest of an archive (`optimize --only archive`) says `"archive": true`: its rows have left
+the store, and when they are brought back they have as long to live as they had left.
+
 The older versions of a key come right before it, oldest first. Outcomes and revisions of their
 labels come in the order in which they were learned. A line that breaks a rule is
 counted as unreadable and the rest is read; what the trailer says is checked at the end.
@@ -155,6 +158,7 @@ class ExportReading:
         self.path = path
         self.swarms: list[str] = manifest["swarms"]
         self.exported_ms: int = manifest["exported_ms"]
+        self.is_archive: bool = manifest.get("archive") is True
         self.notes: list[str] = []
         self._reports: dict[str, LineReport] = {}
         self._sums: dict[str, Json] = {}

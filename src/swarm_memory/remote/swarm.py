@@ -180,6 +180,11 @@ class RemoteSwarm(Swarm):
         return self._service("retention")
 
     @property
+    def optimizer(self) -> Any:
+        """What would make the store smaller or faster, and doing it."""
+        return self._service("optimizer")
+
+    @property
     def edits(self) -> Any:
         """Who changes which file: told by hooks, which ask a server by their own route."""
         return _elsewhere("edits")

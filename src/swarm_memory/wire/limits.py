@@ -13,6 +13,8 @@ from swarm_memory.config import RETENTION_S_MAX
 from swarm_memory.learning.assignment import TASKS_MAX
 from swarm_memory.lives import STATES
 from swarm_memory.memories import FILES_MAX, KINDS, REPLACED_MAX
+from swarm_memory.optimizing import STEPS
+from swarm_memory.optimizing.optimizer import BUDGET_S_MAX
 from swarm_memory.seats import MODES
 
 WHOLE_MAX = 2**62
@@ -63,6 +65,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "visible_after_s": number(0.001, messages.VISIBLE_S_MAX),
     "delay_s": number(0, messages.DELAY_S_MAX),
     "interval_s": number(0, RETENTION_S_MAX),
+    "budget_s": number(0.001, BUDGET_S_MAX),
+    "only": {"minItems": 1, "maxItems": len(STEPS), "items": one_of(*STEPS)},
     "duration_s": number(0, outcomes.AMOUNT_MAX),
     "cost": number(0, outcomes.AMOUNT_MAX),
     "cost_weight": number(0, outcomes.AMOUNT_MAX),

@@ -24,16 +24,19 @@ from swarm_memory.lives import Agent, Held, Session
 from swarm_memory.memories import Similar, Stored
 from swarm_memory.model import Event, Page, Record
 from swarm_memory.outcomes import Observation
+from swarm_memory.packing import Packed
 from swarm_memory.records import Put
 from swarm_memory.reports import (
+    Advice,
     Changes,
     Choice,
+    Gain,
     HealthReport,
     Insight,
     Outcome,
     Recommendation,
 )
-from swarm_memory.retention import Packed, Swept
+from swarm_memory.retention import Swept
 from swarm_memory.search import Hit, Hits
 from swarm_memory.seats import Lease, Seat
 
@@ -109,9 +112,10 @@ NAMES: dict[str, Any] = {
     **{
         kind.__name__: kind
         for kind in (
-            Addressed, Agent, Changes, Choice, Conflict, Counts, Event, Finding, Found,
-            HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome, Packed,
-            Plan, Put, Recommendation, Record, Risk, Scanned, Seat, Sent, Session, Similar, Stored,
+            Addressed, Advice, Agent, Changes, Choice, Conflict, Counts, Event, Finding, Found,
+            Gain, HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome,
+            Packed, Plan, Put, Recommendation, Record, Risk, Scanned, Seat, Sent, Session,
+            Similar, Stored,
             Swept, Touched, VerifyReport,
         )
     },

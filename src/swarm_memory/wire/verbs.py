@@ -14,6 +14,7 @@ from swarm_memory.lean import NamedTuple
 from swarm_memory.leases import Leases
 from swarm_memory.memories import Memories
 from swarm_memory.messages import Messages
+from swarm_memory.optimizing import Optimizer
 from swarm_memory.outcomes import Outcomes
 from swarm_memory.records import Records
 from swarm_memory.retention import Retention
@@ -45,6 +46,7 @@ SERVICES: dict[str, type[Any]] = {
     "finder": Search,
     "health": Health,
     "retention": Retention,
+    "optimizer": Optimizer,
     "swarm": Swarm,
 }
 # Of these a transaction has its own.
@@ -160,6 +162,16 @@ VERBS = (
     Verb("retention", "pack", "POST", "/upkeep/pack", AGAIN),
     Verb("retention", "train", "POST", "/upkeep/train", AGAIN),
     Verb("finder", "keep_up", "POST", "/upkeep/index", AGAIN),
+    Verb("optimizer", "plan", "POST", "/upkeep/plan", READ),
+    Verb(
+        "optimizer",
+        "apply",
+        "POST",
+        "/upkeep/optimize",
+        KEPT,
+        ("to", "progress"),
+        "budget_s",
+    ),
     Verb("swarm", "tick", "POST", "/upkeep/tick", AGAIN),
     Verb("swarm", "maintain", "POST", "/upkeep/maintain", AGAIN),
     Verb("swarm", "verify", "POST", "/upkeep/verify", KEPT, ("progress",)),

@@ -1,4 +1,4 @@
-"""The verbs of the whole store: where health snapshot optimize demo."""
+"""The verbs of the whole store: where health snapshot demo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swarm_memory.swarm import Swarm
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swarm_memory.reports import HealthReport, Optimization
+    from swarm_memory.reports import HealthReport
 
 PANEL = "Store"
 BAR_WIDTH = 24
@@ -172,41 +172,6 @@ def snapshot(door: Door) -> None:
         [[record.key, record.version]],
         lambda console: console.print(cell(f"written: {record.key}")),
     )
-
-
-@verb("optimize", PANEL)
-def optimize(
-    door: Door,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only say what.")] = False,
-) -> None:
-    """Remove what has expired, compress, give space back. Nothing that is live is removed.
-
-    Example: swarm-memory optimize --apply
-    """
-    with door.manager(create=apply) as manager:
-        found = manager.optimize_memory(auto_apply=apply)
-    door.show.result(
-        found.to_dict(),
-        [
-            ["applied", found.applied],
-            ["space_saved_bytes", found.space_saved_bytes],
-            ["entries_cleaned", found.entries_cleaned],
-            *(["optimization", text] for text in found.optimizations),
-            *(["recommendation", text] for text in found.recommendations),
-        ],
-        lambda console: _print_optimization(found, console),
-    )
-
-
-def _print_optimization(found: Optimization, console: Console) -> None:
-    for text in found.optimizations:
-        console.print(cell(text))
-    if not found.optimizations:
-        console.print(cell("there is nothing to clean up"))
-    elif not found.applied:
-        console.print(cell("nothing was done yet: --apply does it", "dim"))
-    for text in found.recommendations:
-        console.print(cell(text))
 
 
 @verb("demo", PANEL)
