@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json
     from swarm_memory.outcomes import Outcomes
+    from swarm_memory.overview import Overview
     from swarm_memory.practice import Practice
     from swarm_memory.retention import Retention
     from swarm_memory.search import Hits, Search
@@ -295,6 +296,13 @@ class Swarm:
         from swarm_memory.briefing import Briefing
 
         return Briefing(self, self._engine)
+
+    @property
+    def overview(self) -> Overview:
+        """What a person looks at to see what the swarm does."""
+        from swarm_memory.overview import Overview
+
+        return Overview(self, self._engine)
 
     @property
     def practice(self) -> Practice:

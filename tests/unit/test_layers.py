@@ -33,6 +33,7 @@ FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
 FACADE |= {"worktrees"}
+FACADE |= {"overview"}  # of the dashboard
 SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,
