@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from swarm_memory.monitor import Monitor
     from swarm_memory.optimizing import Optimizer
     from swarm_memory.outcomes import Outcomes
+    from swarm_memory.overview import Overview
     from swarm_memory.practice import Practice
     from swarm_memory.retention import Retention
     from swarm_memory.search import Hits, Search
@@ -312,6 +313,13 @@ class Swarm:
         return Briefing(self, self._engine)
 
     @property
+    def overview(self) -> Overview:
+        """What a person looks at to see what the swarm does."""
+        from swarm_memory.overview import Overview
+
+        return Overview(self, self._engine)
+
+    @property
     def practice(self) -> Practice:
         """What is learned from the operations that hooks recorded."""
         from swarm_memory.practice import Practice
@@ -517,6 +525,7 @@ class Swarm:
             from swarm_memory.labelling import catch_up
 
             catch_up(self)
+
     def prune(self) -> int:
         """Forget what has ended or aged beside the records; return how many rows."""
         self.sessions.reap()

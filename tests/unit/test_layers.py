@@ -34,6 +34,7 @@ FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
 FACADE |= {"worktrees", "optimizing"}
 FACADE |= {"monitor", "ticker"}
+FACADE |= {"overview"}  # of the dashboard
 SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,
