@@ -42,6 +42,14 @@ DELETE FROM samples WHERE swarm = :swarm AND span = :span AND at_ms < :before_ms
 -- A key that was written lately, by the number of an event.
 SELECT key FROM events WHERE swarm = :swarm AND seq >= :seq ORDER BY seq LIMIT 1
 
+-- sample_values --
+-- Values to measure the compression of, with all that their checksum covers: those from a key on.
+SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM records
+WHERE swarm = :swarm AND key >= :from_key AND value IS NOT NULL
+ORDER BY key
+LIMIT :limit
+
 -- monitor_seats --
 -- For each lease that somebody waits for: who has it, how many wait, and since when the first does.
 SELECT name, coalesce(max(CASE WHEN state = 'held' THEN owner END), ''),
