@@ -154,7 +154,7 @@ def test_a_process_that_reads_some_hundred_values_does_not_pay_for_orjson():
     program = (
         "import sys\n"
         "from swarm_memory import codec\n"
-        "text = b'{\"tool\": \"Bash\"}'\n"
+        'text = b\'{"tool": "Bash"}\'\n'
         "for _ in range(900):\n"
         "    codec.loads(text)\n"
         "print('orjson' in sys.modules, codec.is_warm())\n"

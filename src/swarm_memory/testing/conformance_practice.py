@@ -15,7 +15,6 @@ from swarm_memory import forecast, labelling
 from swarm_memory.exchange import export_store, import_stores
 from swarm_memory.forgetting import forget
 from swarm_memory.identity import agent_name
-from swarm_memory.learning.labels import UNKNOWN
 from swarm_memory.practice import PRACTICE
 from swarm_memory.remembering import Remembering
 
@@ -170,7 +169,7 @@ def _subagent(store: Store) -> Worker:
     store.clock.advance(1)
     main.swarm.sessions.agent_stopped("main", "a1")
     label = main.swarm.practice.agent_ended("main", main.session, "a1")
-    assert UNKNOWN == label.status
+    assert "unknown" == label.status
     main.fails("AssertionError")
     return main
 
