@@ -72,3 +72,17 @@ def test_an_archive_is_only_made_by_its_name_and_with_a_directory(call, tmp_path
     assert 2 == call("optimize", "--to", str(tmp_path / "a")).status
     assert 2 == call("optimize", "--apply", "--to", str(tmp_path / "a")).status
     assert 0 == call("optimize", "--apply", "--only", "archive", "--to", str(tmp_path / "a")).status
+
+
+def test_interrupted_it_shows_what_was_done_until_then(call, monkeypatch):
+    fill(call)
+
+    def interrupt(self, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("swarm_memory.packing.Packing.pack", interrupt)
+    ran = call("optimize", "--apply", "--json")
+
+    assert 130 == ran.status
+    assert ["sweep"] == [gain["name"] for gain in json.loads(ran.out)["gains"]]
+    assert 0 == call("verify").status
