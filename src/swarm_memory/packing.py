@@ -178,11 +178,12 @@ class Packing:
         row = self._db.one("dictionary_get", swarm=self._context.swarm, number=number)
         return len(row[0]) if row else 0
 
-    def try_out(self, values: list[Value], records: int) -> Trial:
+    def try_out(self, values: list[Value], records: int, *, sizes_max: int = SIZES_TRIED) -> Trial:
         """Train on half of a sample and see what that makes of the other half.
 
         Args:
             records: How many there are in all.
+            sizes_max: How many sizes of a dictionary are tried.
         """
         train, test = [value.plain for value in values[::2]], values[1::2]
         self._packer.forget_current()
@@ -192,7 +193,7 @@ class Packing:
         before = scale * sum(_packed_sizes(self._packer, test))
         equal = equal_values(train, copies)
         tried: list[tuple[float, int, bytes]] = []
-        for size in _sizes(before) if test else ():
+        for size in _sizes(before)[-sizes_max:] if test else ():
             try:
                 trained = codec.train_dictionary(train, size, equal)
             except InvalidValueError:

@@ -51,7 +51,7 @@ ALLOWED = {
     "demo": BASE | FACADE | {"demo"},
     "telemetry": BASE | FACADE,
     "adapters": BASE | FACADE | {"adapters", "records"},  # of records only Put
-    "testing": BASE | SERVICES | FACADE | {"testing", "engine", "doors", "learning"},
+    "testing": BASE | SERVICES | FACADE | {"testing", "engine", "doors"},
 }
 FOREIGN = {
     "apsw": {"engine", "importers"},

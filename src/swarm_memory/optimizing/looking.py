@@ -19,11 +19,12 @@ INDEX, STATISTICS, VACUUM, ARCHIVE = "index", "statistics", "vacuum", "archive"
 APPLY = "swarm-memory optimize --apply --only"
 # `optimize` is asked for, so it begins earlier than the daily upkeep (dictionary_values_min).
 DICTIONARY_VALUES_LEAST = 100
-PLAN_BYTES_MAX = 2 * 1024 * 1024  # of values that a plan packs to see what that gives
+PLAN_BYTES_MAX = 512 * 1024  # of values that a plan packs to see what that gives: half a second
 CHAINS_MAX = 1000  # keys of a sample whose older versions are counted
 PACK_RATIO = 0.02  # of what values take; less is what is always left
 FREE_RATIO = 0.2
 FREE_BYTES_MIN = 1024 * 1024  # a store with nothing in it has half-empty pages, too
+SAVED_RATIO = 0.05  # of the file
 SLACK_LEFT = 0.1  # of pages in use that stays unused whatever is done, until that is known better
 SLACK_FACT = "slack_left"  # how many thousandths stayed when the file was last written anew
 
@@ -98,7 +99,7 @@ class Look:
         if len(values) < DICTIONARY_VALUES_LEAST:
             return None
         fitting = sum(row[3] <= DICTIONARY_VALUE_BYTES_MAX for row in sampled.rows)
-        trial = self._packing.try_out(values, round(sampled.scale * fitting))
+        trial = self._packing.try_out(values, round(sampled.scale * fitting), sizes_max=1)
         share = trial.gain / max(1, trial.stored)
         if share < PACK_RATIO:
             return None
@@ -149,12 +150,17 @@ class Look:
             f"{APPLY} {STATISTICS}",
         )
 
-    def vacuum(self) -> Advice | None:
-        """Ask the engine for free space, in pages of their own and inside of others."""
+    def vacuum(self, *, saved: int = 0) -> Advice | None:
+        """Ask the engine for free space, in pages of their own and inside of others.
+
+        Args:
+            saved: Bytes that steps before have left free: of a twentieth it is worth the while.
+        """
         wear, size = self._engine.wear(), self._engine.usage()["file_bytes"]
         slack = max(0, wear["slack_bytes"] - slack_left(self._engine, size - wear["free_bytes"]))
         free = wear["free_bytes"] + slack
-        if free <= FREE_RATIO * size or free < FREE_BYTES_MIN:
+        much = free > FREE_RATIO * size and free >= FREE_BYTES_MIN
+        if not much and saved <= SAVED_RATIO * size:
             return None
         return Advice(
             VACUUM,

@@ -121,8 +121,10 @@ class Optimizer:
         }
         gains = []
         for name in names:
-            if name in (VACUUM, COMPRESS):  # depends on what the steps before have left
-                expected[name] = self._look(Look(self._swarm, self._engine), name)
+            if name == COMPRESS:  # of what the steps before have left
+                expected[name] = Look(self._swarm, self._engine).compress()
+            elif name == VACUUM:
+                expected[name] = Look(self._swarm, self._engine).vacuum(saved=run.saved)
             advice = expected[name]
             gain = run.step(name, 0 if advice is None else advice.expected_bytes)
             if gain is not None:
@@ -155,6 +157,7 @@ class _Run:
         self._to = to
         self._progress = progress
         self._name = ""
+        self.saved = 0  # bytes, by the steps so far
 
     def step(self, name: str, expected: int) -> Gain | None:
         """Do one step; None if there was nothing to do."""
@@ -164,6 +167,7 @@ class _Run:
         done: Done = getattr(self, f"_{name}")()
         if not (done.changed or done.size or done.beside) and done.finished:
             return None
+        self.saved += max(0, done.size)
         seconds = round(time.monotonic() - began_s, 3)
         gain = Gain(name, done.what, done.changed, expected, done.size, seconds, done.finished)
         if self._progress is not None:
@@ -230,13 +234,16 @@ class _Run:
 
     def _statistics(self) -> Done:
         stale = self._engine.wear()["stale_tables"]
-        if not stale or self._over():
-            return Done("statistics are as they were", 0, 0, finished=not stale)
+        if not stale:
+            return Done("statistics fit", 0, 0)
+        if self._over():
+            return Done("refreshed no statistics", 0, 0, finished=False)
         self._engine.analyse()
         return Done(f"refreshed the planner's statistics of {stale} tables", stale, 0)
 
     def _vacuum(self) -> Done:
-        advice = Look(self._swarm, self._engine).vacuum()
+        look = Look(self._swarm, self._engine)
+        advice = look.vacuum(saved=self.saved)
         if advice is None:
             return Done("there is little free space", 0, 0)
         if self._over():
@@ -245,7 +252,8 @@ class _Run:
         if not self._asked_for:
             # Whoever waits for longer gives up.
             within_s = min(within_s, WAIT_SHARE * self._swarm.config.busy_timeout_s)
-        freed = self._engine.give_back(free_ratio=FREE_RATIO, within_s=within_s)
+        ratio = 0 if self.saved else FREE_RATIO
+        freed = self._engine.give_back(free_ratio=ratio, within_s=within_s)
         dead = int(advice.evidence["dead_rows"])
         what = f"gave {freed:,} bytes back to the file system"
         if dead:

@@ -54,16 +54,11 @@ SERVICES: dict[str, Callable[[Wire], Any]] = {
     **{
         name: lambda wire, name=name: Remote(wire, name)  # type: ignore[misc]
         for name in (
-            "outcomes",
-            "conflicts",
-            "forecast",
-            "memories",
-            "journal",
-            "health",
-            "retention",
+            "outcomes", "conflicts", "forecast", "memories", "journal", "health", "retention",
+            "optimizer",
         )
     },
-}
+}  # fmt: skip
 
 
 class RemoteSwarm(Swarm):
@@ -227,6 +222,10 @@ class RemoteSwarm(Swarm):
     def tick(self) -> bool:
         """Do the daily duties if they are due; see `Swarm.tick`."""
         return bool(self._call("tick"))
+
+    def prune(self) -> int:
+        """Refuse: it is a part of `tick` and of the optimizer, where the store is."""
+        return int(_elsewhere("prune"))
 
     def agents(self) -> list[str]:
         """Return the scopes of the agents that have a state."""

@@ -66,7 +66,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "delay_s": number(0, messages.DELAY_S_MAX),
     "interval_s": number(0, RETENTION_S_MAX),
     "budget_s": number(0.001, BUDGET_S_MAX),
-    "only": {"minItems": 1, "maxItems": len(STEPS), "items": one_of(*STEPS)},
+    "only": {"minLength": 1, "maxLength": 20, "items": one_of(*STEPS)},
     "duration_s": number(0, outcomes.AMOUNT_MAX),
     "cost": number(0, outcomes.AMOUNT_MAX),
     "cost_weight": number(0, outcomes.AMOUNT_MAX),
