@@ -3,6 +3,7 @@
 import { look, read } from "../lib/api.js";
 import { h, render } from "../lib/dom.js";
 import { agentName, badge, card, empty, keyLink, number, place, size, table } from "../lib/parts.js";
+import { steady } from "../lib/steady.js";
 import { when } from "../lib/time.js";
 import { showRecord } from "./record.js";
 
@@ -66,7 +67,7 @@ function browse(target, { swarm, parameters, announce }) {
   }
 
   /** Read again what is shown: as many items as there are, so that the list keeps its length. */
-  const refresh = () => attempt(async () => {
+  const refresh = steady(() => attempt(async () => {
     const limit = Math.min(500, Math.max(PAGE, items.length));
     const [level, changed] = await Promise.all([
       look(swarm, "level", { prefix, limit }, life.signal),
@@ -77,7 +78,7 @@ function browse(target, { swarm, parameters, announce }) {
       after = level.next_after;
     }
     latest = changed;
-  });
+  }));
 
   const further = () => attempt(async () => {
     const level = await look(swarm, "level", { prefix, after, limit: PAGE }, life.signal);

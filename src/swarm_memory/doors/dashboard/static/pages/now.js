@@ -5,6 +5,7 @@ import { fill, h, render, slot } from "../lib/dom.js";
 import { feed } from "../lib/feed.js";
 import { agentName, badge, card, empty, number, path, place, plural, size, table } from "../lib/parts.js";
 import { activityPlot } from "../lib/plot.js";
+import { steady } from "../lib/steady.js";
 import { setNow, when } from "../lib/time.js";
 
 const REST_MS = 10_000; // without news it is read anew so often: time alone lets leases lapse
@@ -17,15 +18,8 @@ function show(target, { swarm, announce }) {
   const life = new AbortController();
   const latest = feed(announce);
   const plot = activityPlot();
-  let asking = false;
-  let again = false;
 
-  async function refresh() {
-    if (asking) {
-      again = true;
-      return;
-    }
-    asking = true;
+  const refresh = steady(async () => {
     try {
       const [now, activity] = await Promise.all([
         look(swarm, "now", {}, life.signal),
@@ -39,14 +33,8 @@ function show(target, { swarm, announce }) {
       plot.set(activity);
     } catch (error) {
       if (!life.signal.aborted) drawProblem(target, error);
-    } finally {
-      asking = false;
     }
-    if (again && !life.signal.aborted) {
-      again = false;
-      refresh();
-    }
-  }
+  });
 
   refresh();
   const timer = setInterval(() => document.hidden || refresh(), REST_MS);
