@@ -5,9 +5,12 @@ import pytest
 from swarm_memory import Swarm
 
 
-@pytest.fixture
-def door(tmp_path):
-    with Swarm.open(f"sqlite:///{tmp_path}/memory.db", agent="a", swarm="s") as door:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def door(request, tmp_path):
+    url = f"sqlite:///{tmp_path}/memory.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    with Swarm.open(url, agent="a", swarm="s") as door:
         yield door
 
 
@@ -169,6 +172,17 @@ def test_the_last_hour_counts_memories_apart_from_operations(door):
     assert (1, 1) == (sum(m[1] for m in minutes), sum(m[2] for m in minutes))
     assert "edit a.py" == door.overview.latest()[0]["text"]
     assert ["notes/1"] == [line["key"] for line in door.overview.latest(telemetry=False)]
+
+
+def test_kinds_are_what_the_counters_say_with_how_long_they_are_kept(door):
+    door.records.put_many((f"memory/notes/{number}", "text") for number in range(3))
+    door.records.put("memory/operations/s/1", {"operation": "edit"})
+
+    kinds = {kind["category"]: kind for kind in door.overview.kinds()}
+
+    assert (3, False) == (kinds["memory"]["records"], kinds["memory"]["telemetry"])
+    assert kinds["operations"]["telemetry"]
+    assert 7 * 86_400 == kinds["operations"]["retention_s"]
 
 
 def test_swarms_are_those_of_which_anything_is_known(door):

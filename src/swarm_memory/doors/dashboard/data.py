@@ -60,6 +60,7 @@ def _questions() -> dict[str, Question]:
 
     return {
         "now": Question(Overview.now, {}, shared=True),
+        "kinds": Question(Overview.kinds, {}, shared=True),
         "activity": Question(Overview.activity, {}, shared=True),
         "latest": Question(Overview.latest, {"telemetry": "switch", "limit": "whole"}, shared=True),
         "level": Question(Overview.level, {"prefix": "text", "after": "text", "limit": "whole"}),
