@@ -54,6 +54,24 @@ class Overview:
 
         return activity(self._swarm, self._engine)
 
+    def kinds(self) -> list[dict[str, Json]]:
+        """Return how much there is of each category, by its counters; the largest first.
+
+        `category`, `records`, `bytes`, `telemetry`, and `retention_s`, None if it is kept for good.
+        """
+        held = self._swarm.health.report().metrics["categories"]
+        known = {category.name: category for category in self._swarm.config.categories}
+        kinds = [
+            {
+                "category": name,
+                **counts,
+                "telemetry": name in known and known[name].telemetry,
+                "retention_s": known[name].retention_s if name in known else None,
+            }
+            for name, counts in held.items()
+        ]
+        return sorted(kinds, key=lambda kind: (-kind["bytes"], kind["category"]))
+
     def level(self, prefix: str = "", *, after: str = "", limit: int = 100) -> dict[str, Json]:
         """Return one level of the tree of keys below `prefix`; see `overview.tree`."""
         from swarm_memory.overview.tree import level

@@ -19,8 +19,10 @@ from starlette.routing import Route
 from swarm_memory.doors.dashboard.files import HEADERS
 from swarm_memory.doors.dashboard.news import News
 from swarm_memory.doors.http.api.calls import Caller
+from swarm_memory.doors.http.api.models import Text
 from swarm_memory.errors import HTTP_STATUS, InvalidArgumentError, SwarmMemoryError
 from swarm_memory.lean import NamedTuple
+from swarm_memory.wire.limits import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,6 +41,7 @@ AGENT = "dashboard"  # by whose name is looked
 WORKING_MAX = 8  # questions at once
 SHARED_S = 0.5  # so long an answer serves others who ask the same
 SHARED_MAX = 256
+SWARM = Text("swarm", NAME)
 WHOLE_MAX = 2**53  # what a browser tells apart
 
 
@@ -57,6 +60,7 @@ def _questions() -> dict[str, Question]:
 
     return {
         "now": Question(Overview.now, {}, shared=True),
+        "kinds": Question(Overview.kinds, {}, shared=True),
         "activity": Question(Overview.activity, {}, shared=True),
         "latest": Question(Overview.latest, {"telemetry": "switch", "limit": "whole"}, shared=True),
         "level": Question(Overview.level, {"prefix": "text", "after": "text", "limit": "whole"}),
@@ -109,7 +113,8 @@ class Pages:
         def look() -> Any:
             return self._overview(self._swarm).swarms()
 
-        swarms = await self._once(("swarms",), look)
+        # Those whose names stand in no path of a URL are for the command line.
+        swarms = [name for name in await self._once(("swarms",), look) if _fits(name)]
         start = {"swarm": self._swarm, "swarms": swarms, "acts": self._acts}
         return _json(start | {"version": version("swarm-memory")})
 
@@ -124,7 +129,8 @@ class Pages:
             return question.answer(self._overview(swarm), **given)
 
         if question.shared:
-            return _json(await self._once((swarm, name, tuple(given.items())), look))
+            told_s = self._news.last_s(swarm)
+            return _json(await self._once((swarm, name, tuple(given.items())), look, told_s))
         return _json(await to_thread.run_sync(look, limiter=self._working))
 
     async def _follow(self, request: Request) -> Response:
@@ -133,22 +139,27 @@ class Pages:
         told = self._news.told(door)
         return StreamingResponse(told, headers=HEADERS, media_type="text/event-stream")
 
-    async def _once(self, key: Any, look: Callable[[], Any]) -> Any:
-        """Return an answer that is no older than `SHARED_S`; who asks meanwhile waits for it."""
+    async def _once(self, key: Any, look: Callable[[], Any], since_s: float = 0.0) -> Any:
+        """Return an answer that is no older than `SHARED_S`, nor than `since_s`.
+
+        Who asks while it is looked for waits for it. Whoever was told that something is new must
+        not get what was looked for before.
+        """
         while len(self._shared) >= SHARED_MAX:
             del self._shared[next(iter(self._shared))]
         shared = self._shared.setdefault(key, _Shared())
         async with shared.lock:
-            if time.monotonic() - shared.at_s > SHARED_S:
+            now_s = time.monotonic()
+            if shared.at_s < max(now_s - SHARED_S, since_s):
                 shared.answer = await to_thread.run_sync(look, limiter=self._working)
-                shared.at_s = time.monotonic()
+                shared.at_s = now_s  # it was looked for later than this
         return shared.answer
 
     def _overview(self, swarm: str) -> Overview:
         return self._door(swarm).overview
 
     def _door(self, swarm: str) -> Swarm:
-        return self._calls.door(Caller(swarm, AGENT))
+        return self._calls.door(Caller(SWARM.check(swarm), AGENT))
 
 
 class _Shared:
@@ -160,6 +171,14 @@ class _Shared:
         self.answer: Any = None
         self.at_s = float("-inf")
         self.lock = anyio.Lock()
+
+
+def _fits(name: str) -> bool:
+    try:
+        SWARM.check(name)
+    except InvalidArgumentError:
+        return False
+    return True
 
 
 def _given(question: Question, query: dict[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ the last events only; who wants all of them has the stream of the API.
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,11 @@ class News:
         """Let followers run in a task group."""
         self._group = group
 
+    def last_s(self, swarm: str) -> float:
+        """Return when something was told last, by `time.monotonic`: what was read before is old."""
+        follower = self._followers.get(swarm)
+        return float("-inf") if follower is None else follower.told_s
+
     async def told(self, door: Swarm) -> AsyncIterator[bytes]:
         """Iterate over messages as server-sent events, without an end."""
         name = door.context.swarm
@@ -80,6 +86,7 @@ class _Follower:
         self._threads = threads
         self.listeners: set[Any] = set()
         self.began = anyio.Event()
+        self.told_s = float("-inf")
 
     async def run(self) -> None:
         at: tuple[int, int] | None = None
@@ -114,6 +121,7 @@ class _Follower:
         return b"event: news\ndata: %s\n\n" % orjson.dumps(shown), newest
 
     def _tell(self, message: bytes) -> None:
+        self.told_s = time.monotonic()
         for listener in self.listeners:
             try:
                 listener.send_nowait(message)

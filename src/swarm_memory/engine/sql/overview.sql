@@ -42,7 +42,7 @@ LIMIT :limit
 SELECT count(*) FROM (SELECT 1 FROM records
     WHERE swarm = :swarm AND key >= :low AND key < :high AND value IS NOT NULL
         AND (expires_ms IS NULL OR expires_ms > :now_ms)
-    LIMIT :limit) AS some
+    LIMIT :limit) AS counted
 
 -- overview_shown --
 -- What agents were shown, the last first, of the next :rows lines of the log; where they end, too.

@@ -143,6 +143,8 @@ async function begin() {
   const reading = document.getElementById("reading");
   reading.hidden = about.acts;
   render(reading, "Looking only. To change anything, end this server and run ", h("code", "swarm-memory ui"));
+  shown?.handle?.close?.();
+  shown = null; // whatever was there: the page begins anew
   main.replaceChildren();
   await go();
 }

@@ -4,7 +4,7 @@ import { h, render } from "./dom.js";
 import { agentName, keyLink, number, plural } from "./parts.js";
 import { when } from "./time.js";
 
-const VERBS = { put: "wrote", delete: "deleted", expire: "expired", rollback: "rolled back", touch: "kept", forget: "forgot" };
+export const VERBS = { put: "wrote", delete: "deleted", expire: "expired", rollback: "rolled back", touch: "kept", forget: "forgot" };
 const KEPT_MAX = 60;
 
 /** A feed: `set(lines)` shows the last lines of the log; who points at it sees them later. */

@@ -7,7 +7,7 @@ const COLORED_MAX = 60_000; // characters; a longer text stays plain, it would t
 
 /** A JSON text as an element that can be scrolled by keyboard. */
 export function json(text, label) {
-  const place = h("pre.json", { tabindex: "0", role: "region", "aria-label": label });
+  const place = h("pre.json", { tabindex: "0", role: "group", "aria-label": label });
   if (text.length > COLORED_MAX) {
     place.append(text);
     return place;

@@ -33,7 +33,7 @@ export function empty(title, text, command = null) {
 export function table(label, columns, rows, cls = "") {
   return h(
     "div.scroll",
-    { tabindex: "0", role: "region", "aria-label": label },
+    { tabindex: "0", role: "group", "aria-label": label },
     h(
       "table",
       { class: cls },

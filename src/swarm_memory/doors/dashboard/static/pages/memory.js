@@ -2,7 +2,9 @@
 
 import { look, read } from "../lib/api.js";
 import { h, render } from "../lib/dom.js";
-import { agentName, badge, card, empty, keyLink, number, place, size, table } from "../lib/parts.js";
+import { VERBS } from "../lib/feed.js";
+import { agentName, badge, card, duration, empty, keyLink, number, place, size, table } from "../lib/parts.js";
+import { steady } from "../lib/steady.js";
 import { when } from "../lib/time.js";
 import { showRecord } from "./record.js";
 
@@ -24,6 +26,7 @@ function browse(target, { swarm, parameters, announce }) {
   let after = "";
   let hits = null;
   let latest = [];
+  let kinds = [];
   let problem = null;
   let typing = null;
   let searching = null;
@@ -66,18 +69,20 @@ function browse(target, { swarm, parameters, announce }) {
   }
 
   /** Read again what is shown: as many items as there are, so that the list keeps its length. */
-  const refresh = () => attempt(async () => {
+  const refresh = steady(() => attempt(async () => {
     const limit = Math.min(500, Math.max(PAGE, items.length));
-    const [level, changed] = await Promise.all([
+    const [level, changed, held] = await Promise.all([
       look(swarm, "level", { prefix, limit }, life.signal),
-      look(swarm, "latest", { telemetry: "0", limit: 15 }, life.signal),
+      look(swarm, "latest", { telemetry: "0", limit: 30 }, life.signal),
+      prefix ? kinds : look(swarm, "kinds", {}, life.signal),
     ]);
     if (items.length <= limit) {
       items = level.items;
       after = level.next_after;
     }
     latest = changed;
-  });
+    kinds = held;
+  }));
 
   const further = () => attempt(async () => {
     const level = await look(swarm, "level", { prefix, after, limit: PAGE }, life.signal);
@@ -93,7 +98,7 @@ function browse(target, { swarm, parameters, announce }) {
       problem ? h("div.problem", { role: "alert", "data-key": "problem" }, `${problem.message}. `, problem.hint || "") : null,
       question && hits ? found(hits, question) : h(
         "div.columns", { "data-key": "columns" },
-        h("div.column", { "data-key": "left" }, levelCard(prefix, items, after, further)),
+        h("div.column", { "data-key": "left" }, levelCard(prefix, items, after, further), prefix ? null : kindsCard(kinds)),
         h("div.column", { "data-key": "right" }, changedCard(latest)),
       ),
     );
@@ -163,10 +168,28 @@ function leafRow(item, prefix) {
   );
 }
 
+function kindsCard(kinds) {
+  if (!kinds.length) return null;
+  const most = Math.max(...kinds.map((kind) => kind.bytes), 1);
+  const rows = kinds.map((kind) => h(
+    "tr", { "data-row": true, "data-key": kind.category, class: kind.telemetry ? "operation" : "" },
+    h("td", kind.category.replaceAll("_", " ")),
+    h("td.num", number(kind.records)),
+    h("td.num", size(kind.bytes)),
+    h("td.wide", h("meter", { min: "0", max: String(most), value: String(kind.bytes), "aria-label": `${kind.category}: ${size(kind.bytes)}` })),
+    h("td.num", kind.retention_s === null ? "for good" : duration(kind.retention_s)),
+  ));
+  return card("By category", { key: "kinds" },
+    table("What is kept, by category", [["Category", "", "w-agent"], ["Records", "num", "w-since"], ["Size", "num", "w-since"], [h("span.unseen", "Share")], ["Kept", "num", "w-ago"]], rows, "kinds"));
+}
+
 function changedCard(latest) {
-  const rows = latest.map((line) => h(
+  // The last change of each key; the feed of the page Now has them all.
+  const seen = new Set();
+  const last = latest.filter((line) => !seen.has(line.key) && seen.add(line.key));
+  const rows = last.map((line) => h(
     "li", { "data-key": line.seq, "data-row": true },
-    h("div.line", agentName(line.author), h("span.verb", line.op), when(line.at_ms)),
+    h("div.line", agentName(line.author), h("span.verb", VERBS[line.op] || line.op), when(line.at_ms)),
     h("div.line", keyLink(line.key), line.text ? h("span.text", line.text) : null),
   ));
   return card("Changed last", { key: "changed" }, rows.length ? h("ol.feed", rows) : h("p.none", "No memory has changed yet."));

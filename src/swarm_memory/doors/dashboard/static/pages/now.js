@@ -5,11 +5,12 @@ import { fill, h, render, slot } from "../lib/dom.js";
 import { feed } from "../lib/feed.js";
 import { agentName, badge, card, empty, number, path, place, plural, size, table } from "../lib/parts.js";
 import { activityPlot } from "../lib/plot.js";
+import { steady } from "../lib/steady.js";
 import { setNow, when } from "../lib/time.js";
 
 const REST_MS = 10_000; // without news it is read anew so often: time alone lets leases lapse
 const LIVE_MS = 60_000; // who was seen within is at work
-const HELD_MAX = 3; // things that are named in a row; the others are counted
+const HELD_MAX = 2; // things that are named in a row; the others are counted
 
 export default { show };
 
@@ -17,15 +18,8 @@ function show(target, { swarm, announce }) {
   const life = new AbortController();
   const latest = feed(announce);
   const plot = activityPlot();
-  let asking = false;
-  let again = false;
 
-  async function refresh() {
-    if (asking) {
-      again = true;
-      return;
-    }
-    asking = true;
+  const refresh = steady(async () => {
     try {
       const [now, activity] = await Promise.all([
         look(swarm, "now", {}, life.signal),
@@ -39,14 +33,8 @@ function show(target, { swarm, announce }) {
       plot.set(activity);
     } catch (error) {
       if (!life.signal.aborted) drawProblem(target, error);
-    } finally {
-      asking = false;
     }
-    if (again && !life.signal.aborted) {
-      again = false;
-      refresh();
-    }
-  }
+  });
 
   refresh();
   const timer = setInterval(() => document.hidden || refresh(), REST_MS);
@@ -90,7 +78,7 @@ function tiles(counts) {
     tile("Agents", number(counts.agents), `in ${plural(counts.sessions, "session")}`),
     tile(
       "Files in change", number(counts.files),
-      contended ? `${number(contended)} by more than one agent` : "each by one agent",
+      contended ? `${number(contended)} shared` : "none shared",
       contended ? "warn" : "",
     ),
     tile("Locks held", number(counts.locks), counts.waiting ? `${number(counts.waiting)} waiting` : "nobody waits", counts.waiting ? "warn" : ""),
@@ -111,7 +99,7 @@ function people(now) {
     session = person.session;
     rows.push(personRow(person, now.now_ms, named));
   }
-  const columns = [["Agent", "", "w-holds"], ["Doing"], ["Holds", "", "w-holds"], ["For", "num", "w-since"], ["Seen", "num", "w-since"]];
+  const columns = [["Agent", "", "w-who"], ["Doing"], ["Holds", "", "w-holds"], ["For", "num", "w-since"], ["Seen", "num", "w-since"]];
   const inside = rows.length
     ? table("Agents at work", columns, rows, "people")
     : empty(
@@ -138,7 +126,7 @@ function personRow(person, nowMs, first) {
       h("div.who-cell",
       h("span.dot", { class: active ? "on" : "", title: active ? "seen within a minute" : "quiet" }),
       h("a.who", { href: place("shown", { agent: person.agent }), title: `What ${person.agent} was shown` }, agentName(person.agent)),
-      person.branch && person.main ? badge(person.branch, "branch", `works on branch ${person.branch}`) : null),
+      person.branch && person.main ? h("span.branch", { title: `works on branch ${person.branch}` }, person.branch) : null),
     ),
     h("td.wide", doing, doing ? h("span.faint", " · ") : null, last),
     h("td", held(person)),

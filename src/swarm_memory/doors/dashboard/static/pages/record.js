@@ -5,7 +5,8 @@ import { Refused, change, keyPath, look } from "../lib/api.js";
 import { difference, near } from "../lib/diff.js";
 import { fill, h, render, slot } from "../lib/dom.js";
 import { json } from "../lib/json.js";
-import { agentName, badge, card, confirmed, duration, number, place, size, table, toast } from "../lib/parts.js";
+import { agentName, badge, card, confirmed, duration, number, place, plural, size, table, toast } from "../lib/parts.js";
+import { steady } from "../lib/steady.js";
 import { when } from "../lib/time.js";
 
 export function showRecord(target, { swarm, parameters, acts, announce }) {
@@ -17,7 +18,7 @@ export function showRecord(target, { swarm, parameters, acts, announce }) {
   let editing = null; // {version, area, say, element}
   let compared = parameters.version ? Number(parameters.version) : null;
 
-  async function refresh() {
+  const refresh = steady(async () => {
     try {
       const read = await look(swarm, "record", { key }, life.signal);
       if (record && read.version !== record.version) announce(`${key} is now at version ${read.version}`);
@@ -29,7 +30,7 @@ export function showRecord(target, { swarm, parameters, acts, announce }) {
       problem = error;
     }
     draw();
-  }
+  });
 
   async function textOf(version) {
     if (version === record.version) return record.text;
@@ -264,9 +265,9 @@ export function showRecord(target, { swarm, parameters, acts, announce }) {
     const lines = near(difference(then, now));
     const title = older === null ? `Version ${compared}, the oldest that is kept` : `Version ${older} → ${compared}`;
     return card(title, { key: "difference", extra: h("button.quiet", { type: "button", onclick: () => compare(null) }, "Close") },
-      h("pre.diff", { tabindex: "0", role: "region", "aria-label": "Difference" }, lines.map(([how, text]) =>
+      h("pre.diff", { tabindex: "0", role: "group", "aria-label": "Difference" }, lines.map(([how, text]) =>
         how === null
-          ? h("span.skip-lines", `${text} lines that are the same\n`)
+          ? h("span.skip-lines", `${plural(text, "line")} unchanged\n`)
           : h("span", { class: how === "+" ? "come" : how === "-" ? "gone" : "" }, `${how} ${text}\n`))));
   }
 

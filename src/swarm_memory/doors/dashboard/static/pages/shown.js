@@ -3,6 +3,7 @@
 import { look } from "../lib/api.js";
 import { h, render } from "../lib/dom.js";
 import { agentName, badge, card, empty, keyLink, number, place, plural, table } from "../lib/parts.js";
+import { steady } from "../lib/steady.js";
 import { when } from "../lib/time.js";
 
 const KINDS = ["memory", "message", "outcome", "conflict", "session", "edit", "practice"];
@@ -50,7 +51,7 @@ export default {
       if (!life.signal.aborted) draw();
     }
 
-    const refresh = () => attempt(async () => {
+    const refresh = steady(() => attempt(async () => {
       const answer = await look(swarm, "shown", { ...only, limit: PAGE }, life.signal);
       agents = answer.agents;
       read = true;
@@ -61,7 +62,7 @@ export default {
       }
       items = answer.items;
       next = answer.next_before;
-    });
+    }));
 
     const older = () => attempt(async () => {
       const answer = await look(swarm, "shown", { ...only, limit: PAGE, before: next }, life.signal);
