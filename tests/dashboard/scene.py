@@ -12,7 +12,7 @@ import time
 from swarm_memory import Swarm, SwarmMemoryManager
 
 SWARM = "shop-backend"
-ROOT = "/work/shop"
+ROOT = "/projects/shop"
 LESSONS = [
     ("checkout/retries", "Payment callbacks may come twice: compare the idempotency key first."),
     ("tests/database", "Run migrations before the integration tests, or the schema is stale."),

@@ -31,6 +31,8 @@ from swarm_memory.monitor.sample import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.engine import Engine, Row, Tx
+    from swarm_memory.monitor.collect import Groups
+    from swarm_memory.monitor.sample import Buckets
     from swarm_memory.monitor.trends import Trends
     from swarm_memory.swarm import Swarm
 
@@ -39,6 +41,7 @@ BASELINE = 60  # samples that the newest one is compared with
 OUTCOMES = 500  # whose course is looked at
 SERIES_MAX = 1500
 ALERTS_KEPT_S = 31 * 86_400
+SWARMS_MAX = 1000
 
 
 class Taken(NamedTuple):
@@ -46,6 +49,14 @@ class Taken(NamedTuple):
 
     sample: Sample
     changed: list[Alert]
+
+
+class Totals(NamedTuple):
+    """How often each verb was called, what else was counted, and what failed; see `Sample`."""
+
+    latencies: dict[str, Buckets]
+    counts: dict[str, int]
+    errors: dict[str, int]
 
 
 class Monitor:
@@ -68,23 +79,14 @@ class Monitor:
         rules = rules_of(self._context.config.alerts)
         if self._context.meter is not None:
             self._context.meter.hand_in()
-        disk = {name: float(size) for name, size in self._engine.usage().items()} | self._disk()
-        (gauges, groups), outcomes = self._engine.read(
-            lambda tx: (
-                collect(tx, self._context),
-                tx.all("monitor_outcomes", swarm=self._context.swarm, limit=OUTCOMES),
-            )
-        )
+        gauges, groups, outcomes = self._look()
 
         def write(tx: Tx) -> Taken:
             earlier = self._newest(tx, MINUTE, BASELINE)
             length_s = (tx.now_ms - earlier[0].at_ms) / 1000 if earlier else 0.0
             rows = tx.all("meter_list", swarm=self._context.swarm)
-            tx.run("meter_clear", swarm=self._context.swarm)
-            all_gauges = {name: round(float(v), 6) for name, v in (gauges | disk).items()}
-            sample = Sample(
-                tx.now_ms, MINUTE, length_s, all_gauges, {}, groups, *tallied(rows)
-            )  # fmt: skip
+            tx.run("meter_sampled", swarm=self._context.swarm)
+            sample = Sample(tx.now_ms, MINUTE, length_s, gauges, {}, groups, *tallied(rows))
             self._keep(tx, sample)
             self._roll_up(tx, MINUTE, HOUR)
             self._roll_up(tx, HOUR, DAY)
@@ -93,6 +95,27 @@ class Monitor:
             return Taken(sample, judge(tx, self._context, rules, facts))
 
         return self._engine.write(write, durability="relaxed")
+
+    def look(self) -> Sample:
+        """Return a sample of this moment that is not kept, and tells of no calls."""
+        gauges, groups, _ = self._look()
+        return Sample(self._engine.now_ms, MINUTE, 0.0, gauges, {}, groups, {}, {}, {})
+
+    def recent(self) -> Sample:
+        """Return the last sample if it is at most two intervals old, else what `look` does."""
+        newest = self.newest()
+        oldest_ms = self._engine.now_ms - 2000 * self._context.config.monitor_interval_s
+        return newest if newest is not None and newest.at_ms >= oldest_ms else self.look()
+
+    def totals(self) -> Totals:
+        """Return what was called since the store was made, as far as processes handed it in.
+
+        This one does so now, if it has not for a while. No number of it ever falls.
+        """
+        meter = self._context.meter
+        if meter is not None and meter.is_due:
+            meter.hand_in()
+        return Totals(*tallied(self._engine.all("meter_totals", swarm=self._context.swarm)))
 
     def newest(self) -> Sample | None:
         """Return the last sample, None before the first."""
@@ -119,11 +142,30 @@ class Monitor:
         """Return the swarms of the store in which something was called since their last sample."""
         return [row[0] for row in self._engine.all("meter_swarms")]
 
+    def known_swarms(self, limit: int = SWARMS_MAX) -> list[str]:
+        """Return swarms of the store in which anything was ever called, by name."""
+        check_whole("limit", limit, 1, SWARMS_MAX)
+        return sorted(row[0] for row in self._engine.all("meter_known", limit=limit))
+
     def trends(self) -> Trends:
         """Return how the swarm grows, what changed since yesterday, and when it is full."""
         from swarm_memory.monitor.trends import trends_of
 
         return trends_of(self.series(MINUTE), self.series(HOUR, limit=8 * 24), self._context.config)
+
+    # --- looking ---
+
+    def _look(self) -> tuple[dict[str, float], Groups, list[Row]]:
+        """Return the gauges and groups of this moment, and rows of the newest outcomes."""
+        disk = {name: float(size) for name, size in self._engine.usage().items()} | self._disk()
+        (gauges, groups), outcomes = self._engine.read(
+            lambda tx: (
+                collect(tx, self._context),
+                tx.all("monitor_outcomes", swarm=self._context.swarm, limit=OUTCOMES),
+            )
+        )
+        known = {name: round(float(value), 6) for name, value in (gauges | disk).items()}
+        return known, groups, outcomes
 
     # --- keeping ---
 

@@ -58,9 +58,9 @@ def serve(
 
     /v1 is the API, which `--url http://HOST:PORT` uses from other machines and /v1/openapi.json
     describes. POST /hook takes the JSON of a hook and answers what the command prints, /mcp is the
-    MCP server, /ui the dashboard, GET /healthz says that it runs. A hook's store is that of the
-    event's cwd, so one server does for all projects; that of all else is this directory's. With
-    --url it is that store for all.
+    MCP server, /ui the dashboard, GET /metrics is for Prometheus, GET /healthz says that it runs. A
+    hook's store is that of the event's cwd, so one server does for all projects; that of all else
+    is this directory's. With --url it is that store for all.
 
     With SWARM_MEMORY_TOKEN set each request has to bear it: Authorization: Bearer TOKEN. Without
     it only this machine can be served. It may hold several, separated by spaces.

@@ -13,9 +13,11 @@ from starlette.routing import Mount, Route
 
 from swarm_memory.doors.dashboard.data import Pages
 from swarm_memory.doors.dashboard.files import Files
+from swarm_memory.doors.http.api.calls import Caller
 from swarm_memory.doors.http.api.routes import Api
 from swarm_memory.doors.http.guard import HEALTH, Guard
 from swarm_memory.doors.http.hooks import HookRoute
+from swarm_memory.doors.http.metrics import AGENT, MetricsRoute
 from swarm_memory.doors.http.streams import Streams
 from swarm_memory.doors.mcp.acting import CLAUDE_SESSION, named_in
 from swarm_memory.doors.mcp.http import HERE, Trimmed, http_app
@@ -46,7 +48,7 @@ def make_app(
     rate: float | None = None,
     everything: bool = False,
 ) -> Served:
-    """Return the application of hooks, API, MCP, pages, health; its lifespan opens and closes all.
+    """Return the application of all routes; its lifespan opens and closes what they need.
 
     Args:
         environment: The variables that hooks and MCP are told by; SWARM_MEMORY_URL makes one
@@ -78,9 +80,11 @@ def make_app(
                     await api.close()
 
     streams = Streams()
+    metrics = MetricsRoute(lambda: api.calls.door(Caller(named.swarm, AGENT)))
     routes = [
         Route(HEALTH, _health),
         *hooks.routes(),
+        *metrics.routes(),
         Mount("/v1", api.app(streams.around)),
         *files.routes(),
         *pages.routes(streams.around),

@@ -5,15 +5,31 @@ ON CONFLICT (swarm, verb, bucket) DO UPDATE SET calls = meters.calls + excluded.
 
 -- meter_list --
 -- What all processes have handed in since the last sample.
-SELECT verb, bucket, calls FROM meters WHERE swarm = :swarm ORDER BY verb, bucket
+SELECT verb, bucket, calls - sampled FROM meters
+WHERE swarm = :swarm AND calls > sampled
+ORDER BY verb, bucket
+
+-- meter_sampled --
+-- A sample has them.
+UPDATE meters SET sampled = calls WHERE swarm = :swarm AND calls > sampled
 
 -- meter_swarms --
 -- Where anything was called since the last sample.
-SELECT DISTINCT swarm FROM meters ORDER BY swarm
+SELECT DISTINCT swarm FROM meters WHERE calls > sampled ORDER BY swarm
 
--- meter_clear --
--- A sample has them.
-DELETE FROM meters WHERE swarm = :swarm
+-- meter_totals --
+-- What all processes have handed in since the store was made.
+SELECT verb, bucket, calls FROM meters WHERE swarm = :swarm ORDER BY verb, bucket
+
+-- meter_known --
+-- Where anything was ever called: from each swarm on to the next one, past the rows between.
+WITH RECURSIVE known (swarm) AS (
+    SELECT min(swarm) FROM meters
+    UNION ALL
+    SELECT (SELECT min(m.swarm) FROM meters AS m WHERE m.swarm > known.swarm) FROM known
+    WHERE known.swarm IS NOT NULL
+)
+SELECT swarm FROM known WHERE swarm IS NOT NULL LIMIT :limit
 
 -- sample_put --
 -- Keep a sample. Of two at the same moment the later one knows what came between them.
