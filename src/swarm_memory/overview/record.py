@@ -79,7 +79,8 @@ def _shown(record: Record) -> dict[str, Json]:
 
 
 def _line(record: Record) -> dict[str, Json]:
-    size = 0 if record.deleted else len(text_of_value(record.value, indent=None).encode("utf-8", "replace"))
+    text = "" if record.deleted else text_of_value(record.value, indent=None)
+    size = len(text.encode("utf-8", "replace"))
     return {
         "version": record.version,
         "author": record.author,

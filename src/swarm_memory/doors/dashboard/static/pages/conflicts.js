@@ -48,7 +48,7 @@ export default {
         h("label.field", { for: id }, "What shall hold, as JSON", area),
         problem,
         h("div.buttons",
-          take(conflict.now ?? conflict.theirs, "Take theirs"), take(conflict.mine, "Take mine"), take(conflict.base, "Take the base"),
+          take(conflict.now ?? conflict.theirs, "Take what holds"), take(conflict.mine, "Take what came later"), take(conflict.base, "Take the base"),
           h("button.primary", { type: "button", onclick: () => settle(conflict, area.value, say) }, "Settle")),
       );
       editors.set(conflict.conflict_id, element);
@@ -86,8 +86,8 @@ function parked(conflicts, acts) {
     "To settle", { key: conflict.conflict_id, extra: h("span.faint", "since ", when(conflict.at_ms)) },
     h("p.line.conflict-key", { "data-row": true }, keyLink(conflict.key), badge(`from version ${conflict.base_version}`)),
     h("div.sides",
-      side("Theirs, which holds now", conflict.their_author, conflict.base, conflict.now ?? conflict.theirs),
-      side("Mine, which came later", conflict.author, conflict.base, conflict.mine)),
+      side("Holds now", conflict.their_author, conflict.base, conflict.now ?? conflict.theirs),
+      side("Came later, and waits", conflict.author, conflict.base, conflict.mine)),
     acts ? slot(`settle-${conflict.conflict_id}`) : h("p.none", "To settle it: ", h("code", `swarm-memory conflicts resolve ${conflict.conflict_id}`)),
   ));
 }
