@@ -18,6 +18,11 @@ PAGES = {
     "record": "memory?key=config/payment&version=3",
     "search": "memory?q=payment%20callbacks",
     "shown": "shown",
+    "conflicts": "conflicts",
+    "messages": "messages",
+    "locks": "locks",
+    "learning": "learning",
+    "health": "health",
 }
 SIZE = {"width": 1440, "height": 900}
 

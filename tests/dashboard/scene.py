@@ -47,6 +47,9 @@ def play(url, swarm=SWARM):
             _work(door, session, branch, name)
         _locks(door)
         _told(door)
+        _trouble(door)
+        _outcomes(door)
+        _samples(door)
     for name, percent in (("checkout", 70), ("search", 35)):
         session = next(s for s in SESSIONS if s[2] == name)
         with SwarmMemoryManager(f"main@{_short(session)}", swarm, url=url) as manager:
@@ -119,6 +122,72 @@ def _told(door):
     messages.send({"please": "look at the cursor decision"}, to="main@b81d04e6", type="review")
     messages.send({"please": "rebase on main"}, topic="builds")
     door.briefing.cited(SESSIONS[0][0], "As %1 says, compare the idempotency key first.")
+
+
+def _trouble(door):
+    """A conflict that waits, one that settled itself, and a dead letter."""
+    ours, theirs = door.as_agent("main@3f2a9c1b").records, door.as_agent("main@b81d04e6").records
+    key = "memory/decisions/orders/rounding"
+    base = ours.put(key, {"mode": "half_even", "digits": 2})
+    theirs.put(key, {"mode": "half_even", "digits": 4}, expect=base.version)
+    mine = {"mode": "half_up", "digits": 2, "why": "as the invoices do"}
+    ours.put(key, mine, expect=base.version, on_conflict="keep_both")
+    key = "memory/decisions/orders/currency"
+    base = ours.put(key, {"default": "EUR"})
+    theirs.put(key, {"default": "EUR", "shown": "symbol"}, expect=base.version)
+    ours.put(key, {"default": "EUR", "fallback": "USD"}, expect=base.version, on_conflict="merge")
+    door.messages.send({"deploy": "2.14"}, topic="deploys", attempts_max=1)
+    for message in door.as_agent("deployer").messages.claim("deploys"):
+        message.nack(reason="the canary was not healthy")
+
+
+def _outcomes(door):
+    """Outcomes of two strategies, of which one gets better."""
+    choose = random.Random(3)
+    for number in range(80):
+        strategy = "small-steps" if choose.random() < 0.4 + number / 160 else "rewrite"
+        well = choose.random() < (0.55 + number / 240 if strategy == "small-steps" else 0.5)
+        door.outcomes.record(
+            "refactoring" if number % 3 else "bugfix",
+            ["main@3f2a9c1b"],
+            well,
+            choose.uniform(40, 400),
+            strategy=strategy,
+            cost=choose.uniform(0.02, 0.3),
+            error_class=None if well else "test_failed",
+        )
+
+
+def _samples(door):
+    """Two hours of samples that look like work, and a last one that was really taken."""
+    taken = door.monitor.take().sample
+    choose = random.Random(5)
+    samples = []
+    for ago in range(120, 0, -1):
+        busy = 900 + 500 * choose.random() + 4 * (120 - ago)
+        buckets = {72: int(busy * 0.6), 76: int(busy * 0.35), 88: int(busy * 0.05)}
+        gauges = taken.gauges | {"bytes": taken.gauges["bytes"] * (0.5 + (120 - ago) / 240)}
+        samples.append(
+            taken._replace(
+                at_ms=taken.at_ms - 60_000 * ago,
+                length_s=60.0,
+                gauges=gauges,
+                latencies={"put": buckets, "get": {60: int(3 * busy)}, "search": {88: 40}},
+            )
+        )
+    door.transact(
+        lambda handle: [
+            handle.tx.run(
+                "sample_put",
+                swarm=door.context.swarm,
+                span=sample.span,
+                at_ms=sample.at_ms,
+                body=sample.body(),
+            )
+            for sample in samples
+        ]
+    )
+    door.monitor.take()
 
 
 def work(url, swarm=SWARM, seed=1):

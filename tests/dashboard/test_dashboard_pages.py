@@ -15,11 +15,21 @@ PAGES = {
     "memory?q=idempotency": ("Memory", "compare the idempotency key first"),
     "memory?key=config/payment&version=3": ("payment", "9007199254740993"),
     "shown": ("Shown", "its session began"),
+    "conflicts": ("Conflicts", "orders/currency"),
+    "messages": ("Messages", "the canary was not healthy"),
+    "locks": ("Locks", "canary of 2.14"),
+    "learning": ("Learning", "small-steps"),
+    "health": ("Health", "1 messages failed every attempt"),
     "shown?agent=main@3f2a9c1b&kind=memory": ("Shown", "memory/notes/"),
 }
 EMPTY = {
     "now": ["No agent is at work", "No file is being changed", "No lock is held"],
     "memory": ["Nothing is remembered yet", "swarm-memory put"],
+    "conflicts": ["No conflict waits"],
+    "messages": ["No message waits", "No dead letters"],
+    "locks": ["No lock is held"],
+    "learning": ["No outcome is recorded yet"],
+    "health": ["All is well", "No alert is open"],
     "shown": ["No agent has been shown anything yet", "swarm-memory init --claude"],
 }
 

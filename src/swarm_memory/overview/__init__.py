@@ -90,6 +90,42 @@ class Overview:
 
         return at_version(self._swarm, key, version)
 
+    def conflicts(self, *, limit: int = 50) -> dict[str, Json]:
+        """Return the conflicts that wait, and those that were settled; see `overview.conflicts`."""
+        from swarm_memory.overview.conflicts import look
+
+        return look(self._swarm, self._engine, limit=limit)
+
+    def messages(self, *, limit: int = 100) -> dict[str, Json]:
+        """Return queues and dead letters; see `overview.messages`."""
+        from swarm_memory.overview.messages import look
+
+        return look(self._swarm, limit=limit)
+
+    def locks(self) -> dict[str, Json]:
+        """Return who holds and who waits; see `overview.locks`."""
+        from swarm_memory.overview.locks import look
+
+        return look(self._swarm, self._engine)
+
+    def learning(self) -> dict[str, Json]:
+        """Return what was learned from outcomes; see `overview.learning`."""
+        from swarm_memory.overview.learning import look
+
+        return look(self._swarm, self._engine)
+
+    def insights(self) -> list[dict[str, Json]]:
+        """Return the sentences that the outcomes allow."""
+        from swarm_memory.overview.learning import insights
+
+        return insights(self._swarm)
+
+    def condition(self) -> dict[str, Json]:
+        """Return health, alerts and their course; see `overview.condition`."""
+        from swarm_memory.overview.condition import look
+
+        return look(self._swarm, self._engine)
+
     def shown(
         self,
         *,

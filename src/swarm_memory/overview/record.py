@@ -74,12 +74,13 @@ def at_version(swarm: Swarm, key: str, version: int) -> dict[str, Json]:
 def _shown(record: Record) -> dict[str, Json]:
     shown = record.to_dict() | {"deleted": record.deleted}
     del shown["value"]
-    text = "" if record.deleted else _text(record.value)
+    text = "" if record.deleted else text_of_value(record.value)
     return shown | {"text": text[:TEXT_CHARS_MAX], "cut": len(text) > TEXT_CHARS_MAX}
 
 
 def _line(record: Record) -> dict[str, Json]:
-    size = 0 if record.deleted else len(_text(record.value, indent=None).encode("utf-8", "replace"))
+    text = "" if record.deleted else text_of_value(record.value, indent=None)
+    size = len(text.encode("utf-8", "replace"))
     return {
         "version": record.version,
         "author": record.author,
@@ -90,7 +91,7 @@ def _line(record: Record) -> dict[str, Json]:
     }
 
 
-def _text(value: Json, indent: int | None = 2) -> str:
+def text_of_value(value: Json, indent: int | None = 2) -> str:
     return json.dumps(value, indent=indent, ensure_ascii=False)
 
 

@@ -66,6 +66,12 @@ def _questions() -> dict[str, Question]:
         "level": Question(Overview.level, {"prefix": "text", "after": "text", "limit": "whole"}),
         "record": Question(Overview.record, {"key": "text"}),
         "version": Question(Overview.at_version, {"key": "text", "version": "whole"}),
+        "conflicts": Question(Overview.conflicts, {"limit": "whole"}, shared=True),
+        "messages": Question(Overview.messages, {"limit": "whole"}, shared=True),
+        "locks": Question(Overview.locks, {}, shared=True),
+        "learning": Question(Overview.learning, {}, shared=True),
+        "insights": Question(Overview.insights, {}, shared=True),
+        "condition": Question(Overview.condition, {}, shared=True),
         "shown": Question(
             Overview.shown,
             {"agent": "text", "kind": "text", "item": "text", "before": "whole", "limit": "whole"},

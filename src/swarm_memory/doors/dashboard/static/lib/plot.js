@@ -5,7 +5,7 @@ import { plural } from "./parts.js";
 
 let loading = null;
 
-function load() {
+export function load() {
   loading ??= new Promise((resolve, reject) => {
     const style = document.createElement("link");
     style.rel = "stylesheet";

@@ -6,4 +6,9 @@ export const PAGES = [
   { name: "now", title: "Now", load: () => import("./now.js") },
   { name: "memory", title: "Memory", load: () => import("./memory.js") },
   { name: "shown", title: "Shown", load: () => import("./shown.js") },
+  { name: "conflicts", title: "Conflicts", load: () => import("./conflicts.js") },
+  { name: "messages", title: "Messages", load: () => import("./messages.js") },
+  { name: "locks", title: "Locks", load: () => import("./locks.js") },
+  { name: "learning", title: "Learning", load: () => import("./learning.js") },
+  { name: "health", title: "Health", load: () => import("./health.js") },
 ];
