@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarm_memory.lean import NamedTuple
+from swarm_memory.learned import NOTHING
 from swarm_memory.reports import Recommendation
 
 TYPE_CHECKING = False
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Row, Tx
-    from swarm_memory.learned import Learned
+    from swarm_memory.engine import Tx
+    from swarm_memory.learned import Counted, Learned
     from swarm_memory.learning.choice import Choice
     from swarm_memory.learning.model import Estimates
 
@@ -20,19 +20,6 @@ if TYPE_CHECKING:
 OUTCOMES_MIN = 10  # before that a share of labels says nothing
 SURE = 0.8  # probability that the recommended one is the best, from which on we say so
 SURE_TRIALS = 3
-
-
-class _Counted(NamedTuple):
-    """What the outcomes of one strategy add up to, in one task type."""
-
-    trials: int = 0
-    successes: float = 0.0
-    duration_s: float = 0.0
-    cost: float = 0.0
-    unlabelled: int = 0
-
-
-_NOTHING = _Counted()
 
 
 class Adviser:
@@ -46,16 +33,16 @@ class Adviser:
     def advise(
         self,
         task_type: str,
-        context: dict[str, Json],
+        context: str,
         offered: list[str] | None,
         explore: bool,
         weights: tuple[float, float],
         seed: int,
     ) -> Recommendation:
         """Return the recommendation, without an id: whoever asked logs it."""
-        here = {row[1]: _Counted(*row[2:7]) for row in self._arms(task_type)}
+        here = self._learned.counts(self._tx, task_type)
         names = offered or sorted(n for n in here if n)
-        names = names or sorted({row[1] for row in self._arms("") if row[1]})
+        names = names or sorted(n for n in self._learned.counts(self._tx, "") if n)
         coverage = _coverage(here)
         if not names:
             return _nothing(task_type, coverage, "nothing is known and nothing was offered")
@@ -65,7 +52,7 @@ class Adviser:
                 f"only {coverage:.0%} of the outcomes of {task_type} say how they ended;"
                 f" below {self._context.config.label_ratio:.0%} nothing is recommended",
             )  # fmt: skip
-        estimates = self._learned.estimate(self._tx, task_type, context, names)
+        estimates = self._learned.estimate(self._tx, task_type, context, tuple(names))
         import random  # what only records an outcome does without
 
         from swarm_memory.learning.model import choose
@@ -81,14 +68,11 @@ class Adviser:
         alike = self._learned.alike(task_type, context, names[choice.chosen])
         return _recommendation(task_type, names, here, estimates, choice, coverage, alike)
 
-    def _arms(self, task_type: str) -> list[Row]:
-        return self._tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
-
 
 def _recommendation(
     task_type: str,
     names: list[str],
-    here: dict[str, _Counted],
+    here: dict[str, Counted],
     estimates: Estimates,
     choice: Choice,
     coverage: float | None,
@@ -96,8 +80,8 @@ def _recommendation(
 ) -> Recommendation:
     shown = _candidates(names, here, estimates, choice)
     picked = shown[choice.chosen]
-    chance = _best_chance(estimates, choice)
-    best = max(range(len(names)), key=lambda index: float(choice.utility[index]))
+    chance = choice.best_chance
+    best = int(choice.utility.argmax())
     trying = best != choice.chosen
     confident = not trying and chance >= SURE and picked["trials"] >= SURE_TRIALS
     trials = sum(one["trials"] for one in shown)
@@ -127,41 +111,37 @@ def _recommendation(
     )
 
 
-def _best_chance(estimates: Estimates, choice: Choice) -> float:
-    """Return the probability that what was chosen is the best, by the whole posterior."""
-    from swarm_memory.learning.choice import propensities
-
-    chances = propensities(choice.utility, estimates.variance, scale=1.0, floor=0.0)
-    return float(chances[choice.chosen])
-
-
 def _candidates(
-    names: list[str], here: dict[str, _Counted], estimates: Estimates, choice: Choice
+    names: list[str], here: dict[str, Counted], estimates: Estimates, choice: Choice
 ) -> list[dict[str, Json]]:
     """Return the figures of each candidate, in the order that they were given in."""
-    columns = (estimates.mean, estimates.low, estimates.high, choice.utility)
-    means, lows, highs, utilities = (column.round(4).tolist() for column in columns)
-    chances = choice.propensities.round(9).tolist()
-    durations, costs = estimates.duration_s.round(6).tolist(), estimates.cost.round(6).tolist()
-    shown = []
-    for index, name in enumerate(names):
-        counted = here.get(name, _NOTHING)
-        ended = counted.trials + counted.unlabelled
-        shown.append(
-            {
-                "strategy": name,
-                "expected": means[index],
-                "interval": [lows[index], highs[index]],
-                "propensity": chances[index],
-                "utility": utilities[index],
-                "trials": counted.trials,
-                "successes": round(counted.successes, 6),
-                "mean_duration_s": round(counted.duration_s / ended, 6) if ended else None,
-                "duration_s": durations[index] if ended else None,
-                "cost": costs[index] if ended else None,
-            }
-        )
-    return shown
+    from swarm_memory.learning.choice import rounded
+
+    e = estimates
+    figures = zip(
+        names,
+        [here.get(name, NOTHING) for name in names],
+        *rounded(4, e.mean, e.low, e.high, choice.utility),
+        *rounded(6, e.duration_s, e.cost),
+        *rounded(9, choice.propensities),
+        strict=True,
+    )
+    return [
+        {
+            "strategy": name,
+            "expected": mean,
+            "interval": [low, high],
+            "propensity": chance,
+            "utility": utility,
+            "trials": trials,
+            "successes": successes,
+            "mean_duration_s": mean_duration_s,
+            "duration_s": duration_s if ended else None,
+            "cost": cost if ended else None,
+        }
+        for name, (trials, successes, ended, mean_duration_s), mean, low, high, utility, duration_s,
+            cost, chance in figures
+    ]  # fmt: skip
 
 
 def _why(
@@ -193,10 +173,10 @@ def _why(
     return f"{name} looks best of {candidates}, but only with {chance:.0%} probability; {seen}"
 
 
-def _coverage(here: dict[str, _Counted]) -> float | None:
+def _coverage(here: dict[str, Counted]) -> float | None:
     """Return the share of outcomes that say how they ended; None for too few to tell."""
     labelled = sum(counted.trials for counted in here.values())
-    ended = labelled + sum(counted.unlabelled for counted in here.values())
+    ended = sum(counted.ended for counted in here.values())
     return round(labelled / ended, 4) if ended >= OUTCOMES_MIN else None
 
 
