@@ -18,23 +18,23 @@ from swarm_memory.locks import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeVar
 
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.learning.model import Estimates, Model
 
     Json = Any
+    Answer = TypeVar("Answer")
 
 BATCH = 2000  # of the log that one transaction learns: others wait for it
 PRIORS_MAX = 500  # strategies that other swarms have tried
 PRIORS = "priors"  # the part that holds what a swarm began with
 PRIOR_WEIGHT = 0.5  # of an outcome of another swarm
 NONCE_BYTES = 8
-ESTIMATES_MAX = 256  # kept answers of one process
-CONTEXTS_MAX = 64  # kept contexts
-COUNTS_MAX = 64  # task types whose counts are kept
+ANSWERS_MAX = 256  # that one process keeps
+CONTEXTS_MAX = 64  # likewise, contexts
 
 
 def sealed(part: str, state: bytes) -> bytes:
@@ -88,13 +88,12 @@ class _Kept:
 class Learned:
     """The model of one swarm. Its methods take the transaction that they read and write in."""
 
-    __slots__ = ("_context", "_contexts", "_counts", "_estimates", "_kept", "_lock")
+    __slots__ = ("_answers", "_context", "_contexts", "_kept", "_lock")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._kept: _Kept | None = None
-        self._estimates: dict[tuple[str, str, tuple[str, ...]], tuple[Head, Estimates]] = {}
-        self._counts: dict[str, tuple[Head, dict[str, Counted]]] = {}
+        self._answers: dict[tuple[Any, ...], tuple[Head, Any]] = {}
         self._contexts: dict[str, dict[str, Json]] = {}  # by their text
         self._lock = Lock()
 
@@ -141,40 +140,37 @@ class Learned:
             self._kept = kept
         return kept.model, kept.head
 
+    def kept(self, head: Head, asked: tuple[Any, ...], answer: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question, the same object until the log moves.
+
+        Every outcome and every revision moves it, in whatever process.
+        """
+        known = self._answers.get(asked)
+        if known is None or known[0] != head:
+            if len(self._answers) >= ANSWERS_MAX:
+                self._answers.clear()
+            known = self._answers[asked] = (head, answer())
+        result: Answer = known[1]
+        return result
+
     def estimate(
-        self, tx: Tx, task_type: str, context: str, strategies: tuple[str, ...]
+        self, model: Model, task_type: str, context: str, strategies: tuple[str, ...]
     ) -> Estimates:
-        """Return what each strategy promises for a task, kept until the next outcome.
+        """Return what each strategy promises for a task.
 
         Args:
             context: As it is logged, JSON.
         """
-        model, head = self.catch_up(tx)
-        asked = (task_type, context, strategies)
-        known = self._estimates.get(asked)
-        if known is not None and known[0] == head:
-            return known[1]
-        estimates = model.estimate(task_type, self._parsed(context), strategies)
-        if len(self._estimates) >= ESTIMATES_MAX:
-            self._estimates.clear()
-        self._estimates[asked] = (head, estimates)
-        return estimates
+        return model.estimate(task_type, self._parsed(context), strategies)
 
-    def counts(self, tx: Tx, task_type: str) -> dict[str, Counted]:
-        """Return the counts of all strategies for a kind of task; "" gives those of any kind.
+    def counts(self, tx: Tx, head: Head, task_type: str) -> dict[str, Counted]:
+        """Return the counts of all strategies for a kind of task; "" gives those of any kind."""
 
-        Every outcome and every revision moves the log, so they are kept until it moves.
-        """
-        _, head = self.catch_up(tx)
-        known = self._counts.get(task_type)
-        if known is not None and known[0] == head:
-            return known[1]
-        rows = tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
-        counts = {row[1]: _counted(*row[2:]) for row in rows}
-        if len(self._counts) >= COUNTS_MAX:
-            self._counts.clear()
-        self._counts[task_type] = (head, counts)
-        return counts
+        def read() -> dict[str, Counted]:
+            rows = tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
+            return {row[1]: _counted(*row[2:]) for row in rows}
+
+        return self.kept(head, ("counts", task_type), read)
 
     def alike(self, task_type: str, context: str, strategy: str) -> list[str]:
         """Return the ids of the most similar outcomes of a strategy that was just estimated."""
@@ -237,7 +233,7 @@ class Learned:
             except ValueError:
                 # Damaged, or of another version of this code: the log is there to learn anew.
                 self.clear(tx)
-                self._estimates.clear()
+                self._answers.clear()
                 head = self.head(tx)
         model = Model()
         for task_type, strategy, trials, rewards in self._priors(tx):

@@ -306,12 +306,11 @@ class Outcomes:
 
         def choose(tx: Tx) -> Recommendation:
             adviser = Adviser(tx, self._context, self._learned)
-            advice = adviser.advise(task_type, about, offered, explore, weights, number)
+            advice, shown = adviser.advise(task_type, about, offered, explore, weights, number)
             if advice.strategy is None:
                 return advice
             choice_id = new_id(tx.now_ms)
-            self._log(tx, choice_id, task_type, advice.strategy, advice.propensity,
-                      codec.dumps(advice.candidates).decode(), about)  # fmt: skip
+            self._log(tx, choice_id, task_type, advice.strategy, advice.propensity, shown, about)
             return advice._replace(choice_id=choice_id)
 
         return self._db.write(choose)

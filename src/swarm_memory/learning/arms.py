@@ -114,6 +114,16 @@ def rates(arms: Doubles, overall: Doubles, kind: int) -> Rates:
     return Rates(means, means * (1 - means) / strength)
 
 
+def rate(arm: Doubles, overall: Doubles, kind: int) -> tuple[float, float, float]:
+    """Return the means of `rates` of one strategy, given by its row; quicker for one."""
+    p0, k = common(overall)
+    trials, success = float(arm[TRIALS]), float(arm[SUCCESS])
+    mean = (success + k * p0) / (trials + k)
+    by_kind = (float(arm[kind + 1]) + KIND_STRENGTH * mean) / (float(arm[kind]) + KIND_STRENGTH)
+    recent = (float(arm[RECENT_SUCCESS]) + k * p0) / (float(arm[RECENT]) + k)
+    return mean, by_kind, recent
+
+
 def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubles]:
     """Return mean cost (or duration) of strategies and the variance of that mean.
 

@@ -30,6 +30,15 @@ HALF = np.float32(0.5 + 1e-6)  # a little more, so that nothing is divided by ze
 FLOOR = 0.01  # of all choices are spread over the candidates, so that each stays observable
 
 
+class Chances(NamedTuple):
+    """What a choice is drawn from, (n_candidates,)."""
+
+    propensities: Doubles  # how likely each is to be chosen, sum 1
+    utility: Doubles  # expected success less what cost and duration weigh
+    order: tuple[int, ...]  # of the candidates, the best first
+    best: Doubles  # probability of each to be the best, by the whole posterior
+
+
 class Choice(NamedTuple):
     """What was chosen, and how likely each candidate was to be, (n_candidates,)."""
 
@@ -37,7 +46,13 @@ class Choice(NamedTuple):
     propensities: Doubles  # sum 1
     utility: Doubles  # expected success less what cost and duration weigh
     runners_up: tuple[int, ...]  # the other candidates, the best first
-    best_chance: float  # probability that the chosen one is the best, by the whole posterior
+
+
+def chosen(chances: Chances, uniform: float) -> Choice:
+    """Return what `uniform` in [0, 1) draws."""
+    index = pick(chances.propensities, uniform)
+    others = tuple([other for other in chances.order if other != index])
+    return Choice(index, chances.propensities, chances.utility, others)
 
 
 def width(trials: float) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 CLIP = 3.0  # standard deviations
+ONE = np.float32(1)
 _FACETS = slice(TYPE_DIMENSIONS, TYPE_DIMENSIONS + FACET_DIMENSIONS)
 
 
@@ -67,26 +68,19 @@ class Geometry:
         self, hashed: Floats, numbers: Floats, scale: Floats, variances: kernel.Variances
     ) -> None:
         self._scale, self._variances = scale, variances
+        self.scales = scale.T.tolist()  # of each number: centre and 1 / deviation
         rows = split(hashed, standardised(numbers, scale))
         self._columns = [np.ascontiguousarray(block.T) for block in rows]
         self._active = [b for b, gamma in enumerate(variances.gamma) if gamma]
         self._gammas = [np.float32(variances.gamma[b]) for b in self._active]
         self._bases = np.empty((len(self._active), len(hashed)), np.float32)
         for index, (b, gamma) in enumerate(zip(self._active, self._gammas, strict=True)):
-            self._bases[index] = gamma * kernel.squares(rows[b]) + np.float32(1)
-        self._weigh()
-
-    def _weigh(self) -> None:
-        """Compute by what the parts of all kernels add up to both covariances."""
-        v, active = self._variances, self._active
+            self._bases[index] = gamma * kernel.squares(rows[b]) + ONE
+        v, active = variances, self._active
         both = np.array([[v.shared[b] for b in active], [v.slope[b] for b in active]], np.float32)
-        curved, trend = np.float32(1 - kernel.LINEAR), np.float32(kernel.TREND)
-        self._both = both[:, :, None]  # (2, n_active, 1)
-        self._mixture = np.concatenate([curved * both, -trend * both], axis=1)
-        self._trend = trend * both  # of what does not depend on the pair
-        self._fixed = np.zeros((2, self._bases.shape[1]), np.float32)
-        for index in range(len(active)):
-            self._fixed += self._trend[:, index : index + 1] * self._bases[index]
+        # By what the curved parts of all blocks, and their linear ones, add up to both covariances.
+        curved, trend = np.float32(1 - kernel.LINEAR), np.float32(-kernel.TREND)
+        self._mixture = np.concatenate([curved * both, trend * both], axis=1)
 
     @property
     def blocks(self) -> list[Floats]:
@@ -98,12 +92,8 @@ class Geometry:
         x = split(hashed, standardised(numbers, self._scale))
         for columns, row in zip(self._columns, x, strict=True):
             columns[:, at] = row
-        fixed = np.zeros(2, np.float32)
         for index, b in enumerate(self._active):
-            base = self._gammas[index] * kernel.squares(x[b][None])[0] + np.float32(1)
-            self._bases[index, at] = base
-            fixed += self._trend[:, index] * base
-        self._fixed[:, at] = fixed
+            self._bases[index, at] = self._gammas[index] * kernel.squares(x[b][None])[0] + ONE
 
     def covariances(self, x: Sequence[Floats], n: int) -> tuple[Floats, Floats]:
         """Return the covariances of the first `n` rows with a context: shared, and by strategy.
@@ -111,21 +101,32 @@ class Geometry:
         Args:
             x: Its blocks, the numbers in standard deviations.
         """
-        half = len(self._active)
-        pieces = np.empty((2 * half, n), np.float32)
-        distances = pieces[half:]
-        add = np.empty(half, np.float32)
+        scaled, others = [], []
+        for gamma, b in zip(self._gammas, self._active, strict=True):
+            block = x[b] * (-2 * gamma)
+            scaled.append(block)
+            others.append(-0.5 * float(block @ x[b]))
+        shared, apart = self._mixed(scaled, np.array(others, np.float32)[:, None], n)
+        return shared[0], apart[0]
+
+    def _mixed(self, x: list[Floats], others: Floats, n: int) -> Floats:
+        """Return both covariances of contexts with the first `n` rows, (2, m, n).
+
+        Args:
+            x: Their active blocks times −2 gamma, (m, d) each, or (d,) of one.
+            others: gamma times their squared lengths, (n_active, m).
+        """
+        half, m = others.shape
+        pieces = np.empty((2, half, m, n), np.float32)
+        curved, dots = pieces
         for index, b in enumerate(self._active):
-            gamma, block = self._gammas[index], x[b]
-            np.matmul(block * (-2 * gamma), self._columns[b][:, :n], out=distances[index])
-            add[index] = gamma * (block @ block)
-        distances += self._bases[:, :n]
-        distances += add[:, None]
-        np.reciprocal(distances, out=pieces[:half])
-        result = self._mixture @ pieces
-        result += self._fixed[:, :n]
-        result += (self._trend @ add)[:, None]
-        return result[0], result[1]
+            rows = dots[index] if x[index].ndim == 2 else dots[index, 0]
+            np.matmul(x[index], self._columns[b][:, :n], out=rows)
+        np.add(dots, self._bases[:, None, :n], out=curved)
+        curved += others[:, :, None]
+        np.reciprocal(curved, out=curved)
+        mixed: Floats = self._mixture @ pieces.reshape(2 * half, m * n)
+        return mixed.reshape(2, m, n)
 
     def corrections(self, rows: Ints, weights: Floats, locals_: Ints, residuals: Floats) -> Floats:
         """Return what solves for the weights of some rows, those of the others being fixed.
@@ -136,35 +137,17 @@ class Geometry:
             locals_: The strategy of each row, (n_rows,).
             residuals: What the rows' rewards are above the base, (m,).
         """
-        v = self._variances
-        same = (locals_[rows][:, None] == locals_[: len(weights)]).astype(np.float32)
-        own = same * weights  # of each row's strategy only
-        among = same[:, rows]
-        explained = np.float32(v.arm) * own.sum(axis=1)
-        inner = np.float32(v.arm) * among
-        if self._active:
-            alike = self._alike(rows, len(weights))
-            shared, slope = self._both
-            mixed = np.einsum("bij,j->bi", alike, weights) * shared
-            mixed += np.einsum("bij,ij->bi", alike, own) * slope
-            explained += mixed.sum(axis=0)
-            within = alike[:, :, rows]
-            shared, slope = self._both[:, :, :, None]
-            inner += (shared * within).sum(axis=0) + among * (slope * within).sum(axis=0)
-        matrix = inner.astype(np.float64, order="C")
+        v, n = self._variances, len(weights)
+        x = [
+            self._columns[b][:, rows].T * (-2 * gamma)
+            for gamma, b in zip(self._gammas, self._active, strict=True)
+        ]
+        shared, covariance = self._mixed(x, self._bases[:, rows] - ONE, n)
+        covariance += np.float32(v.arm)
+        covariance *= locals_[rows][:, None] == locals_[:n]
+        covariance += shared
+        matrix = covariance[:, rows].astype(np.float64, order="C")
         matrix.ravel()[:: len(rows) + 1] += v.noise
-        left = residuals - explained - v.noise * weights[rows]
+        left = residuals - covariance @ weights - np.float32(v.noise) * weights[rows]
         result: Floats = np.linalg.solve(matrix, left).astype(np.float32)
         return result
-
-    def _alike(self, rows: Ints, n: int) -> Floats:
-        """Return k of some rows and the first `n`, by active block: (n_active, m, n)."""
-        distances = np.empty((len(self._active), len(rows), n), np.float32)
-        for index, b in enumerate(self._active):
-            columns = self._columns[b]
-            x = columns[:, rows] * (-2 * self._gammas[index])
-            np.matmul(x.T, columns[:, :n], out=distances[index])
-        bases, others = self._bases[:, None, :n], self._bases[:, rows, None] - np.float32(1)
-        distances += bases
-        distances += others
-        return kernel.alike(distances, bases, others)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SHARPNESS = 6.0  # c: the curved part of what is as far away as the mean of all pairs is 1/7
 LINEAR = 0.15  # share of the kernel that is linear, so that trends reach beyond neighbours
-TREND = LINEAR / SHARPNESS  # of a covariance, by what its denominator is nearer than apart
+TREND = LINEAR / SHARPNESS  # of 2 c a·x, so that it is of about 1 for x with itself, too
 ARM_VARIANCE = 0.02
 SHARED_VARIANCE, SLOPE_VARIANCE = 0.08, 0.10  # of all blocks together
 NOISE_MIN = 0.02
@@ -70,29 +70,9 @@ def similarity(rows: Floats, gamma: float) -> Floats:
     """
     bases = np.float32(gamma) * squares(rows)
     scaled: Floats = rows * np.float32(-2 * gamma)
-    distances = scaled @ rows.T
-    distances += bases
-    distances += bases[:, None] + np.float32(1)
-    return alike(distances, bases, bases[:, None] + np.float32(1))
-
-
-def alike(distances: Floats, bases: Floats, others: Floats) -> Floats:
-    """Return k of pairs; `distances` is used up.
-
-    The linear part, 2 gamma a·x = gamma |a|² + (1 + gamma |x|²) − distance, is of about 1 for x
-    with itself, too.
-
-    Args:
-        distances: 1 + gamma |a − x|².
-        bases: gamma |a|², to be added to them.
-        others: 1 + gamma |x|², likewise.
-    """
-    result: Floats = np.float32(1 - LINEAR) / distances
-    distances -= bases
-    distances -= others
-    distances *= np.float32(-TREND)
-    result += distances
-    return result
+    dots: Floats = scaled @ rows.T
+    distances: Floats = dots + bases[:, None] + bases + np.float32(1)
+    return np.float32(1 - LINEAR) / distances - np.float32(TREND) * dots
 
 
 def started(blocks: Sequence[Floats], variance: float) -> Variances:

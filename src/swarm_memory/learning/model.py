@@ -241,8 +241,7 @@ class Model:
 
     def _expectations(self, task_type: str, near: Nearness, strategy: str) -> list[float]:
         """Return what each expert expects of one strategy."""
-        row = self._row(strategy)[None]
-        means = arms.rates(row, self._overall, arms.kind_of(task_type)).mean[:, 0].tolist()
+        means = arms.rate(self._row(strategy), self._overall, arms.kind_of(task_type))
         told = self._window.expected(near, arms.name_hash(strategy))
         return [min(max(m, CERTAIN), 1 - CERTAIN) for m in (*means, _soft(told))]
 
@@ -338,6 +337,43 @@ class Model:
         row[arms.RECENT : arms.RECENT + 2] += (n, s)
 
 
+def weigh(
+    estimates: Estimates,
+    *,
+    cost_weight: float = 0.0,
+    duration_weight: float = 0.0,
+    explore: bool = True,
+    floor: float = choice.FLOOR,
+) -> choice.Chances:
+    """Return how likely each strategy is to be chosen; without `explore` the best is, surely.
+
+    Utility is expected success less `cost_weight` times expected cost and `duration_weight` times
+    expected duration in seconds. Both weights are 0 unless given: only the caller knows what a
+    success is worth.
+
+    Args:
+        cost_weight: Success that one unit of cost is worth.
+        duration_weight: Success that one second is worth.
+        floor: As in `choice.propensities`.
+    """
+    e = estimates
+    utility, variance = e.mean, e.variance
+    if cost_weight or duration_weight:
+        utility = utility - cost_weight * e.cost - duration_weight * e.duration_s
+        variance = variance + cost_weight**2 * e.cost_variance
+        variance += duration_weight**2 * e.duration_variance
+    order = tuple((-utility).argsort(kind="stable").tolist())
+    deviations = np.sqrt(variance)
+    if explore:
+        widths = np.array([[choice.width(e.outcomes)], [1.0]])
+        drawn, whole = choice.largest(utility, widths * deviations)
+        return choice.Chances(choice.spread(drawn, floor), utility, order, whole)
+    (whole,) = choice.largest(utility, deviations[None])
+    sure = np.zeros(len(utility))
+    sure[order[0]] = 1.0
+    return choice.Chances(sure, utility, order, whole)
+
+
 def choose(
     estimates: Estimates,
     *,
@@ -349,36 +385,18 @@ def choose(
 ) -> choice.Choice:
     """Return a strategy, drawn from its propensities; without `explore` the best, surely.
 
-    Utility is expected success less `cost_weight` times expected cost and `duration_weight` times
-    expected duration in seconds. Both weights are 0 unless given: only the caller knows what a
-    success is worth.
-
     Args:
         uniform: In [0, 1): decides, where several may be chosen.
-        cost_weight: Success that one unit of cost is worth.
-        duration_weight: Success that one second is worth.
-        floor: As in `choice.propensities`.
+        cost_weight: This and the others are as in `weigh`.
     """
-    e = estimates
-    utility, variance = e.mean, e.variance
-    if cost_weight or duration_weight:
-        utility = utility - cost_weight * e.cost - duration_weight * e.duration_s
-        variance = variance + cost_weight**2 * e.cost_variance
-        variance += duration_weight**2 * e.duration_variance
-    order = (-utility).argsort(kind="stable").tolist()
-    deviations = np.sqrt(variance)
-    if explore:
-        widths = np.array([[choice.width(e.outcomes)], [1.0]])
-        drawn, whole = choice.largest(utility, widths * deviations)
-        chances = choice.spread(drawn, floor)
-        chosen = choice.pick(chances, uniform)
-    else:
-        (whole,) = choice.largest(utility, deviations[None])
-        chosen = order[0]
-        chances = np.zeros(len(utility))
-        chances[chosen] = 1.0
-    order.remove(chosen)
-    return choice.Choice(chosen, chances, utility, tuple(order), float(whole[chosen]))
+    chances = weigh(
+        estimates,
+        cost_weight=cost_weight,
+        duration_weight=duration_weight,
+        explore=explore,
+        floor=floor,
+    )
+    return choice.chosen(chances, uniform)
 
 
 _NO_ROW = np.zeros(arms.WIDTH)

@@ -26,7 +26,7 @@ from swarm_memory.learning.features import (
     TEXT_DIMENSIONS,
     TYPE_DIMENSIONS,
 )
-from swarm_memory.learning.geometry import Geometry, standardised
+from swarm_memory.learning.geometry import CLIP, Geometry
 from swarm_memory.learning.refit import Refit
 
 TYPE_CHECKING = False
@@ -45,11 +45,12 @@ ROWS = 1024
 PAGE_ROWS = 8
 AT_ONCE = 64  # rows that a refit takes all steps for at once
 FIRST_REFIT = 4
-CORRECTED, CORRECTED_IN_TURN = 4, 4
+CORRECTED, CORRECTED_IN_TURN = 4, 2
 NUMBER_STEP = 16  # the columns of numbers grow by so many
 ID_BYTES = 40
 HASHED = TYPE_DIMENSIONS + FACET_DIMENSIONS + TEXT_DIMENSIONS
 FORMAT = 2
+ZERO = np.float32(0)
 _WEIGHTS = struct.Struct("<HQQ")  # format, outcomes ever, when to refit next
 _PAGE = struct.Struct("<HH")  # format, columns of numbers
 
@@ -162,14 +163,22 @@ class Window:
 
     def nearness(self, encoded: Encoded) -> Nearness:
         """Return how alike each row is to a context."""
-        numbers = standardised(self.columns(encoded)[: len(self.names)], self.scale)
-        x = [encoded.kind, encoded.facets, encoded.text, numbers]
+        x = [encoded.kind, encoded.facets, encoded.text, self._standard(encoded.numbers)]
         shared, apart = self.geometry.covariances(x, self.used)
         most = sum(self.variances.slope)
         total = apart * np.float32(1 / most) if most else np.ones(self.used, np.float32)
-        np.maximum(total, 0, out=total)
+        np.maximum(total, ZERO, out=total)
         apart += np.float32(self.variances.arm)
         return Nearness(shared, apart, total)
+
+    def _standard(self, numbers: Mapping[str, float]) -> Floats:
+        """Return the numbers of a context in their columns, in standard deviations."""
+        row = [0.0] * len(self.names)
+        for name, number in numbers.items():
+            if (column := self.names.get(name)) is not None:
+                centre, inverse = self.geometry.scales[column]
+                row[column] = min(max((number - centre) * inverse, -CLIP), CLIP)
+        return np.array(row, np.float32)
 
     def forecast(self, near: Nearness, arms: Sequence[int]) -> Forecast:
         """Return what the window says about strategies, given by their hashes (n_strategies,)."""
@@ -243,13 +252,12 @@ class Window:
     def _correct(self, at: int, near: Nearness) -> None:
         """Solve for the weights of the new row, its nearest and a few in turn, others fixed."""
         n = self.used
-        strength = np.empty(n, np.float32)
         m = len(near.apart)
+        strength = np.full(n, np.inf, np.float32)  # of the new row
         strength[:m] = near.apart * (self._locals[:m] == self._locals[at]) + near.shared
         strength[at] = np.inf
-        strength[~self.alive[:n]] = -1
         some = min(CORRECTED, n)
-        nearest = np.argpartition(-strength, some - 1)[:some]
+        nearest = strength.argpartition(n - some)[n - some :]
         turn = [(self.count * CORRECTED_IN_TURN + i) % n for i in range(CORRECTED_IN_TURN)]
         rows = np.array(sorted({*nearest.tolist(), *turn}))
         self._solve(rows[self.alive[rows]])
