@@ -116,8 +116,12 @@ class Refit:
         pieces = -(-held // SOLVED_ROWS)
         first = number % pieces * SOLVED_ROWS
         last = number + 1 >= LAPS * pieces
-        end = held + window.count - self.upto if last else min(first + SOLVED_ROWS, held)
-        rows = np.unique((self.upto - held + np.arange(first, end)) % ring)
+        ages = np.arange(first, min(first + SOLVED_ROWS, held))
+        # With them what has come since the last step, and at last all that came: whoever is solved
+        # later takes it into account.
+        since = window.count - self.upto
+        come = np.arange(held if last else held + max(0, since - 1), held + since)
+        rows = np.unique((self.upto - held + np.concatenate([ages, come])) % ring)
         rows = rows[window.alive[rows]]
         if len(rows):
             geometry = Geometry(window.hashed, window.known_numbers, self.scale, self.variances)
