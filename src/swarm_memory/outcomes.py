@@ -16,7 +16,7 @@ from swarm_memory.checks import check_name, check_number, check_whole
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
 from swarm_memory.lean import suppress
-from swarm_memory.learned import Learned, sealed, unsealed
+from swarm_memory.learned import Learned, line_of, sealed, unsealed
 from swarm_memory.learning.observation import (
     EXPLICIT,
     LABEL_SOURCES,
@@ -211,7 +211,7 @@ class Outcomes:
 
     def _insert(self, tx: Tx, row: dict[str, Json], learn: bool = True) -> bool:
         """Add a row unless its outcome_id is there, count and learn it; tell if it was added."""
-        self._learned.head(tx)
+        head = self._learned.head(tx)
         seq = self._learned.newest(tx) + 1
         row = row | {"agents": json.dumps(row["agents"]), "seq": seq}
         added = tx.run("outcome_add", swarm=self._context.swarm, **row)
@@ -219,7 +219,7 @@ class Outcomes:
             known = row["reward"] is not None
             self._count(tx, row | {"trials": int(known), "unlabelled": int(not known)})
             if learn:
-                self._learned.catch_up(tx)
+                self._learned.learn(tx, head, line_of(row))
         return bool(added)
 
     def _count(self, tx: Tx, row: dict[str, Json]) -> None:
@@ -329,18 +329,17 @@ class Outcomes:
             check_number(name, weight, 0, AMOUNT_MAX)
         if seed is not None:
             check_whole("seed", seed, 0, 2**63 - 1)
-        about = _encode(context)
+        about = _encode(context) or "{}"
         number = int.from_bytes(os.urandom(7), "big") if seed is None else seed
         weights = (float(cost_weight), float(time_weight))
 
         def choose(tx: Tx) -> Recommendation:
             adviser = Adviser(tx, self._context, self._learned)
-            advice = adviser.advise(task_type, context, offered, explore, weights, number)
+            advice, shown = adviser.advise(task_type, about, offered, explore, weights, number)
             if advice.strategy is None:
                 return advice
             choice_id = new_id(tx.now_ms)
-            self._log(tx, choice_id, task_type, advice.strategy, advice.propensity,
-                      codec.dumps(advice.candidates).decode(), about)  # fmt: skip
+            self._log(tx, choice_id, task_type, advice.strategy, advice.propensity, shown, about)
             return advice._replace(choice_id=choice_id)
 
         return self._db.write(choose)
