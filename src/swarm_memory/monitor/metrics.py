@@ -9,8 +9,9 @@ are no labels: there is a new one every few minutes, and Prometheus keeps each f
 from __future__ import annotations
 
 from swarm_memory.lean import NamedTuple
-from swarm_memory.meter import FAILED, HITS, MISSES, duration_of
+from swarm_memory.meter import COUNTED, FAILED, HITS, MISSES, duration_of
 from swarm_memory.monitor.facts import BACKUP_FAILED, BACKUP_MADE
+from swarm_memory.monitor.sample import MINUTE, Sample
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.monitor import Monitor, Totals
-    from swarm_memory.monitor.sample import Buckets, Sample
+    from swarm_memory.monitor.sample import Buckets
 
     Labels = tuple[str, ...]
     Value = float | tuple[list[int], float]
@@ -101,12 +102,25 @@ def families_of(swarms: Iterable[tuple[str, Monitor]]) -> list[Family]:
         made.counted(swarm, monitor.totals())
         newest = monitor.newest()
         if newest is not None:
-            text = "When the newest sample was taken."
-            made.add("sample_timestamp", newest.at_ms / 1000, text, SECONDS, swarm=swarm)
+            made.taken(swarm, newest.at_ms)
         for alert in monitor.alerts.list():
-            about = {"rule": alert.rule, "severity": alert.severity, "state": alert.state}
-            made.add("alerts", 1, "Alerts that are not over.", swarm=swarm, **about)
+            made.raised(swarm, alert.rule, alert.severity, alert.state)
     return list(made.families.values())
+
+
+def catalogue() -> list[Family]:
+    """Return all families that there may be, without points."""
+    from swarm_memory.monitor import Totals
+
+    groups: dict[str, dict[str, list[Any]]] = {group: {"": [0, 0]} for group in GROUPS}
+    gauges = dict.fromkeys([*GAUGES, f"{STATES}ready", "event_seq"], 0.0)
+    groups["queue"] = {"": [0, 0, 0]}
+    made = _Made()
+    made.sampled("", Sample(0, MINUTE, 0.0, gauges, {}, groups, {}, {}, {}))
+    made.counted("", Totals({"": {COUNTED: 0}}, dict.fromkeys([*COUNTS, ""], 0), {}))
+    made.taken("", 0)
+    made.raised("", "", "", "")
+    return [family._replace(points={}) for family in made.families.values()]
 
 
 class _Made:
@@ -154,6 +168,16 @@ class _Made:
         for what, count in totals.counts.items():
             name, text, about = COUNTS.get(what, ("occurrences", OTHER_COUNT, {"what": what}))
             self.add(name, count, text, kind=COUNTER, swarm=swarm, **about)
+
+    def taken(self, swarm: str, at_ms: int) -> None:
+        """Add when the newest sample was taken."""
+        text = "When the newest sample was taken."
+        self.add("sample_timestamp", at_ms / 1000, text, SECONDS, swarm=swarm)
+
+    def raised(self, swarm: str, rule: str, severity: str, state: str) -> None:
+        """Add an alert."""
+        about = {"rule": rule, "severity": severity, "state": state}
+        self.add("alerts", 1, "Alerts that are not over.", swarm=swarm, **about)
 
     def add(
         self,
