@@ -94,6 +94,7 @@ class _Follower:
             try:
                 if at is None:
                     at = await self._thread(self._begin)
+                    self.told_s = time.monotonic()  # what was read before may lack something
                     self.began.set()
                 version, cursor = at
                 seen = await self._thread(self._overview.wait, version, LOOK_S)

@@ -50,13 +50,9 @@ async function go() {
 
 function listen(swarm) {
   unfollow?.();
-  let first = true;
   unfollow = follow(swarm, {
-    hello: () => {
-      // The page has read everything just before; after a break it has not.
-      if (!first) shown?.handle?.update?.({ seq: null, events: [] });
-      first = false;
-    },
+    // From here on everything is told; what happened before, also while nobody listened, is read.
+    hello: () => shown?.handle?.update?.({ seq: null, events: [] }),
     news: (news) => shown?.handle?.update?.(news),
     state: (state, why) => {
       if (state === "refused") askForToken(true);

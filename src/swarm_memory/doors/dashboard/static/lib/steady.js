@@ -1,7 +1,8 @@
 // Work that is asked for again and again, and must not overtake itself.
 
-/** Return a function that does `work`, one at a time: asked meanwhile, it does it once more. */
-export function steady(work) {
+/** Return a function that does `work`, one at a time: asked meanwhile, it does it once more, and
+ * begins that no sooner than `pauseMs` after it was done. */
+export function steady(work, pauseMs = 0) {
   let working = false;
   let again = false;
   return async function ask() {
@@ -14,6 +15,7 @@ export function steady(work) {
       do {
         again = false;
         await work();
+        if (again && pauseMs) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       } while (again);
     } finally {
       working = false;

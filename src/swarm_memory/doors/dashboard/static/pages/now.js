@@ -9,6 +9,8 @@ import { steady } from "../lib/steady.js";
 import { setNow, when } from "../lib/time.js";
 
 const REST_MS = 10_000; // without news it is read anew so often: time alone lets leases lapse
+const PAUSE_MS = 700; // between two looks while one change follows the other
+const PLOT_MS = 5000; // between two looks at the last hour
 const LIVE_MS = 60_000; // who was seen within is at work
 const HELD_MAX = 2; // things that are named in a row; the others are counted
 
@@ -19,22 +21,22 @@ function show(target, { swarm, announce }) {
   const latest = feed(announce);
   const plot = activityPlot();
 
+  let plotted = 0;
   const refresh = steady(async () => {
     try {
-      const [now, activity] = await Promise.all([
-        look(swarm, "now", {}, life.signal),
-        look(swarm, "activity", {}, life.signal),
-      ]);
+      const now = await look(swarm, "now", {}, life.signal);
       setNow(now.now_ms);
       latest.set(now.latest);
       draw(target, now);
       fill(target, "latest", latest.element);
       fill(target, "activity", plot.element);
-      plot.set(activity);
+      if (Date.now() - plotted < PLOT_MS) return;
+      plotted = Date.now();
+      plot.set(await look(swarm, "activity", {}, life.signal));
     } catch (error) {
       if (!life.signal.aborted) drawProblem(target, error);
     }
-  });
+  }, PAUSE_MS);
 
   refresh();
   const timer = setInterval(() => document.hidden || refresh(), REST_MS);
