@@ -35,7 +35,7 @@ FORMAT = 1
 VARIED = 256  # rows times variances that a step tries
 VARIED_ROWS_MAX = 192  # that the variances are read off
 SOLVED_ROWS = 64  # at a time
-LAPS = 2
+LAPS = 4
 
 
 class Refit:
