@@ -259,7 +259,7 @@ def figures(counts: dict, where: str) -> list[dict[str, object]]:
     return [
         {
             "what": "hints that name the fix used later",
-            "value": f"{right:.2f}",
+            "value": f"{right:.3f}",  # .797 must not read like .80
             "goal": f"≥ {PRECISION_MIN}",
             "reached": right >= PRECISION_MIN if hints else None,
             "note": note,

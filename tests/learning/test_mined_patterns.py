@@ -374,3 +374,22 @@ def test_a_facet_whose_tasks_only_vary_more_is_rarely_called_better_or_worse(row
         called += 2 * statistics.contrasts(column, outcome, tasks).tails()[0] <= 0.05
 
     assert called / 400 <= 0.1
+
+
+def test_what_stood_out_most_gets_most_of_the_level_and_the_whole_stays_the_same():
+    rng = np.random.default_rng(4)
+    columns = rng.random((300, 3)) < 0.3
+    found = mining.Candidates(
+        [(0,), (1,), (2,)], columns, [mining.FACETS] * 3, {(n,): n for n in range(3)}
+    )
+    one = np.zeros(300, dtype=np.intp)
+    outcome = 0.3 * columns[:, 0] + rng.normal(0, 0.3, 300)
+    sample = mining.Sample(outcome, np.arange(300), mining.cells(one, one))
+
+    weights = mining.weights_of(found, sample, [(0, 1), (1, 1), (2, 1)])
+
+    assert pytest.approx(3.0) == sum(weights)
+    assert weights[0] > 2 > 1 > max(weights[1:])
+    (plain,) = mining.confirm(found, sample, [(0, 1)], 0.05, "bh")
+    (weighted,) = mining.confirm(found, sample, [(0, 1)], 0.05, "bh", weights=[0.5])
+    assert pytest.approx(plain.q / 0.5) == weighted.q

@@ -10,6 +10,7 @@ pattern has to be plain in both of them.
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
@@ -30,6 +31,7 @@ ROWS_MIN, TASKS_MIN = 40, 12
 FOLD_ROWS_MIN, FOLD_TASKS_MIN = 8, 3
 CELL_STRENGTH = 2.0
 DISCOVERY_P = 0.05
+WEIGHT_P_MIN = 1e-4  # what is surer than this takes no more of the level
 INTERVAL_MISS = 0.05
 POOL_MAX = 200  # candidates that the steps after the first look at
 STEPS_MAX = 8  # discovered by a family of one fold; each costs the others power
@@ -191,7 +193,8 @@ def all_ways(
     for discovering, confirming in zip(small, large, strict=True):
         discovered = discover(*discovering, enough)
         tested += len(discovered)
-        for item in confirm(*confirming, discovered, alpha, method, len(folds)):
+        weights = weights_of(*discovering, discovered)
+        for item in confirm(*confirming, discovered, alpha, method, len(folds), weights):
             known = confirmed.get(item.candidate)
             if known is None or item.q < known.q:
                 # The first figures stay: the luckiest of several is not an honest estimate.
@@ -289,6 +292,25 @@ def _simplest(
     return max(enough)[1] if enough else best
 
 
+def weights_of(
+    found: Candidates, sample: Sample, discovered: Sequence[tuple[int, int]]
+) -> list[float]:
+    """Return how much of the level each of the discovered gets when it is confirmed, mean 1.
+
+    As 1 / √p of the tasks that discovered it: a coincidence that is on the list, too, takes less
+    from what stands out. The confirming tasks have no say in it.
+    """
+    tails = [_alone(found, sample, index).tails([sign])[0] for index, sign in discovered]
+    strength = [1 / math.sqrt(max(tail, WEIGHT_P_MIN)) for tail in tails]
+    return [len(strength) * one / sum(strength) for one in strength]
+
+
+def _alone(found: Candidates, sample: Sample, index: int) -> statistics.Contrasts:
+    family = found.families[index]
+    columns = _prepared(found, sample, [index], family)
+    return statistics.contrasts(columns, _outcome(sample, family), sample.tasks)
+
+
 def confirm(
     found: Candidates,
     sample: Sample,
@@ -296,23 +318,26 @@ def confirm(
     alpha: float,
     method: str,
     ways: int = 1,
+    weights: Sequence[float] | None = None,
 ) -> list[Confirmed]:
     """Return those of the discovered that hold here, one-sided in their direction.
 
     The q-values are `ways` times as large, for that many such tests share `alpha`. Intervals are
     widened for having been selected: of m tested and R confirmed each covers with 1 − 0.05 R / m.
 
+    Args:
+        weights: Of the discovered, given without looking at these rows, 1 in the mean; a p-value
+            is divided by its weight.
+
     Source:
+        Genovese, Roeder and Wasserman 2006, "False discovery control with p-value weighting";
         Benjamini and Yekutieli 2005, "False discovery rate–adjusted multiple confidence
         intervals for selected parameters".
     """
-    tests = []
-    for index, _ in discovered:
-        family = found.families[index]
-        columns = _prepared(found, sample, [index], family)
-        tests.append(statistics.contrasts(columns, _outcome(sample, family), sample.tasks))
+    tests = [_alone(found, sample, index) for index, _ in discovered]
     p = [test.tails([sign])[0] for test, (_, sign) in zip(tests, discovered, strict=True)]
-    q = statistics.adjusted(p, method)
+    given = [1.0] * len(p) if weights is None else weights
+    q = statistics.adjusted([min(1.0, p[k] / given[k]) for k in range(len(p))], method)
     kept = [k for k in range(len(q)) if ways * q[k] <= alpha]
     confirmed = []
     for k in kept:
@@ -350,9 +375,7 @@ def beyond(found: Candidates, sample: Sample, candidate: int, rows: Integers) ->
     some, mine = part(found, sample, rows)
     if not some.columns[:, candidate].any() or some.columns[:, candidate].all():
         return None
-    family = found.families[candidate]
-    columns = _prepared(some, mine, [candidate], family)
-    tested = statistics.contrasts(columns, _outcome(mine, family), mine.tasks)
+    tested = _alone(some, mine, candidate)
     return float(tested.effect[0]) if np.isfinite(tested.error[0]) else None
 
 
