@@ -7,6 +7,8 @@ interval, no notification that could be late. So a cached read is as current as 
 
 from __future__ import annotations
 
+from time import perf_counter_ns
+
 from swarm_memory import codec
 from swarm_memory.locks import Lock
 from swarm_memory.model import Page, Record
@@ -27,6 +29,7 @@ KEPT_BYTES, TIMES_ENCODED = 300, 3  # about what a value takes in memory
 SEEN_MAX = 16_384  # names that were read once since the last write
 PAGE_ROWS_MAX = 100  # of a page that is kept: who reads larger ones mostly reads them once
 _CONTAINERS = (dict, list)
+TIMED = 64  # one hit of so many is timed: a clock costs as much as a tenth of a hit
 
 
 class Cache:
@@ -36,10 +39,12 @@ class Cache:
     is given.
 
     Args:
-        bytes_max: What all entries may take.
+        bytes_max: What all entries may take; it may be changed. 0 keeps nothing.
     """
 
-    __slots__ = ("_bytes", "_bytes_max", "_engine", "_entries", "_lock", "_seen", "hits", "misses")
+    __slots__ = (
+        "_bytes", "_bytes_max", "_engine", "_entries", "_lock", "_seen", "hit_ns", "hits", "misses",
+    )  # fmt: skip
 
     def __init__(self, engine: Engine, bytes_max: int) -> None:
         self._engine = engine
@@ -48,23 +53,52 @@ class Cache:
         self._entries: dict[str | _Question, _Entry] = {}
         self._lock = Lock()
         self.hits = self.misses = 0  # without a lock: threads may lose one now and then
+        self.hit_ns = 0  # about what all hits took
         self._seen: tuple[int, set[str | _Question]] = 0, set()
+
+    @property
+    def bytes_max(self) -> int:
+        """What all entries may take."""
+        return self._bytes_max
+
+    @bytes_max.setter
+    def bytes_max(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        # Not waited for, as in `_enter`; whoever has it makes room, or the next to set this does.
+        if self._bytes > bytes_max and self._lock.acquire(blocking=False):
+            try:
+                self._make_room()
+            finally:
+                self._lock.release()
 
     def get(self, key: str) -> tuple[Record | None, int]:
         """Return the record, if it is here and current, and the number to `keep` another by."""
+        begun_ns = 0 if self.hits % TIMED else perf_counter_ns()
         entry, number = self._find(key)
         if entry is None:
             return None, number
         _, _, value, provenance, between = entry
         about = None if provenance is None else provenance.copy()
-        return _new(Record, (key, value.copy(), *between, about, False)), 0
+        record = _new(Record, (key, value.copy(), *between, about, False))
+        if begun_ns:
+            self.hit_ns += TIMED * (perf_counter_ns() - begun_ns)
+        return record, 0
 
     def page(self, question: _Question) -> tuple[Page | None, int]:
         """Return the answer to a scan, and the number, as `get` does for a record."""
+        begun_ns = 0 if self.hits % TIMED else perf_counter_ns()
         entry, number = self._find(question)
-        return (None, number) if entry is None else (entry[2].copy(), 0)
+        if entry is None:
+            return None, number
+        page = entry[2].copy()
+        if begun_ns:
+            self.hit_ns += TIMED * (perf_counter_ns() - begun_ns)
+        return page, 0
 
     def _find(self, name: str | _Question) -> tuple[_Entry | None, int]:
+        if not self._bytes_max:
+            self.misses += 1
+            return None, 0
         number = self._engine.touched()
         entry = self._entries.get(name)
         if entry is None or entry[0] != number:
@@ -113,14 +147,17 @@ class Cache:
             self._drop(name)
             self._entries[name] = entry
             self._bytes += _size(entry)
-            while self._bytes > self._bytes_max:
-                self._drop(next(iter(self._entries)))
+            self._make_room()
         except BaseException:  # interrupted: what is counted may not be what is here
             self._entries.clear()
             self._bytes = 0
             raise
         finally:
             self._lock.release()
+
+    def _make_room(self) -> None:
+        while self._bytes > self._bytes_max:
+            self._drop(next(iter(self._entries)))
 
     def _drop(self, name: str | _Question) -> None:
         entry = self._entries.pop(name, None)

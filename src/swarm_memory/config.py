@@ -57,7 +57,11 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _WHOLE = ("_max", "_min")
 # The settings that are no numbers: a word of a few, and a list of globs.
-_WORDS = {"record": ("off", "metadata", "full"), "warn_edits": ("off", "context", "deny")}
+_WORDS = {
+    "record": ("off", "metadata", "full"),
+    "warn_edits": ("off", "context", "deny"),
+    "tuning": ("off", "on"),
+}
 _GLOBS = ("record_denied",)
 _SETTINGS = (*_RANGES, *_WORDS, *_GLOBS)
 VERSIONS_MAX_DEFAULT = 10
@@ -111,24 +115,28 @@ class Config:
     edit_idle_s: float
     label_ratio: float
     explore_ratio: float
+    tuning: str
 
     def __init__(
         self,
         settings: Mapping[str, Json],
         categories: Iterable[Category],
         alerts: Mapping[str, Json] | None = None,
+        given: Iterable[str] = (),
     ) -> None:
         for name, value in settings.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "settings", dict(settings))
         object.__setattr__(self, "categories", tuple(categories))
         object.__setattr__(self, "alerts", dict(alerts or {}))
+        object.__setattr__(self, "given", frozenset(given))
         rules = [(c, tuple(p.split("/") for p in c.keys)) for c in self.categories]
         object.__setattr__(self, "category_of", lru_cache(maxsize=8192)(_matcher(rules)))
 
     settings: dict[str, Json]
     categories: tuple[Category, ...]
     alerts: dict[str, Json]  # how rules differ from those that are shipped; see monitor.rules
+    given: frozenset[str]  # the settings that somebody has set: no tuner touches these
 
     def category_of(self, key: str) -> Category:  # replaced by a cached one in __init__
         """Return the first category one of whose patterns matches `key`."""
@@ -154,22 +162,32 @@ def load_config(path: str | None = None, environment: Mapping[str, str] | None =
         ConfigError: A name is unknown (with the nearest spelling) or a value out of range.
     """
     document = _read(_SCHEMA_FILE)
+    given = {
+        name.removeprefix(ENVIRONMENT_PREFIX).lower()
+        for name in environment or ()
+        if name.startswith(ENVIRONMENT_PREFIX)
+    }
     if path is not None:
-        _override(document, _read(path), path)
+        changes = _read(path)
+        _override(document, changes, path)
+        given.update(changes.get("settings", ()))
     for name, text in (environment or {}).items():
         _override_from_variable(document, name, text)
-    return config_of(document)
+    return config_of(document, given & {*_SETTINGS})
 
 
-def config_of(document: dict[str, Json]) -> Config:
+def config_of(document: dict[str, Json], given: Iterable[str] = ()) -> Config:
     """Return the configuration that a complete document says, as `Config.to_dict` returns it.
+
+    Args:
+        given: The settings in it that somebody has chosen, which no tuner touches.
 
     Raises:
         ConfigError: A value is out of range.
     """
     categories = [_category(name, fields) for name, fields in document["categories"].items()]
     settings = {name: _setting(name, value) for name, value in document["settings"].items()}
-    return Config(settings, categories, document.get("alerts"))
+    return Config(settings, categories, document.get("alerts"), given)
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from swarm_memory.cache import Cache
+    from swarm_memory.config import Config
     from swarm_memory.engine import Engine
 
     P = ParamSpec("P")
@@ -33,6 +34,7 @@ NOTED_MAX = 65_536  # calls of a verb in a process that only reads, before they 
 COUNTED = 0  # the bucket of what has no duration
 FAILED = "!"  # between a verb and the code of the error that it failed with
 HITS, MISSES = "cache.hit", "cache.miss"
+HIT_US = "cache.hit_us"  # microseconds that all hits took
 
 
 def bucket_of(duration_ns: int) -> int:
@@ -52,10 +54,13 @@ class Meter:
     """What one process has counted in one swarm and not handed in yet. Safe between threads."""
 
     __slots__ = (
-        "_cache", "_due_ns", "_engine", "_lock", "_noted", "_pid", "_seen", "_sums", "_swarm",
+        "_cache", "_config", "_due_ns", "_engine", "_lock", "_look_ns", "_noted", "_pid", "_seen",
+        "_sums", "_swarm",
     )  # fmt: skip
 
-    def __init__(self, engine: Engine, swarm: str, cache: Cache | None) -> None:
+    def __init__(
+        self, engine: Engine, swarm: str, cache: Cache | None, config: Config | None = None
+    ) -> None:
         self._engine = engine
         self._swarm = swarm
         self._cache = cache
@@ -63,10 +68,11 @@ class Meter:
         # the garbage collector would go through again and again.
         self._noted: dict[str, list[int]] = {}
         self._sums: dict[tuple[str, int], int] = {}
-        self._seen = (0, 0)
+        self._config = config
+        self._seen = (0, 0, 0)
         self._lock = Lock()
         self._pid = os.getpid()
-        self._due_ns = perf_counter_ns() + HAND_IN_NS
+        self._due_ns = self._look_ns = perf_counter_ns() + HAND_IN_NS
 
     def took(self, verb: str, begun_ns: int, writes: bool) -> None:
         """Note a call that began at `begun_ns` of `perf_counter_ns` and has ended."""
@@ -84,6 +90,8 @@ class Meter:
             self.hand_in()
         elif len(noted) >= NOTED_MAX:
             self._add_up()
+        if now_ns >= self._look_ns:
+            self.look()
 
     def count(self, what: str, calls: int = 1) -> None:
         """Note something that has no duration."""
@@ -97,6 +105,19 @@ class Meter:
     def is_due(self) -> bool:
         """Whether a process that ends now has anything worth a write of its own."""
         return perf_counter_ns() >= self._due_ns
+
+    def look(self) -> None:
+        """Use from now on what the tuner has set in the store; see `tuned`."""
+        self._look_ns = perf_counter_ns() + HAND_IN_NS
+        if self._config is None:
+            return
+        from swarm_memory.tuned import apply  # only here: no hook stays for so long
+
+        try:
+            apply(self._engine, self._cache, self._config)
+        except SwarmMemoryError as error:
+            # What was asked for has been done, and what was set stays until the next look.
+            self.failed("tuned", error.code)
 
     def hand_in(self) -> None:
         """Add what was counted to the store; if that fails it stays here for the next time."""
@@ -138,10 +159,11 @@ class Meter:
                 sums[what, bucket] = sums.get((what, bucket), 0) + 1
         if self._cache is not None:
             hits, misses = self._cache.hits, self._cache.misses
-            for name, more in ((HITS, hits - self._seen[0]), (MISSES, misses - self._seen[1])):
-                if more:
-                    sums[name, COUNTED] = sums.get((name, COUNTED), 0) + more
-            self._seen = hits, misses
+            now = hits, misses, self._cache.hit_ns // 1000
+            for name, total, seen in zip((HITS, MISSES, HIT_US), now, self._seen, strict=True):
+                if total > seen:
+                    sums[name, COUNTED] = sums.get((name, COUNTED), 0) + total - seen
+            self._seen = now
 
 
 def metered(

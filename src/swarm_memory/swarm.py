@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from swarm_memory.retention import Retention
     from swarm_memory.search import Hits, Search
     from swarm_memory.sessions import Sessions
+    from swarm_memory.tuning.tuner import Tuner
 
     T = TypeVar("T")
     Wrap = Callable[[str, Any], Any]
@@ -84,7 +85,7 @@ class Swarm:
         self._cache = cache or (Cache(engine, limit) if limit else None)
         self._meters: dict[str, Meter] = {} if meters is None else meters
         if context.swarm not in self._meters:
-            self._meters[context.swarm] = Meter(engine, context.swarm, self._cache)
+            self._meters[context.swarm] = Meter(engine, context.swarm, self._cache, context.config)
         context.meter = self._meters[context.swarm]
         self.records = Records(engine, context, cache=self._cache)
         self.events = Events(engine, context, engine)
@@ -436,6 +437,13 @@ class Swarm:
         return Monitor(self, self._engine)
 
     @property
+    def tuner(self) -> Tuner:
+        """What adjusts the store's parameters by what was measured with them."""
+        from swarm_memory.tuning.tuner import Tuner
+
+        return Tuner(self, self._engine)
+
+    @property
     def retention(self) -> Retention:
         """Sweeping and packing."""
         from swarm_memory.retention import Retention
@@ -507,6 +515,7 @@ class Swarm:
         """
         if self.retention.due("monitor", self.config.monitor_interval_s):
             self.monitor.take()
+            self.tuner.step()
         if not self.retention.due("cleanup", self.config.cleanup_interval_s):
             return False
         self.retention.sweep()

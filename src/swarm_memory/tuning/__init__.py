@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.lean import NamedTuple
+from swarm_memory.tuned import SWARM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from swarm_memory.model import Json
     from swarm_memory.swarm import Swarm
 
-SWARM, AGENT = "swarm-memory/tuning", "tuning"
+AGENT = "tuning"
 VALUES_MAX = 50
 
 
