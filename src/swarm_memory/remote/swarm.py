@@ -195,6 +195,11 @@ class RemoteSwarm(Swarm):
         return _elsewhere("practice")
 
     @property
+    def tuner(self) -> Any:
+        """What adjusts the store's parameters: where the store is."""
+        return _elsewhere("tuning")
+
+    @property
     def briefing(self) -> Any:
         """What agents are shown: by hooks, which ask a server by their own route."""
         return _elsewhere("briefing")

@@ -25,6 +25,7 @@ from swarm_memory.doors.cli import (
     sessions,
     store,
     swarms,
+    tuning,
     upkeep,
     wiring,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "sessions",
     "store",
     "swarms",
+    "tuning",
     "upkeep",
     "wiring",
 ]
