@@ -45,6 +45,7 @@ NAMES = [
     "learning_evaluate",
     "learning_patterns",
     "learning_hints",
+    "tuning",
     "conflict_forecast",
 ]
 
