@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json
     from swarm_memory.monitor import Monitor
+    from swarm_memory.monitor.alerts import Alerts
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.practice import Practice
     from swarm_memory.retention import Retention
@@ -134,6 +135,14 @@ class Swarm:
         environment = os.environ
         config_path = config_path or environment.get("SWARM_MEMORY_CONFIG")
         config = configuration.load_config(config_path, environment)
+        if config.alerts:
+            from swarm_memory.monitor.rules import rules_of
+
+            rules_of(config)  # a mistake in them is told now, and not by the first sample
+        if config.alert_webhook:
+            from swarm_memory.monitor.webhook import webhook_of
+
+            webhook_of(config)
         for sentence in configuration.unknown_variables(environment):
             import warnings
 
@@ -425,6 +434,11 @@ class Swarm:
         from swarm_memory.monitor import Monitor
 
         return Monitor(self, self._engine)
+
+    @property
+    def alerts(self) -> Alerts:
+        """What is wrong, or was."""
+        return self.monitor.alerts
 
     @property
     def retention(self) -> Retention:

@@ -9,25 +9,36 @@ from __future__ import annotations
 import os
 import threading
 
-from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError
+from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError, SwarmMovedError
 from swarm_memory.monitor.facts import BACKUP_FAILED, BACKUP_MADE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from swarm_memory.monitor.delivery import Delivery
     from swarm_memory.swarm import Swarm
 
 AGENT = "monitor"
 LOOK_S_MAX = 60.0
+LOOKS = 2  # in the time between two samples
 BACKUP_LOOK_S = 900
 
 
 class Ticker:
-    """Ticks for all swarms of a store in which something is called, until `stop`."""
+    """Ticks for all swarms of a store in which something is called, until `stop`.
+
+    It logs the alerts that are raised and resolved meanwhile, by whatever process, and delivers
+    them (see `monitor.delivery`). A swarm that a server keeps is ticked by that server: what is
+    begun for one does nothing.
+    """
 
     def __init__(self, swarm: Swarm) -> None:
         self._swarm = swarm.as_agent(AGENT)
+        self._deliveries: dict[str, Delivery] = {}
         self._pid = os.getpid()
         self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        if swarm.url.startswith(("http://", "https://")):
+            return
         self._thread = threading.Thread(target=self._run, name="swarm-memory monitor", daemon=True)
         self._thread.start()
 
@@ -36,25 +47,38 @@ class Ticker:
         if os.getpid() != self._pid:
             return
         self._stopped.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def tick(self) -> None:
         """Do now what is due."""
         mine = self._swarm.context.swarm
-        for name in {mine, *self._swarm.monitor.swarms()}:
+        for name in sorted({mine, *self._swarm.monitor.swarms()}):
             if not self._stopped.is_set():
-                self._swarm.as_agent(AGENT, swarm=name).tick()
-        if self._swarm.retention.due("backup", BACKUP_LOOK_S):
+                self._tick_one(name, self._swarm.as_agent(AGENT, swarm=name))
+        if not self._stopped.is_set() and self._swarm.retention.due("backup", BACKUP_LOOK_S):
             self._back_up()
 
+    def _tick_one(self, name: str, swarm: Swarm) -> None:
+        """Do what is due in one swarm; what is wrong in it keeps no other one waiting."""
+        try:
+            if name not in self._deliveries:
+                self._deliveries[name] = swarm.monitor.delivery()
+            swarm.tick()
+            self._deliveries[name].deliver()
+        except SwarmMovedError:
+            pass  # it is ticked where it lives
+        except SwarmMemoryError as error:
+            # A store that is away comes back, and the next tick tries again; what kept failing is
+            # counted, so that it is seen.
+            self._count(f"tick!{error.code}")
+
     def _run(self) -> None:
-        look_s = min(LOOK_S_MAX, self._swarm.config.monitor_interval_s) / 2
+        look_s = min(LOOK_S_MAX, self._swarm.config.monitor_interval_s) / LOOKS
         while not self._stopped.wait(look_s):
             try:
                 self.tick()
             except SwarmMemoryError as error:
-                # A store that is away comes back, and the next tick tries again; what kept failing
-                # is counted, so that it is seen.
                 self._count(f"tick!{error.code}")
 
     def _back_up(self) -> None:

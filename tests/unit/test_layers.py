@@ -16,6 +16,7 @@ BASE |= {"prompts"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives", "touching"}
 PARTS |= {"indexing", "alike", "meter"}
+PARTS |= {"monitor"}
 PARTS |= {"learned", "advice", "findings"}  # of outcomes
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts", "sessions"}
@@ -33,7 +34,7 @@ FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
 FACADE |= {"worktrees"}
-FACADE |= {"monitor", "ticker"}
+FACADE |= {"ticker"}
 SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,
@@ -46,7 +47,7 @@ ALLOWED = {
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
     "doors": BASE
     | FACADE
-    | {"doors", "demo", "importers", "doctor", "wiring", "findings", "learning"},
+    | {"doors", "demo", "importers", "doctor", "wiring", "findings", "learning", "monitor"},
     "demo": BASE | FACADE | {"demo"},
     "telemetry": BASE | FACADE,
     "adapters": BASE | FACADE | {"adapters", "records"},  # of records only Put

@@ -26,6 +26,7 @@ from swarm_memory.remote.services import (
     RemoteFinder,
     RemoteLeases,
     RemoteMessages,
+    RemoteMonitor,
     RemoteRecords,
     RemoteSessions,
     Wire,
@@ -55,6 +56,8 @@ SERVICES: dict[str, Callable[[Wire], Any]] = {
         name: lambda wire, name=name: Remote(wire, name)  # type: ignore[misc]
         for name in ("outcomes", "conflicts", "memories", "journal", "health", "retention")
     },
+    "alerts": lambda wire: Remote(wire, "alerts"),
+    "monitor": lambda wire: RemoteMonitor(wire, "monitor"),
 }
 
 
@@ -165,6 +168,16 @@ class RemoteSwarm(Swarm):
     def health(self) -> Any:
         """How the swarm's memory is doing."""
         return self._service("health")
+
+    @property
+    def monitor(self) -> Any:
+        """Samples that the server has taken, and trends."""
+        return self._service("monitor")
+
+    @property
+    def alerts(self) -> Any:
+        """What is wrong, or was."""
+        return self._service("alerts")
 
     @property
     def retention(self) -> Any:
