@@ -29,10 +29,14 @@ class Ticker:
     It logs the alerts that are raised and resolved meanwhile, by whatever process, and delivers
     them (see `monitor.delivery`). A swarm that a server keeps is ticked by that server: what is
     begun for one does nothing.
+
+    Args:
+        logs: Whether alerts go to the log; not where they are printed anyway.
     """
 
-    def __init__(self, swarm: Swarm) -> None:
+    def __init__(self, swarm: Swarm, *, logs: bool = True) -> None:
         self._swarm = swarm.as_agent(AGENT)
+        self._logs = logs
         self._deliveries: dict[str, Delivery] = {}
         self._pid = os.getpid()
         self._stopped = threading.Event()
@@ -63,7 +67,7 @@ class Ticker:
         """Do what is due in one swarm; what is wrong in it keeps no other one waiting."""
         try:
             if name not in self._deliveries:
-                self._deliveries[name] = swarm.monitor.delivery()
+                self._deliveries[name] = swarm.monitor.delivery(logs=self._logs)
             swarm.tick()
             self._deliveries[name].deliver()
         except SwarmMovedError:

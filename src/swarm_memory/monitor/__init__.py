@@ -110,11 +110,11 @@ class Monitor:
 
         return trends_in(self._engine, self._context)
 
-    def delivery(self) -> Delivery:
+    def delivery(self, *, logs: bool = True) -> Delivery:
         """Return what tells of the alerts that change from now on."""
         from swarm_memory.monitor.delivery import Delivery
 
-        return Delivery(self._swarm, self._engine)
+        return Delivery(self._swarm, self._engine, logs=logs)
 
     def _send(self, tx: Tx, changed: list[Alert]) -> None:
         """Send alerts to the agent that wants them; they are seen if the sample is kept."""

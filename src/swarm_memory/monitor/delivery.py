@@ -59,7 +59,10 @@ def changes_in(db: Reader, swarm: str, after_ms: int) -> list[Change]:
 class Delivery:
     """Tells of the changes of one swarm since it was made."""
 
-    def __init__(self, swarm: Swarm, engine: Engine, *, send: Post = post) -> None:
+    def __init__(
+        self, swarm: Swarm, engine: Engine, *, logs: bool = True, send: Post = post
+    ) -> None:
+        self._logs = logs
         self._swarm = swarm
         self._engine = engine
         self._name = swarm.context.swarm
@@ -72,9 +75,10 @@ class Delivery:
         Raises:
             ConfigError: The webhook's URL is none that may be asked.
         """
-        for change in changes_in(self._engine, self._name, self._logged_ms):
-            self._log(change)
-            self._logged_ms = change.at_ms
+        if self._logs:
+            for change in changes_in(self._engine, self._name, self._logged_ms):
+                self._log(change)
+                self._logged_ms = change.at_ms
         config = self._swarm.config
         if not config.alert_webhook:
             return

@@ -31,6 +31,7 @@ ANSWERS = frozenset(
     }
 )  # fmt: skip
 CALLS_MIN = 20  # of a verb in a sample; a share or a percentile of fewer says nothing
+FAILED_MIN = 3  # of a verb in a sample; less may happen to anybody
 BASELINE_MIN = 10  # samples with enough calls that a latency is compared with
 WAITS = frozenset({"acquire", "claim"})  # how long these take is up to others
 LATENCY_MS_MIN = 1.0  # of a median; what is faster keeps nobody waiting, however slow it was
@@ -106,16 +107,22 @@ def _backup_failed(newest_first: Sequence[Sample]) -> float:
 
 
 def _error_ratios(sample: Sample) -> dict[str, float]:
-    """Return which share of a verb's calls failed that should not, for those with enough calls."""
+    """Return which share of a verb's calls failed that should not, for those with enough calls.
+
+    One or two that fail are none: of twenty calls they would be a tenth.
+    """
     failed: dict[str, int] = {}
     for name, count in sample.errors.items():
         verb, _, code = name.partition(FAILED)
         if code not in ANSWERS:
             failed[verb] = failed.get(verb, 0) + count
-    calls = {
-        verb: sample.calls(verb) + failed.get(verb, 0) for verb in {*sample.latencies, *failed}
-    }
-    return {verb: failed.get(verb, 0) / of for verb, of in calls.items() if of >= CALLS_MIN}
+    ratios = {}
+    for verb in {*sample.latencies, *failed}:
+        count = failed.get(verb, 0)
+        calls = sample.calls(verb) + count
+        if calls >= CALLS_MIN:
+            ratios[verb] = count / calls if count >= FAILED_MIN else 0.0
+    return ratios
 
 
 def _shifts(sample: Sample, earlier: Sequence[Sample]) -> dict[str, float]:

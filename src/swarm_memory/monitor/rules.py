@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from string import Formatter
 
 from swarm_memory.errors import ConfigError
 from swarm_memory.lean import NamedTuple, lru_cache
@@ -149,6 +150,6 @@ def _is_whole(value: Json) -> bool:
 def _is_template(text: Json) -> bool:
     try:
         str(text).format(subject="a", value=1.0)
+        return {part[1] for part in Formatter().parse(str(text))} <= {None, "subject", "value"}
     except (ValueError, LookupError, AttributeError):
         return False
-    return True
