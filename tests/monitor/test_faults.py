@@ -140,11 +140,10 @@ def test_a_store_that_is_held_is_a_shift_of_latency(opened, started):
         for n in range(20):
             swarm.records.put(f"x/{n}", sample)
         assert [] == raised(swarm)
-    # Two: while one has given the store back and asks anew the other one has it.
-    started("blocker")
-    started("blocker")
+    blocker = started("blocker")
     for n in range(20):
         swarm.records.put(f"x/{n}", "held")
+        blocker.stdout.readline()  # it has the store again
 
     assert [("latency_shift", "put")] == raised(swarm)
 

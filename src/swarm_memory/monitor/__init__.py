@@ -59,16 +59,18 @@ class Monitor:
         if self._context.meter is not None:
             self._context.meter.hand_in()
         seen = look(self._engine, self._context)
+        # Read before the others have to wait: of these only the very newest may be another by then.
+        earlier = newest_in(self._engine, self._context, MINUTE, BASELINE)
+        first = first_in(self._engine, self._context, self._engine.now_ms)
 
         def write(tx: Tx) -> Taken:
             self._prune(tx)
-            earlier = newest_in(tx, self._context, MINUTE, BASELINE)
+            newest = newest_in(tx, self._context, MINUTE, 1)
             # Two at the same moment: neither may take the place of the other.
-            at_ms = max(tx.now_ms, earlier[0].at_ms + 1) if earlier else tx.now_ms
+            at_ms = max(tx.now_ms, newest[0].at_ms + 1) if newest else tx.now_ms
             rows = tx.all("meter_list", swarm=self._context.swarm)
             tx.run("meter_clear", swarm=self._context.swarm)
-            sample = sampled(seen, at_ms, earlier, rows)
-            first = first_in(tx, self._context, at_ms)
+            sample = sampled(seen, at_ms, newest, rows)
             self._keep(tx, sample)
             self._roll_up(tx, MINUTE, HOUR)
             self._roll_up(tx, HOUR, DAY)

@@ -119,7 +119,8 @@ def _post(webhook: Webhook, body: bytes) -> int:
     # The name is what the certificate is held against; the address is what was looked at.
     context = ssl.create_default_context()
     secure = context.wrap_socket(plain, server_hostname=webhook.host, do_handshake_on_connect=False)
-    over = threading.Timer(TIMEOUT_S, _shut, [secure])
+    cut = threading.Event()
+    over = threading.Timer(TIMEOUT_S, _shut, [secure, cut])
     over.daemon = True
     over.start()
     connection = http.client.HTTPSConnection(webhook.host, webhook.port, timeout=TIMEOUT_S)
@@ -128,14 +129,18 @@ def _post(webhook: Webhook, body: bytes) -> int:
         connection.sock = secure
         headers = {"Content-Type": "application/json", "User-Agent": "swarm-memory"}
         connection.request("POST", webhook.path, body, headers)
-        return connection.getresponse().status
+        status = connection.getresponse().status
+        if cut.is_set():  # what was read until then may look like an answer
+            raise TimeoutError(f"no answer in {TIMEOUT_S:g} s")
+        return status
     finally:
         over.cancel()
         connection.close()
         secure.close()
 
 
-def _shut(secure: ssl.SSLSocket) -> None:
+def _shut(secure: ssl.SSLSocket, cut: threading.Event) -> None:
+    cut.set()
     with suppress(OSError):  # it has ended meanwhile
         # Of the connection itself: what reads from it is told, and need not be asked.
         socket.socket.shutdown(secure, socket.SHUT_RDWR)
