@@ -75,7 +75,7 @@ class Ticker:
         except SwarmMemoryError as error:
             # A store that is away comes back, and the next tick tries again; what kept failing is
             # counted, so that it is seen.
-            self._count(f"tick!{error.code}")
+            _count(swarm, f"tick!{error.code}")
 
     def _run(self) -> None:
         look_s = min(LOOK_S_MAX, self._swarm.config.monitor_interval_s) / LOOKS
@@ -83,7 +83,7 @@ class Ticker:
             try:
                 self.tick()
             except SwarmMemoryError as error:
-                self._count(f"tick!{error.code}")
+                _count(self._swarm, f"tick!{error.code}")
 
     def _back_up(self) -> None:
         try:
@@ -91,11 +91,12 @@ class Ticker:
         except InvalidArgumentError:
             return  # in no folder: who keeps such a store backs it up where he wants
         except SwarmMemoryError:
-            self._count(BACKUP_FAILED)
+            _count(self._swarm, BACKUP_FAILED)
             raise
         if made is not None:
-            self._count(BACKUP_MADE)
+            _count(self._swarm, BACKUP_MADE)
 
-    def _count(self, what: str) -> None:
-        if self._swarm.context.meter is not None:
-            self._swarm.context.meter.count(what)
+
+def _count(swarm: Swarm, what: str) -> None:
+    if swarm.context.meter is not None:
+        swarm.context.meter.count(what)

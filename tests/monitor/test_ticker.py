@@ -102,7 +102,7 @@ def test_what_is_wrong_in_one_swarm_keeps_no_other_one_waiting(store):
     ticker.stop()
 
     assert swarm.monitor.newest() is not None
-    assert 1 == swarm.monitor.take().sample.errors["tick!engine_busy"]
+    assert 1 == broken.monitor.take().sample.errors["tick!engine_busy"]
 
 
 def test_a_stopped_ticker_does_nothing_more(store):
