@@ -6,13 +6,12 @@
 For each file of each commit: will another author edit it within 1 or 3 days? From the history
 before it alone; forecasts are made along the log, and what a window showed is learned when it has
 ended. The first 70 % of the rows only serve to learn, the rest is scored. Rows whose window
-ends after the log, and commits of more than 50 files, are left out. Merges are replayed in the
-same way, and the second half is scored.
+ends after the log, and commits of more than 50 files, are left out.
 
 This is a benchmark of human commits: there are no logs of agents' edits yet to measure beside it.
 
-The data are files git_edits_*.csv.gz (commit, author_time, author, path) and git_merges_*.csv.gz in
-the folder that OUTCOME_DATA names; without it there is nothing to run. Given repositories instead,
+The data are files git_edits_*.csv.gz (commit, author_time, author, path) in the folder that
+OUTCOME_DATA names; without it there is nothing to run. Given repositories instead,
 their own history is read. With --parts each is also taken apart: halves in time, every second
 author, the largest top folders; what holds only for the whole is tuned to it.
 """
@@ -34,16 +33,14 @@ import numpy as np
 from subjects import told
 from swarm_memory.learning.conflicts import DAY_S, Touch
 from swarm_memory.learning.forecaster import Forecaster
-from swarm_memory.learning.merges import Merge, MergeModel
 
 WINDOWS_DAYS = (1, 3)
 HALF_LIVES_DAYS = {"1 day": 1.0, "7 days": 7.0, "30 days": 30.0, "no decay": 1e9}
 AUTHORS = "other authors in 30 days"
 AUTHORS_DAYS = 30
-TRAIN_SHARE, MERGE_TRAIN_SHARE = 0.7, 0.5
+TRAIN_SHARE = 0.7
 COMMIT_FILES_MAX = 50
 MARGIN = 0.02
-MERGE_GOALS = {"beads": 0.64, "langgraph": 0.68}
 BINS = 10
 TOPS, PART_ROWS_MIN = 3, 3000
 
@@ -67,10 +64,7 @@ def run() -> list[dict[str, object]]:
     if not edits:
         what = "OUTCOME_DATA names no folder with git_edits_*.csv.gz"
         return [told("conflict forecast", "skipped", what)]
-    figures = figures_of({_name(path): read_edits(path) for path in edits})
-    for path in sorted(Path(folder).glob("git_merges_*.csv.gz")):
-        figures.append(merge_figure(_name(path), path))
-    return figures
+    return figures_of({_name(path): read_edits(path) for path in edits})
 
 
 def figures_of(repositories: dict[str, list[Edit]]) -> list[dict[str, object]]:
@@ -161,29 +155,6 @@ def decayed_counts(edits: list[Edit]) -> dict[str, np.ndarray]:
     return {row: out[:, i] for i, row in enumerate((*HALF_LIVES_DAYS, AUTHORS))}
 
 
-def merge_figure(name: str, path: Path) -> dict[str, object]:
-    """Return the figure of the merges of one repository."""
-    model = MergeModel()
-    chances, common, hits = [], [], []
-    for merge, stopped in read_merges(path):
-        chances.append(model.risk(merge))
-        common.append(merge.common_files)
-        hits.append(bool(stopped))
-        model.learn(merge, stopped)
-    half = int(MERGE_TRAIN_SHARE * len(hits))
-    y, p = np.array(hits[half:]), np.array(chances[half:])
-    ours, simple = scored(y, p), scored(y, np.array(common[half:], float))
-    goal = MERGE_GOALS.get(name, simple.pr_auc)
-    return {
-        "what": f"{name}, merges: PR-AUC / ROC-AUC / top tenth",
-        "value": shown(ours),
-        "goal": f"PR-AUC ≥ {goal:.3f}",
-        "reached": ours.pr_auc >= goal,
-        "note": f"{int(y.sum())} of {len(y)} stopped, Brier {np.mean((p - y) ** 2):.4f}; number of"
-        f" common files alone {shown(simple)}",
-    }
-
-
 # --- reading ---
 
 
@@ -215,26 +186,6 @@ def in_order(rows: list[Edit]) -> list[Edit]:
     return sorted(
         (row for row in rows if files[row.commit] <= COMMIT_FILES_MAX), key=lambda row: row.at_s
     )
-
-
-def read_merges(path: Path) -> list[tuple[Merge, list[str]]]:
-    with gzip.open(path, "rt") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: int(row["ct"]))
-    merges = []
-    for row in rows:
-        stopped = [name for name in row["conflict_files"].split("|") if name]
-        if row["conflict"] == "1" and not stopped:
-            stopped = ["?"]
-        merge = Merge(
-            3600 * float(row["base_age_h"]),
-            int(row["n_main"]),
-            int(row["n_branch"]),
-            tuple(name for name in row["both_files"].split("|") if name),
-            int(row["n_both"]),
-            int(row["authors_main"]),
-        )
-        merges.append((merge, stopped))
-    return merges
 
 
 def _name(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 A session is a list of hook events in order. Generated ones are of projects in which some failures
 have one fix, others have a new one every time, some come and go, some change their fix half-way,
-and one file is edited with everything. Agents in them never see a hint.
+and one file is edited with everything. Agents in them never see a hint. The first failure of a
+task says under `known_fix` what mends it, if that is always the same: for the measuring only.
 """
 
 from __future__ import annotations
@@ -172,6 +173,8 @@ class _Session:
         error = ERRORS[kind].format(name.title() if kind != INSTALL else name, *numbers)
         test = "pytest" if kind == ABSENT else project.test
         self._run(test, error)
+        if kind not in (VARYING, FLAKY):
+            self.found[-1]["known_fix"] = self._known(kind, fixes)
         if pick.random() < 0.35:  # an attempt that does not help
             self._noise()
             self._edit(pick.choice(project.files))
@@ -181,10 +184,21 @@ class _Session:
         self._mend(kind, test, fixes)
         return True
 
+    def _known(self, kind: str, fixes: tuple[str, str]) -> tuple[str, list[str]]:
+        """Return what nearly always mends this kind of failure, as a hint would name it."""
+        if kind == ABSENT:
+            return "instead", ["uv run pytest"]
+        if kind == INSTALL:
+            return "changed", ["npm install" if "npm" in self.project.test else "pip install"]
+        return "changed", [self._fix_now(kind, fixes)]
+
+    def _fix_now(self, kind: str, fixes: tuple[str, str]) -> str:
+        return fixes[1] if kind == DRIFTING and self.part > 0.5 else fixes[0]
+
     def _mend(self, kind: str, test: str, fixes: tuple[str, str]) -> None:
         project, pick = self.project, self.pick
         self._noise()
-        fix = fixes[1] if kind == DRIFTING and self.part > 0.5 else fixes[0]
+        fix = self._fix_now(kind, fixes)
         if kind == VARYING or pick.random() < 0.1:  # now and then it was something else
             fix = pick.choice([project.focus, pick.choice(project.files)])
         if kind == INSTALL and pick.random() < 0.9:

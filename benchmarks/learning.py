@@ -33,13 +33,13 @@ import numpy as np
 
 from learning_peers import POLICIES, features_of
 from learning_scenarios import TASKS_MAX, drawn, read, real, synthetic, utilities
+from learning_speed import speed
 from subjects import at_least, at_most, told
 
 ORDERS, ORDERS_OF_PEERS = 50, 6
 OURS, REFERENCE = "swarm-memory", "epsilon-greedy"
 FIRST = 100
 EARLY = (10, 30, 100, 300)
-STRATEGIES = 30
 BINS = 10
 
 
@@ -139,7 +139,7 @@ def calibration_error(expected, came):
     return sum(gaps) / len(expected)
 
 
-def run(orders=ORDERS, only=None, scenarios=None, parts=("reward", "reversal", "rest")):
+def run(orders=ORDERS, only=None, scenarios=None, parts=("reward", "reversal", "rest", "speed")):
     """Return the figures."""
     if scenarios is None:
         scenarios, missing = real()
@@ -157,7 +157,9 @@ def run(orders=ORDERS, only=None, scenarios=None, parts=("reward", "reversal", "
         few = {p: min(orders, ORDERS_OF_PEERS) for p in policies}
         figures += reversals(scenarios, compare(scenarios, policies, few, reversal=True), policies)
     if "rest" in parts and OURS in policies:
-        figures += [*early(), *coverage(), *speed()]
+        figures += [*early(), *coverage()]
+    if "speed" in parts and OURS in policies:
+        figures += speed()
     return figures
 
 
@@ -291,42 +293,12 @@ def _hits(scenario, seed):
     return hits
 
 
-def speed():
-    """The time of one choice and of one update with thirty strategies, by outcomes before."""
-    scenario = drawn("speed", 2000, STRATEGIES, slope=0.5, seed=9, numbers=6)
-    subject = POLICIES[OURS](scenario, None, 0)
-    rng, figures, done = np.random.default_rng(0), [], 0
-    for size in (10, 1000, 100_000):
-        while done < size:
-            _step(subject, scenario, done, rng)
-            done += 1
-        times = []
-        for _ in range(200):
-            times.append(_step(subject, scenario, done, rng))
-            done += 1
-        choice, update = (statistics.median(column) * 1e3 for column in zip(*times, strict=True))
-        note = f"{STRATEGIES} strategies, after {size:,} outcomes"
-        figures.append(at_most("estimate and choose, p50 ms", choice, 0.3, note))
-        figures.append(at_most("learn, p50 ms", update, 0.6, note))
-    return figures
-
-
-def _step(subject, scenario, number, rng):
-    task = number % len(scenario.contexts)
-    start = time.perf_counter()
-    chosen, _ = subject.choose(task, rng)
-    between = time.perf_counter()
-    subject.learn(task, chosen, float(scenario.rewards[task, chosen]), None)
-    subject.model.changed()
-    return between - start, time.perf_counter() - between
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenario", action="append", help=".json or .npz, may be repeated")
     parser.add_argument("--orders", type=int, default=ORDERS)
     parser.add_argument("--only", help="policies, separated by commas")
-    parser.add_argument("--parts", default="reward,reversal,rest")
+    parser.add_argument("--parts", default="reward,reversal,rest,speed")
     given = parser.parse_args()
     scenarios = [read(path) for path in given.scenario] if given.scenario else None
     only = given.only.split(",") if given.only else None

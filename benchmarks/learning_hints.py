@@ -85,6 +85,7 @@ def replayed(replay: Replay, events: list[dict], counts: Counter) -> list[tuple[
     found = []
     for number, event in enumerate(events):
         event = {"cwd": replay.root} | event
+        known = event.pop("known_fix", None)
         failed = how_it_ended(event) is False and event["hook_event_name"].startswith("PostToolUse")
         if failed:
             counts["failures"] += 1
@@ -92,6 +93,9 @@ def replayed(replay: Replay, events: list[dict], counts: Counter) -> list[tuple[
             if last is not None:
                 verdict = judged(last, command_of(event), events[number + 1 :], replay.root)
                 counts[f"last fix {verdict}"] += 1
+        if known is not None:
+            verdict = judged(known, command_of(event), events[number + 1 :], replay.root)
+            counts[f"known fix {verdict}"] += 1
         text = replay.say(event)
         shown = SHOWN.search(text)
         if shown is not None:
@@ -233,6 +237,8 @@ def figures(counts: dict, where: str) -> list[dict[str, object]]:
     of_settled = counts.get("right", 0) / settled if settled else 0.0
     last = {n: counts.get(f"last fix {n}", 0) for n in ("right", "wrong", "unknown")}
     named = last["right"] / max(1, sum(last.values()))
+    known = {n: counts.get(f"known fix {n}", 0) for n in ("right", "wrong", "unknown")}
+    knowing = sum(known.values())
     spent = counts["spent_s"]
     median_ms = 1000 * spent[len(spent) // 2] if spent else 0.0
     note = (
@@ -242,6 +248,13 @@ def figures(counts: dict, where: str) -> list[dict[str, object]]:
         " naming the last fix each time would be right"
         f" in {named:.2f} of {sum(last.values())}"
     )
+    if knowing:
+        share = known["right"] / knowing
+        passed = known["right"] / max(1, known["right"] + known["wrong"])
+        note += (
+            f"; who knew each fix beforehand would be right in {share:.2f} of {knowing}"
+            f" (without those that never passed {passed:.2f})"
+        )
     wrong = (hints - counts.get("right", 0)) / max(1, counts.get("sessions", 0))
     return [
         {

@@ -30,6 +30,7 @@ NAMES = [
     "coordination",
     "messages",
     "upkeep",
+    "monitor",
     "search",
     "hooks",
     "mcp_door",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from swarm_memory import codec
 from swarm_memory.lean import NamedTuple
+from swarm_memory.learned import NOTHING
 from swarm_memory.reports import Recommendation
 
 TYPE_CHECKING = False
@@ -10,10 +12,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Row, Tx
-    from swarm_memory.learned import Learned
-    from swarm_memory.learning.choice import Choice
-    from swarm_memory.learning.model import Estimates
+    from swarm_memory.engine import Tx
+    from swarm_memory.learned import Counted, Learned
+    from swarm_memory.learning.choice import Chances
+    from swarm_memory.learning.model import Estimates, Model
 
     Json = Any
 
@@ -22,17 +24,13 @@ SURE = 0.8  # probability that the recommended one is the best, from which on we
 SURE_TRIALS = 3
 
 
-class _Counted(NamedTuple):
-    """What the outcomes of one strategy add up to, in one task type."""
+class _Answer(NamedTuple):
+    """What is said of the candidates of one task, whichever of them is drawn."""
 
-    trials: int = 0
-    successes: float = 0.0
-    duration_s: float = 0.0
-    cost: float = 0.0
-    unlabelled: int = 0
-
-
-_NOTHING = _Counted()
+    estimates: Estimates
+    chances: Chances
+    shown: list[dict[str, Json]]  # the figures of each candidate, in their order
+    logged: str  # the same, the best first, as it is logged
 
 
 class Adviser:
@@ -46,16 +44,21 @@ class Adviser:
     def advise(
         self,
         task_type: str,
-        context: dict[str, Json],
+        context: str,
         offered: list[str] | None,
         explore: bool,
         weights: tuple[float, float],
         seed: int,
-    ) -> Recommendation:
-        """Return the recommendation, without an id: whoever asked logs it."""
-        here = {row[1]: _Counted(*row[2:7]) for row in self._arms(task_type)}
+    ) -> tuple[Recommendation, str]:
+        """Return the recommendation, without an id, and its candidates as whoever asked logs them.
+
+        Args:
+            context: What is known of the task, JSON.
+        """
+        model, head = self._learned.catch_up(self._tx)
+        here = self._learned.counts(self._tx, head, task_type)
         names = offered or sorted(n for n in here if n)
-        names = names or sorted({row[1] for row in self._arms("") if row[1]})
+        names = names or sorted(n for n in self._learned.counts(self._tx, head, "") if n)
         coverage = _coverage(here)
         if not names:
             return _nothing(task_type, coverage, "nothing is known and nothing was offered")
@@ -65,103 +68,112 @@ class Adviser:
                 f"only {coverage:.0%} of the outcomes of {task_type} say how they ended;"
                 f" below {self._context.config.label_ratio:.0%} nothing is recommended",
             )  # fmt: skip
-        estimates = self._learned.estimate(self._tx, task_type, context, names)
+        strategies = tuple(names)
+        answer = self._learned.kept(
+            head,
+            (task_type, context, strategies, explore, weights),
+            lambda: self._answer(model, task_type, context, strategies, explore, weights, here),
+        )
         import random  # what only records an outcome does without
 
-        from swarm_memory.learning.model import choose
+        from swarm_memory.learning.choice import pick
 
+        chosen = pick(answer.chances.propensities, random.Random(seed).random())
+        alike = self._learned.alike(task_type, context, names[chosen])
+        return _recommendation(task_type, answer, chosen, coverage, alike), answer.logged
+
+    def _answer(
+        self,
+        model: Model,
+        task_type: str,
+        context: str,
+        strategies: tuple[str, ...],
+        explore: bool,
+        weights: tuple[float, float],
+        here: dict[str, Counted],
+    ) -> _Answer:
+        from swarm_memory.learning.model import weigh
+
+        estimates = self._learned.estimate(model, task_type, context, strategies)
         cost_weight, duration_weight = weights
-        choice = choose(
-            estimates,
-            uniform=random.Random(seed).random(),
-            explore=explore,
-            cost_weight=cost_weight,
-            duration_weight=duration_weight,
+        chances = weigh(
+            estimates, explore=explore, cost_weight=cost_weight, duration_weight=duration_weight
         )
-        alike = self._learned.alike(task_type, context, names[choice.chosen])
-        return _recommendation(task_type, names, here, estimates, choice, coverage, alike)
+        shown = _candidates(strategies, here, estimates, chances)
+        return _Answer(estimates, chances, shown, codec.dumps(_best_first(shown)).decode())
 
-    def _arms(self, task_type: str) -> list[Row]:
-        return self._tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
+
+def _best_first(shown: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    return sorted(shown, key=lambda one: -one["utility"])
 
 
 def _recommendation(
-    task_type: str,
-    names: list[str],
-    here: dict[str, _Counted],
-    estimates: Estimates,
-    choice: Choice,
-    coverage: float | None,
-    alike: list[str],
+    task_type: str, answer: _Answer, chosen: int, coverage: float | None, alike: list[str]
 ) -> Recommendation:
-    shown = _candidates(names, here, estimates, choice)
-    picked = shown[choice.chosen]
-    chance = _best_chance(estimates, choice)
-    best = max(range(len(names)), key=lambda index: float(choice.utility[index]))
-    trying = best != choice.chosen
+    # What is kept for who asks next is not the asker's to change.
+    shown = [{**one, "interval": [*one["interval"]]} for one in answer.shown]
+    picked, best = shown[chosen], answer.chances.order[0]
+    chance = float(answer.chances.best[chosen])
+    trying = best != chosen
     confident = not trying and chance >= SURE and picked["trials"] >= SURE_TRIALS
-    trials = sum(one["trials"] for one in shown)
+    trials = sum([one["trials"] for one in shown])
     evidence = {
         "trials": trials,
         "strategy_trials": picked["trials"],
         "strategy_successes": picked["successes"],
-        "alike": round(float(estimates.similar[choice.chosen]), 1),
+        "alike": round(float(answer.estimates.similar[chosen]), 1),
         "outcomes": alike,
         "best_chance": round(chance, 4),
         "label_coverage": coverage,
     }
     return Recommendation(
         strategy=picked["strategy"],
-        propensity=float(choice.propensities[choice.chosen]),
+        propensity=float(answer.chances.propensities[chosen]),
         expected=picked["expected"],
         interval=(picked["interval"][0], picked["interval"][1]),
         evidence=evidence,
-        candidates=sorted(shown, key=lambda one: -one["utility"]),
+        candidates=_best_first(shown),
         task_type=task_type,
         choice_id=None,
         confident=confident,
         trying=trying,
-        why=_why(picked, shown[best], len(names), trials, chance, confident, trying),
+        why=_why(picked, shown[best], len(shown), trials, chance, confident, trying),
         duration_s=picked["duration_s"],
         cost=picked["cost"],
     )
 
 
-def _best_chance(estimates: Estimates, choice: Choice) -> float:
-    """Return the probability that what was chosen is the best, by the whole posterior."""
-    from swarm_memory.learning.choice import propensities
-
-    chances = propensities(choice.utility, estimates.variance, scale=1.0, floor=0.0)
-    return float(chances[choice.chosen])
-
-
 def _candidates(
-    names: list[str], here: dict[str, _Counted], estimates: Estimates, choice: Choice
+    names: tuple[str, ...], here: dict[str, Counted], estimates: Estimates, chances: Chances
 ) -> list[dict[str, Json]]:
     """Return the figures of each candidate, in the order that they were given in."""
-    columns = (estimates.mean, estimates.low, estimates.high, choice.utility)
-    means, lows, highs, utilities = (column.round(4).tolist() for column in columns)
-    chances = choice.propensities.round(9).tolist()
-    durations, costs = estimates.duration_s.round(6).tolist(), estimates.cost.round(6).tolist()
-    shown = []
-    for index, name in enumerate(names):
-        counted = here.get(name, _NOTHING)
-        ended = counted.trials + counted.unlabelled
-        shown.append(
-            {
-                "strategy": name,
-                "expected": means[index],
-                "interval": [lows[index], highs[index]],
-                "propensity": chances[index],
-                "utility": utilities[index],
-                "trials": counted.trials,
-                "successes": round(counted.successes, 6),
-                "mean_duration_s": round(counted.duration_s / ended, 6) if ended else None,
-                "duration_s": durations[index] if ended else None,
-                "cost": costs[index] if ended else None,
-            }
-        )
-    return shown
+    from swarm_memory.learning.choice import rounded
+
+    e = estimates
+    figures = zip(
+        names,
+        [here.get(name, NOTHING) for name in names],
+        *rounded(4, e.mean, e.low, e.high, chances.utility),
+        *rounded(6, e.duration_s, e.cost),
+        *rounded(9, chances.propensities),
+        strict=True,
+    )
+    return [
+        {
+            "strategy": name,
+            "expected": mean,
+            "interval": [low, high],
+            "propensity": chance,
+            "utility": utility,
+            "trials": trials,
+            "successes": successes,
+            "mean_duration_s": mean_duration_s,
+            "duration_s": duration_s if ended else None,
+            "cost": cost if ended else None,
+        }
+        for name, (trials, successes, ended, mean_duration_s), mean, low, high, utility, duration_s,
+            cost, chance in figures
+    ]  # fmt: skip
 
 
 def _why(
@@ -193,13 +205,13 @@ def _why(
     return f"{name} looks best of {candidates}, but only with {chance:.0%} probability; {seen}"
 
 
-def _coverage(here: dict[str, _Counted]) -> float | None:
+def _coverage(here: dict[str, Counted]) -> float | None:
     """Return the share of outcomes that say how they ended; None for too few to tell."""
     labelled = sum(counted.trials for counted in here.values())
-    ended = labelled + sum(counted.unlabelled for counted in here.values())
+    ended = sum(counted.ended for counted in here.values())
     return round(labelled / ended, 4) if ended >= OUTCOMES_MIN else None
 
 
-def _nothing(task_type: str, coverage: float | None, why: str) -> Recommendation:
+def _nothing(task_type: str, coverage: float | None, why: str) -> tuple[Recommendation, str]:
     evidence = {"trials": 0, "label_coverage": coverage}
-    return Recommendation(None, None, None, None, evidence, [], task_type, None, why=why)
+    return Recommendation(None, None, None, None, evidence, [], task_type, None, why=why), "[]"

@@ -6,7 +6,8 @@ another key or version. Formats: plain JSON, zstd, zstd with one of the store's 
 body then begins with the dictionary's number, 2 bytes), gzip.
 
 A process that only passes by (a hook) must not pay for imports it does not need, so the first
-values go through `lean_json` uncompressed; a process that stays switches to orjson and zstd.
+values go through `lean_json` uncompressed; a process that stays switches to zstd, and to orjson
+when that has become worth its import.
 """
 
 from __future__ import annotations
@@ -31,11 +32,18 @@ FRAME_BYTES = 5  # what a frame adds to its body
 RESIDUE = 0x2144DF1C  # the CRC-32 of any data followed by its own CRC-32
 
 COLD_CALLS = 32  # values before a process counts as one that stays
+# To import orjson takes 25 ms, and then saves 3 µs for each 256 bytes or less: a hook that looks at
+# 300 operations would pay it and be done.
+LEAN_PIECES = 4000
+PIECE_BITS = 8
 COMPRESS_BYTES_MIN = 64  # shorter ones gain nothing
 LARGE_BYTES = 4096  # worth compressing without a dictionary
 DICTIONARY_BYTES = 16 * 1024
 DICTIONARY_VALUE_BYTES_MAX = 64 * 1024  # longer values gain nothing from a dictionary
 LEVEL = 3
+# Of what is packed once and read often: 5 to 10 % smaller, at half to a tenth of the speed, and
+# read as fast.
+PACK_LEVEL = 12
 WORTH_RATIO = 0.9
 
 _INFINITY = float("inf")
@@ -88,12 +96,13 @@ def _check_subclass(value: Json, depth_max: int) -> None:
 
 
 def _dumps_cold(value: Json) -> bytes:
-    _warm_up()
-    return lean_json.dumps(value).encode()
+    text = lean_json.dumps(value).encode()
+    _warm_up(len(text))
+    return text
 
 
 def _loads_cold(text: bytes) -> Json:
-    _warm_up()
+    _warm_up(len(text))
     return lean_json.loads(text)
 
 
@@ -101,14 +110,15 @@ def _loads_cold(text: bytes) -> Json:
 # with a fraction. Look them up at every use: they change once.
 dumps: Callable[[Json], bytes] = _dumps_cold
 loads: Callable[[bytes], Json] = _loads_cold
-_calls = 0
+_calls = _pieces = 0
 
 
-def _warm_up() -> None:
-    """Count a call, and switch to orjson once it is loaded anyway or the process stays."""
-    global _calls, dumps, loads
+def _warm_up(size: int) -> None:
+    """Count a call, and switch to orjson once it is loaded anyway or pays."""
+    global _calls, _pieces, dumps, loads
     _calls += 1
-    if _calls > COLD_CALLS or "orjson" in sys.modules:
+    _pieces += 1 + (size >> PIECE_BITS)
+    if _pieces > LEAN_PIECES or "orjson" in sys.modules:
         import orjson
 
         dumps, loads = orjson.dumps, orjson.loads
@@ -116,7 +126,7 @@ def _warm_up() -> None:
 
 def is_warm() -> bool:
     """Tell whether this process has shown that it stays."""
-    return dumps is not _dumps_cold
+    return _calls > COLD_CALLS or dumps is not _dumps_cold
 
 
 def encode(value: Json, *, bytes_max: int, depth_max: int = DEPTH_MAX) -> bytes:
@@ -205,17 +215,22 @@ class Compressor:
     """Compresses and expands bodies with the dictionaries of one swarm.
 
     `load(number)` gives a dictionary's bytes, `newest()` the number of the newest or 0.
-    Expanding is bounded by `bytes_max`.
+    Expanding is bounded by `bytes_max`; `level` is zstd's, 1 to 19.
     """
 
     REFRESH_CALLS = 4096  # how often a long-lived writer looks for a newer dictionary
 
     def __init__(
-        self, load: Callable[[int], bytes], newest: Callable[[], int], bytes_max: int
+        self,
+        load: Callable[[int], bytes],
+        newest: Callable[[], int],
+        bytes_max: int,
+        level: int = LEVEL,
     ) -> None:
         self._load = load
         self._newest = newest
         self._bytes_max = bytes_max
+        self._level = level
         self._local = local()  # zstd contexts must not be shared between threads
         self._calls = 0
         self._current = 0
@@ -255,6 +270,14 @@ class Compressor:
             raise FrameError(f"unknown format {format_}")
         return self._unzstd(number, body)
 
+    def at_level(self, level: int) -> Compressor:
+        """Return a compressor with the same dictionaries and another level."""
+        return Compressor(self._load, self._newest, self._bytes_max, level)
+
+    def current(self) -> int:
+        """Return the number of the dictionary that writes use, 0 for none."""
+        return self._dictionary()
+
     def forget_current(self) -> None:
         """Look for a newer dictionary at the next write."""
         self._calls = 0
@@ -276,7 +299,7 @@ class Compressor:
 
             known = zstandard.ZstdCompressionDict(self._load(number)) if number else None
             parameters = zstandard.ZstdCompressionParameters.from_level(
-                LEVEL, write_content_size=True, write_dict_id=False, write_checksum=False
+                self._level, write_content_size=True, write_dict_id=False, write_checksum=False
             )
             pair = (
                 zstandard.ZstdCompressor(dict_data=known, compression_params=parameters),
@@ -310,18 +333,31 @@ class Compressor:
         return expanded
 
 
-def train_dictionary(samples: Sequence[bytes]) -> bytes:
+def train_dictionary(
+    samples: Sequence[bytes], bytes_max: int = DICTIONARY_BYTES, equal: Sequence[bytes] = ()
+) -> bytes:
     """Return a dictionary for values like `samples` (JSON bytes, a few hundred or more).
 
+    Args:
+        bytes_max: Bytes of what is trained.
+        equal: Whole values that come often, the most frequent last. They stand behind what is
+            trained, where a reference to one is shortest: such a value takes about 20 bytes then.
+
     Raises:
-        InvalidValueError: There are too few samples to train on.
+        InvalidValueError: There are too few samples to train on, and no equal values.
     """
     import zstandard
 
+    # Training takes the best of each stretch of the samples, so alike ones must not stand together:
+    # mixed, real values get 5 to 10 % smaller.
+    places = sorted(range(len(samples)), key=lambda place: crc32(place.to_bytes(8, "little")))
+    mixed: list[bytes | bytearray | memoryview[int]] = [samples[place] for place in places]
     try:
-        trained: bytes = zstandard.train_dictionary(DICTIONARY_BYTES, [*samples]).as_bytes()
+        trained: bytes = zstandard.train_dictionary(bytes_max, mixed).as_bytes()
     except zstandard.ZstdError as error:
-        raise InvalidValueError(
-            f"{len(samples)} values are too few to train on: {error}"
-        ) from error
-    return trained
+        if not equal:
+            raise InvalidValueError(
+                f"{len(samples)} values are too few to train on: {error}"
+            ) from error
+        trained = b""  # JSON by itself is a dictionary, too: one without tables
+    return trained + b"".join(equal)

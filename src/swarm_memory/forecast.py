@@ -2,9 +2,10 @@
 
 It rests on the log of touches, which recording an edit writes (see `edits`), and for keys on the
 change log. What is known of one path is read by one statement of bounded rows; the model is
-learned from the newest touches by `keep_up`, which the daily duties and the terminal call, and no
-hook. Until a swarm's log has enough ended windows a forecast is not `calibrated`: it ranks paths,
-but its number is no probability to act on.
+learned from the newest touches by `keep_up`: whoever asks for a risk or a plan does, and the end of
+a turn, of a subagent and of a day, but no hook that an agent waits for. Until a swarm's log has
+enough ended windows a forecast is not `calibrated`: it ranks paths, but its number is no
+probability to act on.
 
 A session's own agent and its subagents are no others to each other, as in `edits`.
 """
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from swarm_memory.context import Context
-    from swarm_memory.engine import Engine, Row
+    from swarm_memory.engine import Engine, Row, Tx
     from swarm_memory.learning.assignment import Plan
     from swarm_memory.model import Json
 
@@ -38,12 +39,16 @@ WINDOW_S_MIN, WINDOW_S_MAX = 60.0, 30 * 86_400.0
 NEAR, RECENT = 64, 128  # rows of a path and of the swarm that one forecast reads
 LEARNED_FROM = 4000  # touches
 STALE_TOUCHES = 100  # so many new ones, and the model is learned anew
+LEARNING, LEARNING_MS = "forecast_ms", 30_000  # who learns has so long before another one does
 KEPT = 10_000  # touches of a swarm
 EXAMPLES_MIN, MET_MIN = 200, 20  # ended windows, and those that met: less calibrates nothing
 # How likely who reserves a path is to touch it: an assumption, until logs say.
 CLAIM = 0.5
 TOLD = 0.5  # from this probability on an agent is told
+MODELS_KEPT = 32  # lengths of the window, those that were learned last
 PATHS_MAX = 1000
+PATH_CHARS_MAX = 4096
+AGENTS_MAX = 100
 OTHERS_MAX = 3
 
 
@@ -86,20 +91,43 @@ class Forecast:
         self,
         paths: Sequence[str],
         *,
-        session_id: str = "",
+        session_id: str | None = None,
         agent_id: str | None = None,
         window_s: float = WINDOW_S,
         files: int = 1,
     ) -> list[Risk]:
         """Return the risk of each path, seen from an agent; constant time for a path.
 
+        Where the log has grown by 100 touches since the model was learned it is learned anew
+        first, which takes a fraction of a second.
+
         Args:
-            paths: Below their worktree.
-            session_id: Of the agent that asks; "" for one that is in no session.
+            paths: Up to 1,000, below their worktree.
+            session_id: Of the agent that asks; by default the one that this door acts in, "" for
+                one that is in no session.
+            agent_id: Which subagent of the session asks; None for its own agent.
             window_s: 60 seconds to 30 days.
-            files: How many files the work will span.
+            files: How many files the work will span, at least 1.
+
+        Raises:
+            InvalidArgumentError: There are too many paths, one is none, or a number is out of its
+                range.
         """
         _check(paths, window_s)
+        if files < 1:
+            raise InvalidArgumentError(f"files={files}", hint="the work spans at least one")
+        self.keep_up(window_s)
+        return self._risks(paths, session_id, agent_id, window_s, files)
+
+    def _risks(
+        self,
+        paths: Sequence[str],
+        session_id: str | None,
+        agent_id: str | None,
+        window_s: float,
+        files: int,
+    ) -> list[Risk]:
+        session_id = (self._context.session or "") if session_id is None else session_id
         me = _party(session_id, agent_id or "")
         claims = self._claims(session_id)
         return [self._risk(path, me, window_s, files, claims) for path in paths]
@@ -114,9 +142,18 @@ class Forecast:
         told = risk.calibrated and risk.active and risk.others and risk.probability >= TOLD
         return risk if told else None
 
-    def keys(self, keys: Sequence[str], *, agent: str, window_s: float = WINDOW_S) -> list[Risk]:
-        """Return the risk of each key of a record, from the newest 4,000 changes of the log."""
+    def keys(
+        self, keys: Sequence[str], *, agent: str | None = None, window_s: float = WINDOW_S
+    ) -> list[Risk]:
+        """Return the risk of each key of a record, from the newest 4,000 changes of the log.
+
+        Args:
+            keys: Up to 1,000.
+            agent: Who asks; by default the agent of this door.
+            window_s: 60 seconds to 30 days.
+        """
         _check(keys, window_s)
+        agent = self._context.agent if agent is None else agent
         from swarm_memory.learning.forecaster import fitted
 
         rows = self._engine.all("touch_events", swarm=self._context.swarm, limit=LEARNED_FROM)
@@ -142,26 +179,35 @@ class Forecast:
         so it is named in the reasons.
 
         Args:
-            tasks: The files that each is expected to touch: paths or globs below the worktree.
-            agents: At least one.
+            tasks: The files that each is expected to touch: paths or globs below the worktree;
+                up to 200 tasks with 1,000 different paths in all.
+            agents: 1 to 100 names; one that is named twice counts once.
+            window_s: How far to look ahead for outsiders, 60 seconds to 30 days.
 
         Raises:
-            InvalidArgumentError: There are no agents, or too many tasks or paths.
+            InvalidArgumentError: There are no agents, or too many of them, of tasks or of paths.
         """
         from swarm_memory.learning.assignment import TASKS_MAX, assigned
 
-        if not agents or len(set(agents)) < len(agents):
-            raise InvalidArgumentError("no agents", hint="name each agent once")
+        names = list(dict.fromkeys(agents))
+        if not 0 < len(names) <= AGENTS_MAX:
+            raise InvalidArgumentError(f"{len(names)} agents", hint=f"name 1 to {AGENTS_MAX}")
         if len(tasks) > TASKS_MAX:
             raise InvalidArgumentError(f"{len(tasks)} tasks", hint=f"at most {TASKS_MAX} at once")
         plain = sorted({path for paths in tasks.values() for path in paths})
-        risks = {r.path: r.probability for r in self.risk(plain, window_s=window_s)}
-        return assigned(tasks, list(agents), risks, _meet)
+        _check(plain, window_s)
+        self.keep_up(window_s)
+        # Whoever plans is an outsider to nobody's work, so all who were there count.
+        risks = {r.path: r.probability for r in self._risks(plain, "", None, window_s, 1)}
+        return assigned(tasks, names, risks, _meet)
 
     def keep_up(self, window_s: float = WINDOW_S, *, always: bool = False) -> bool:
-        """Learn from the newest touches if enough of them are new; tell whether it did."""
-        from swarm_memory.learning.forecaster import fitted
+        """Learn from the newest touches if enough of them are new; tell whether it did.
 
+        That is 100, or one with `always`. Whether there are so many is two reads by index. Of the
+        processes that find so many at once one learns for the window of half an hour, which hooks
+        ask for; the others go on with the model that there is.
+        """
         where = {"swarm": self._context.swarm}
         known = self._engine.one("forecast_get", **where, window_ms=round(1000 * window_s))
         after_ms = known[1] if known else -1
@@ -169,6 +215,10 @@ class Forecast:
         new = later[0] if later else 0
         if new < STALE_TOUCHES and not (always and new):
             return False
+        if window_s == WINDOW_S and not always and not self._is_mine(after_ms):
+            return False
+        from swarm_memory.learning.forecaster import fitted
+
         now_ms = self._engine.now_ms
         rows = self._engine.all("touch_log", **where, limit=LEARNED_FROM)
         model = fitted(map(_touch, rows), window_s, now_ms / 1000, _same)
@@ -182,12 +232,25 @@ class Forecast:
         )
         return True
 
+    def _is_mine(self, after_ms: int) -> bool:
+        """Tell whether nobody else learns what came after a model, or has died of it."""
+        now_ms = self._engine.now_ms
+        claim = {"name": LEARNING, "value": now_ms, "before": max(after_ms, now_ms - LEARNING_MS)}
+        return self._engine.write_one("fact_claim", swarm=self._context.swarm, **claim) is not None
+
     def prune(self) -> int:
-        """Drop what is older than the newest 10,000 touches."""
+        """Drop what is older than the newest 10,000 touches, and the models of rare windows.
+
+        Returns:
+            How many touches were dropped.
+        """
         swarm = self._context.swarm
-        return self._engine.write(
-            lambda tx: tx.run("touch_prune", swarm=swarm, kept=KEPT), durability="relaxed"
-        )
+
+        def write(tx: Tx) -> int:
+            tx.run("forecast_prune", swarm=swarm, kept=MODELS_KEPT)
+            return tx.run("touch_prune", swarm=swarm, kept=KEPT)
+
+        return self._engine.write(write, durability="relaxed")
 
     # --- small things ---
 
@@ -295,6 +358,11 @@ def _meet(left: str, right: str) -> bool:
 def _check(paths: Sequence[str], window_s: float) -> None:
     if len(paths) > PATHS_MAX:
         raise InvalidArgumentError(f"{len(paths)} paths", hint=f"at most {PATHS_MAX} at once")
+    for path in paths:
+        if not 0 < len(path) <= PATH_CHARS_MAX or "\0" in path:
+            raise InvalidArgumentError(
+                f"path {path[:80]!r}", hint=f"1 to {PATH_CHARS_MAX} characters without NUL"
+            )
     if not WINDOW_S_MIN <= window_s <= WINDOW_S_MAX:
         raise InvalidArgumentError(f"window_s={window_s:g}", hint="give 60 seconds to 30 days")
 

@@ -43,6 +43,15 @@ def agent_name(
     return f"{label}{which}@{short}"
 
 
+def agent_id_in(name: str) -> str | None:
+    """Return which subagent of its session a name says; None for any other agent.
+
+    An id that is longer than a name has room for comes back shortened, as the name has it.
+    """
+    label, at, _ = name.rpartition("@")
+    return (label.partition(":")[2] or None) if at else None
+
+
 def short_names(session_id: str) -> Iterator[str]:
     """Yield the short names that a session may have, the best one first, without an end."""
     plain = "".join(c if c in _PLAIN else "-" for c in session_id)

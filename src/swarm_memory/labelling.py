@@ -3,12 +3,16 @@
 When a turn is over each subagent that ended in its session, in the background too, and each task
 that was completed is recorded as an outcome once, with the label that what was done around it
 gives: a check that ran after it, a revert, or none. A later turn may know more, and revises it.
+A turn that was interrupted has no end: what was done in it is labelled by the session's next turn
+that ends, and if there is none, once the session has ended or lapsed, by whoever's turn ends next
+or by the daily duties (`catch_up`); not by SessionEnd itself, which has no time for it.
 Learning is left to whoever asks next: a hook does not load numpy.
 """
 
 from __future__ import annotations
 
 from swarm_memory.errors import NotFoundError
+from swarm_memory.identity import agent_name
 from swarm_memory.lean import suppress
 from swarm_memory.learning.observation import UNKNOWN
 
@@ -18,8 +22,43 @@ if TYPE_CHECKING:
     from swarm_memory.swarm import Swarm
 
 SETTLED_MAX = 20  # of a session, the last ones: older work has been looked at often enough
+CAUGHT_UP_MAX = 8  # sessions that one call looks at, and those that ended in the same moment
+CAUGHT_UP_OLD_MS = 7 * 86_400_000  # of older ones the operations are gone
+CAUGHT_UP = "labelled_ms"  # the fact up to when sessions that ended have been looked at
 AGENT_TASK, TASK = "agent", "task"  # where nothing tells the kind of task
 MAIN = "main"
+
+
+def turn_ended(swarm: Swarm, session_id: str, session: str) -> None:
+    """Learn and label what a session did, and sessions that ended without the end of a turn.
+
+    Args:
+        session: The short name of the session.
+    """
+    swarm.practice.turn_ended(session_id, session)
+    settle(swarm, session_id, session)
+    catch_up(swarm)
+
+
+def catch_up(swarm: Swarm) -> int:
+    """Label what was done in sessions that have ended since this was called last.
+
+    Each is looked at once, up to 8 of them a call, the longest ended first. Two callers at once
+    may both look at one: what they enter is the same.
+
+    Returns:
+        How many sessions were looked at.
+    """
+    ended = swarm.sessions.ended_since(CAUGHT_UP, limit=CAUGHT_UP_MAX, old_ms=CAUGHT_UP_OLD_MS)
+    for session in ended:
+        with suppress(NotFoundError):  # forgotten in this moment
+            # In its name, as its own turn would have: so that it is forgotten with it.
+            its = swarm.as_agent(agent_name(session.short), session=session.session_id)
+            its.practice.turn_ended(session.session_id, session.short)
+            settle(its, session.session_id, session.short)
+    if ended:
+        swarm.sessions.seen_ended(CAUGHT_UP, ended[-1])
+    return len(ended)
 
 
 def settle(swarm: Swarm, session_id: str, session: str) -> int:

@@ -98,9 +98,9 @@ else:
 
     def _compiled(cls):
         """Return the constructor that `collections.namedtuple` compiles for every class."""
-        fields = ", ".join(cls._fields)
+        fields = "".join(f"{field}, " for field in cls._fields)  # none at all is a tuple, too
         # No field begins with an underscore, so none hides these.
-        new = eval(f"lambda _cls, {fields}: _new(_cls, ({fields},))", {"_new": tuple.__new__})
+        new = eval(f"lambda _cls, {fields}: _new(_cls, ({fields}))", {"_new": tuple.__new__})
         new.__defaults__ = tuple(cls._field_defaults.values())
         return new
 

@@ -18,21 +18,23 @@ from swarm_memory.locks import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeVar
 
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.learning.model import Estimates, Model
 
     Json = Any
+    Answer = TypeVar("Answer")
 
 BATCH = 2000  # of the log that one transaction learns: others wait for it
 PRIORS_MAX = 500  # strategies that other swarms have tried
 PRIORS = "priors"  # the part that holds what a swarm began with
 PRIOR_WEIGHT = 0.5  # of an outcome of another swarm
 NONCE_BYTES = 8
-ESTIMATES_MAX = 256  # kept answers of one process
+ANSWERS_MAX = 256  # that one process keeps
+CONTEXTS_MAX = 64  # likewise, contexts
 
 
 def sealed(part: str, state: bytes) -> bytes:
@@ -59,6 +61,18 @@ class Head(NamedTuple):
     nonce: bytes
 
 
+class Counted(NamedTuple):
+    """What the outcomes of one strategy add up to, in one task type."""
+
+    trials: int
+    successes: float
+    ended: int  # with the unlabelled
+    mean_duration_s: float | None
+
+
+NOTHING = Counted(0, 0.0, 0, None)
+
+
 class _Kept:
     """A model as this process last had it."""
 
@@ -74,12 +88,13 @@ class _Kept:
 class Learned:
     """The model of one swarm. Its methods take the transaction that they read and write in."""
 
-    __slots__ = ("_context", "_estimates", "_kept", "_lock")
+    __slots__ = ("_answers", "_context", "_contexts", "_kept", "_lock")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._kept: _Kept | None = None
-        self._estimates: dict[tuple[str, ...], tuple[Head, Estimates]] = {}
+        self._answers: dict[tuple[Any, ...], tuple[Head, Any]] = {}
+        self._contexts: dict[str, dict[str, Json]] = {}  # by their text
         self._lock = Lock()
 
     def head(self, tx: Tx) -> Head:
@@ -98,34 +113,83 @@ class Learned:
     def catch_up(self, tx: Tx) -> tuple[Model, Head]:
         """Return the model, with what the log has since learned: at most `BATCH` lines of it."""
         kept = self._take(tx, self.head(tx))
-        head = kept.head
-        if self.newest(tx) > head.version:
-            head = self._fold(tx, kept)
+        version = kept.head.version
+        if self.newest(tx) > version:
+            self._fold(tx, kept, self._lines(tx, version))
+        return self._keep(kept)
+
+    def learn(self, tx: Tx, head: Head, line: Row) -> None:
+        """Learn a line that was just added to the log, and first what others left unlearned.
+
+        Args:
+            head: What `head` returned in this transaction.
+            line: As `_lines` yields it.
+        """
+        if head.version + 1 != line[0]:
+            self.catch_up(tx)
+            return
+        kept = self._take(tx, head)
+        # A model that could not be read was thrown away, and then there is more to learn.
+        lines = [line] if kept.head.version == head.version else self._lines(tx, kept.head.version)
+        self._fold(tx, kept, lines)
+        self._keep(kept)
+
+    def _keep(self, kept: _Kept) -> tuple[Model, Head]:
         # Kept before the commit: should it fail, the head in the store will tell.
         with self._lock:
             self._kept = kept
-        return kept.model, head
+        return kept.model, kept.head
+
+    def kept(self, head: Head, asked: tuple[Any, ...], answer: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question, the same object until the log moves.
+
+        Every outcome and every revision moves it, in whatever process.
+        """
+        known = self._answers.get(asked)
+        if known is None or known[0] != head:
+            if len(self._answers) >= ANSWERS_MAX:
+                self._answers.clear()
+            known = self._answers[asked] = (head, answer())
+        result: Answer = known[1]
+        return result
 
     def estimate(
-        self, tx: Tx, task_type: str, context: dict[str, Json], strategies: list[str]
+        self, model: Model, task_type: str, context: str, strategies: tuple[str, ...]
     ) -> Estimates:
-        """Return what each strategy promises for a task, kept until the next outcome."""
-        model, head = self.catch_up(tx)
-        asked = (task_type, json.dumps(context, sort_keys=True), *strategies)
-        known = self._estimates.get(asked)
-        if known is not None and known[0] == head:
-            return known[1]
-        estimates = model.estimate(task_type, context, strategies)
-        if len(self._estimates) >= ESTIMATES_MAX:
-            self._estimates.clear()
-        self._estimates[asked] = (head, estimates)
-        return estimates
+        """Return what each strategy promises for a task.
 
-    def alike(self, task_type: str, context: dict[str, Json], strategy: str) -> list[str]:
+        Args:
+            context: As it is logged, JSON.
+        """
+        return model.estimate(task_type, self._parsed(context), strategies)
+
+    def counts(self, tx: Tx, head: Head, task_type: str) -> dict[str, Counted]:
+        """Return the counts of all strategies for a kind of task; "" gives those of any kind."""
+
+        def read() -> dict[str, Counted]:
+            rows = tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
+            return {row[1]: _counted(*row[2:]) for row in rows}
+
+        return self.kept(head, ("counts", task_type), read)
+
+    def alike(self, task_type: str, context: str, strategy: str) -> list[str]:
         """Return the ids of the most similar outcomes of a strategy that was just estimated."""
         with self._lock:
             kept = self._kept
-        return [] if kept is None else kept.model.evidence(task_type, context, strategy)
+        if kept is None:
+            return []
+        return kept.model.evidence(task_type, self._parsed(context), strategy)
+
+    def _parsed(self, text: str | None) -> dict[str, Json]:
+        """Return a context, the same object for the same text, by which a model knows it again."""
+        if not text:
+            return {}
+        known = self._contexts.get(text)
+        if known is None:
+            if len(self._contexts) >= CONTEXTS_MAX:
+                self._contexts.clear()
+            known = self._contexts[text] = json.loads(text)
+        return known
 
     def clear(self, tx: Tx) -> None:
         """Forget what was learned, for whoever learns it anew."""
@@ -169,7 +233,7 @@ class Learned:
             except ValueError:
                 # Damaged, or of another version of this code: the log is there to learn anew.
                 self.clear(tx)
-                self._estimates.clear()
+                self._answers.clear()
                 head = self.head(tx)
         model = Model()
         for task_type, strategy, trials, rewards in self._priors(tx):
@@ -192,12 +256,12 @@ class Learned:
 
     # --- learning ---
 
-    def _fold(self, tx: Tx, kept: _Kept) -> Head:
+    def _fold(self, tx: Tx, kept: _Kept, lines: Iterable[Row]) -> None:
         """Learn the next lines of the log and write the parts that this changes."""
-        head = kept.head
-        for line in self._lines(tx, head.version):
+        version = kept.head.version
+        for line in lines:
             version = line[0]
-            _learn(kept.model, line)
+            self._learn(kept.model, line)
         swarm = self._context.swarm
         changed = kept.model.changed()
         rows = [
@@ -205,11 +269,28 @@ class Learned:
             for part, state in sorted(changed.items())
         ]
         nonce = os.urandom(NONCE_BYTES)
-        head_row = {"swarm": swarm, "part": "", "version": version, "state": nonce}
-        tx.many("model_put", [*rows, head_row])
+        rows.append({"swarm": swarm, "part": "", "version": version, "state": nonce})
+        tx.many("model_put", rows)
         kept.mine.update(changed)
         kept.head = Head(version, nonce)
-        return kept.head
+
+    def _learn(self, model: Model, line: Row) -> None:
+        """Learn one line, if it says how a strategy did."""
+        _, outcome_id, task_type, strategy, before, reward, duration_s, cost, context = line
+        if strategy is None or reward is None:
+            return
+        if before is None:
+            model.learn(
+                task_type,
+                self._parsed(context),
+                strategy,
+                reward,
+                duration_s=duration_s,
+                cost=cost,
+                outcome_id=outcome_id,
+            )
+        else:
+            model.correct(task_type, strategy, before, reward, outcome_id=outcome_id)
 
     def _lines(self, tx: Tx, after: int) -> Iterator[Row]:
         """Yield what the log has after a line, in its order.
@@ -233,24 +314,20 @@ class Learned:
         yield from sorted([*lines, *revised], key=lambda line: line[0])
 
 
+def _counted(
+    trials: int, successes: float, duration_s: float, cost: float, unlabelled: int
+) -> Counted:
+    ended = trials + unlabelled
+    mean = round(duration_s / ended, 6) if ended else None
+    return Counted(trials, round(successes, 6), ended, mean)
+
+
+def line_of(row: dict[str, Json]) -> Row:
+    """Return the line of the log that an outcome is, given by its columns."""
+    amounts = (row["duration_s"], row["cost"], row["context"])
+    return (row["seq"], row["outcome_id"], row["task_type"], row["strategy"], None, row["reward"],
+            *amounts)  # fmt: skip
+
+
 def _states(rows: list[Row]) -> dict[str, bytes]:
     return {part: unsealed(part, bytes(stored)) for part, _, stored in rows}
-
-
-def _learn(model: Model, line: Row) -> None:
-    """Learn one line, if it says how a strategy did."""
-    _, outcome_id, task_type, strategy, before, reward, duration_s, cost, context = line
-    if strategy is None or reward is None:
-        return
-    if before is None:
-        model.learn(
-            task_type,
-            json.loads(context) if context else {},
-            strategy,
-            reward,
-            duration_s=duration_s,
-            cost=cost,
-            outcome_id=outcome_id,
-        )
-    else:
-        model.correct(task_type, strategy, before, reward, outcome_id=outcome_id)

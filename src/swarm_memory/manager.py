@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.layout import Layout, agent_of_scope
-from swarm_memory.reports import CoordinationState, Optimization
+from swarm_memory.reports import CoordinationState, optimization_of
 from swarm_memory.swarm import Swarm
 
 TYPE_CHECKING = False
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from swarm_memory.model import Json, Record
-    from swarm_memory.reports import Changes, HealthReport, Insight, Outcome, Recommendation
+    from swarm_memory.reports import (
+        Changes,
+        HealthReport,
+        Insight,
+        Optimization,
+        Outcome,
+        Recommendation,
+    )
 
 LIST_LIMIT = 100
 SYNC_CURSOR = "sync"
@@ -222,27 +229,23 @@ class SwarmMemoryManager:
         }
         return self.swarm.health.report(metrics, agent)
 
-    def optimize_memory(self, auto_apply: bool = False) -> Optimization:
-        """Remove what has expired, compress, give space back; without `auto_apply` only say so.
+    def optimize_memory(
+        self,
+        auto_apply: bool = False,
+        *,
+        only: Sequence[str] | None = None,
+        budget_s: float = 60.0,
+    ) -> Optimization:
+        """Remove what has expired, pack, give space back; without `auto_apply` only say so.
 
-        Nothing that is live is ever removed.
+        Nothing that is live is ever removed. What is not done within `budget_s` seconds is done the
+        next time; `only` names some of the steps (see `swarm.optimizer`).
         """
+        optimizer = self.swarm.optimizer
         if not auto_apply:
-            expired, free = self.swarm.waste()
-            found = [f"{expired} expired records can go"] if expired else []
-            found += [f"{free} bytes of the file are free"] if free else []
-            return Optimization(False, found, free, expired, self._advice())
-        swept = self.swarm.retention.sweep()
-        packed = self.swarm.retention.pack()
-        self.swarm.finder.keep_up()
-        freed = self.swarm.maintain()
-        done = [
-            f"removed {swept.expired} expired records and {swept.tombstones} old tombstones",
-            f"compressed {packed.records} records, saving {packed.saved_bytes} bytes",
-            f"gave {freed} bytes back to the file system",
-        ]
-        saved = packed.saved_bytes + freed
-        return Optimization(True, done, saved, swept.expired, self._advice())
+            return optimization_of(optimizer.plan(only), None, self._advice())
+        gains = optimizer.apply(only, budget_s=budget_s)
+        return optimization_of([], gains, self._advice())
 
     def create_memory_snapshot(self) -> Record:
         """Write a monitoring sample of the swarm's memory and return it."""

@@ -68,6 +68,8 @@ class Noteworthy(NamedTuple):
 def kind_of(record: Record) -> str | None:
     """Return what kind of memory a record is; None if it is none to be told of."""
     about = record.provenance or {}
+    if about.get("stale"):
+        return None  # somebody has marked it: it holds no longer
     for said in (about.get("kind"), _field(record, "kind")):
         if isinstance(said, str) and said in KINDS:
             return said

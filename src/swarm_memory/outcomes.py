@@ -16,7 +16,7 @@ from swarm_memory.checks import check_name, check_number, check_whole
 from swarm_memory.context import new_id
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
 from swarm_memory.lean import suppress
-from swarm_memory.learned import Learned, sealed, unsealed
+from swarm_memory.learned import Learned, line_of, sealed, unsealed
 from swarm_memory.learning.observation import (
     EXPLICIT,
     LABEL_SOURCES,
@@ -178,16 +178,18 @@ class Outcomes:
         reward: float,
         source: str,
         error_class: str | None,
+        by: tuple[str, int] | None = None,
     ) -> None:
+        """Change a label and log it, as done by this agent now, or by whom and when `by` says."""
         swarm = self._context.swarm
         row = {"swarm": swarm, "outcome_id": was.outcome_id, "status": status, "reward": reward}
         row |= {"label_source": source, "error_class": error_class}
         tx.run("outcome_relabel", **row)
+        author, at_ms = by or (self._context.agent, tx.now_ms)
         before = {"was_status": was.status, "was_reward": was.reward}
         before |= {"was_source": was.label_source, "was_error_class": was.error_class}
         seq = self._learned.newest(tx) + 1
-        by = {"seq": seq, "author": self._context.agent, "at_ms": tx.now_ms}
-        tx.run("relabel_add", **row, **before, **by)
+        tx.run("relabel_add", **row, **before, seq=seq, author=author, at_ms=at_ms)
         known = was.reward is None
         counted = {"trials": int(known), "unlabelled": -int(known), "duration_s": 0.0, "cost": 0.0}
         self._count(tx, was._asdict() | counted | {"reward": reward - (was.reward or 0.0)})
@@ -209,7 +211,7 @@ class Outcomes:
 
     def _insert(self, tx: Tx, row: dict[str, Json], learn: bool = True) -> bool:
         """Add a row unless its outcome_id is there, count and learn it; tell if it was added."""
-        self._learned.head(tx)
+        head = self._learned.head(tx)
         seq = self._learned.newest(tx) + 1
         row = row | {"agents": json.dumps(row["agents"]), "seq": seq}
         added = tx.run("outcome_add", swarm=self._context.swarm, **row)
@@ -217,7 +219,7 @@ class Outcomes:
             known = row["reward"] is not None
             self._count(tx, row | {"trials": int(known), "unlabelled": int(not known)})
             if learn:
-                self._learned.catch_up(tx)
+                self._learned.learn(tx, head, line_of(row))
         return bool(added)
 
     def _count(self, tx: Tx, row: dict[str, Json]) -> None:
@@ -238,6 +240,30 @@ class Outcomes:
         """Add an outcome of another store, given by its columns; False if it is here already."""
         texts = {name: _encode(row[name]) for name in ("context", "signals")}
         return self._db.write(lambda tx: self._insert(tx, row | texts))
+
+    def load_revision(self, row: dict[str, Json]) -> bool:
+        """Revise a label as another store did, given by its columns; tell if it was revised.
+
+        It is not if that is done here already, or if the label is by now another one than the
+        other store revised.
+        """
+        said = tuple(row[f"was_{name}"] for name in ("status", "reward", "source"))
+
+        def write(tx: Tx) -> bool:
+            self._learned.head(tx)
+            known = tx.one("relabel_known", swarm=self._context.swarm, **row)
+            found = tx.one("outcome_get", swarm=self._context.swarm, outcome_id=row["outcome_id"])
+            if known or found is None:
+                return False
+            was = _outcome(found)
+            if said != (was.status, was.reward, was.label_source):
+                return False
+            new = (row["status"], row["reward"], row["label_source"], row["error_class"])
+            self._revise(tx, was, *new, (row["author"], row["at_ms"]))
+            self._learned.catch_up(tx)
+            return True
+
+        return self._db.write(write)
 
     def get(self, outcome_id: str) -> Outcome:
         """Return one outcome.
@@ -303,18 +329,17 @@ class Outcomes:
             check_number(name, weight, 0, AMOUNT_MAX)
         if seed is not None:
             check_whole("seed", seed, 0, 2**63 - 1)
-        about = _encode(context)
+        about = _encode(context) or "{}"
         number = int.from_bytes(os.urandom(7), "big") if seed is None else seed
         weights = (float(cost_weight), float(time_weight))
 
         def choose(tx: Tx) -> Recommendation:
             adviser = Adviser(tx, self._context, self._learned)
-            advice = adviser.advise(task_type, context, offered, explore, weights, number)
+            advice, shown = adviser.advise(task_type, about, offered, explore, weights, number)
             if advice.strategy is None:
                 return advice
             choice_id = new_id(tx.now_ms)
-            self._log(tx, choice_id, task_type, advice.strategy, advice.propensity,
-                      codec.dumps(advice.candidates).decode(), about)  # fmt: skip
+            self._log(tx, choice_id, task_type, advice.strategy, advice.propensity, shown, about)
             return advice._replace(choice_id=choice_id)
 
         return self._db.write(choose)

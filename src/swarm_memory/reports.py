@@ -155,17 +155,89 @@ class HealthReport(NamedTuple):
         return self._asdict()
 
 
+class Advice(NamedTuple):
+    """Something that upkeep can do for the store, and what it would give.
+
+    `name` is what `optimize --only` takes and `command` does it. `what` is a sentence, `evidence`
+    holds what was found, in numbers; of a large store they are estimates from a sample.
+    `expected_bytes` is what it is expected to save, `benefit` what else is better then.
+    """
+
+    name: str
+    what: str
+    evidence: dict[str, Json]
+    expected_bytes: int
+    benefit: str
+    command: str
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the advice as every door shows it."""
+        return self._asdict()
+
+
+class Gain(NamedTuple):
+    """What one step of an optimization did: bytes as they were expected and as they were measured.
+
+    `changed` counts rows, `seconds` is how long it took, and `finished` is False if the time was
+    over before its end: what is left is found the next time.
+    """
+
+    name: str
+    what: str
+    changed: int
+    expected_bytes: int
+    measured_bytes: int
+    seconds: float
+    finished: bool = True
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the gain as every door shows it."""
+        return self._asdict()
+
+
 class Optimization(NamedTuple):
-    """What `optimize_memory` did, or (applied False) what it would do."""
+    """What `optimize_memory` did, or (applied False) what it would do.
+
+    `space_saved_bytes` is the larger of what values take less and what the file gave back;
+    `optimizations` are the sentences of `advice` or of `gains`.
+    """
 
     applied: bool
     optimizations: list[str]
     space_saved_bytes: int
     entries_cleaned: int
     recommendations: list[str]
+    advice: list[Advice] = []  # noqa: RUF012 - nobody writes into it
+    gains: list[Gain] = []  # noqa: RUF012
 
     def to_dict(self) -> dict[str, Json]:
-        return self._asdict()
+        return self._asdict() | {
+            "advice": [advice.to_dict() for advice in self.advice],
+            "gains": [gain.to_dict() for gain in self.gains],
+        }
+
+
+def optimization_of(
+    advice: list[Advice], gains: list[Gain] | None, recommendations: list[str]
+) -> Optimization:
+    """Return what a plan says (gains None), or what was done, as one report."""
+    steps: list[tuple[str, str, int, int]]
+    if gains is None:
+        counted = ((a, a.evidence.get("expired", 0)) for a in advice)
+        steps = [(a.name, a.what, a.expected_bytes, count) for a, count in counted]
+    else:
+        steps = [(g.name, g.what, g.measured_bytes, g.changed) for g in gains]
+    freed = sum(size for name, _, size, _ in steps if name == "vacuum")
+    less = sum(size for name, _, size, _ in steps if name not in ("vacuum", "archive"))
+    return Optimization(
+        gains is not None,
+        [what for _, what, _, _ in steps],
+        max(freed, less, 0),
+        sum(count for name, _, _, count in steps if name == "sweep"),
+        recommendations,
+        advice,
+        gains or [],
+    )
 
 
 class CoordinationState(NamedTuple):

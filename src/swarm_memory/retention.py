@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from functools import partial
+import json
 
-from swarm_memory import codec
 from swarm_memory.checks import check_name, check_number
 from swarm_memory.config import RETENTION_S_MAX
-from swarm_memory.errors import InvalidValueError
 from swarm_memory.lean import NamedTuple
+from swarm_memory.packing import Packed, Packing, never
 from swarm_memory.quota import Quota
-from swarm_memory.rows import meaning, seal_dictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
-    from swarm_memory.model import Json
+    from swarm_memory.packing import Over, Tell
 
-SAMPLE_VALUES_MAX = 4000
-DICTIONARY_GAIN = 0.9  # a new dictionary must beat the old one by this on values it has not seen
-PACK_ROWS = 500
 NAME_BYTES_MAX = 255
+TRIM_KEYS = 500
 
 
 class Swept(NamedTuple):
-    """How many expired records, aged tombstones, old events and op results were removed."""
+    """How many expired records, aged tombstones, old events and op results were removed.
+
+    `bytes` is what the records took, `finished` False if its time was over before the end.
+    """
 
     expired: int
     tombstones: int
     events: int
     ops: int
+    bytes: int = 0
+    finished: bool = True
 
 
-class Packed(NamedTuple):
-    """What packing did: the dictionary's number (0 none), records rewritten, bytes saved."""
+class Trimmed(NamedTuple):
+    """How many older versions were removed that no category keeps, and their bytes.
 
-    dictionary: int
-    records: int
-    saved_bytes: int
+    `finished` is False if its time was over before the end.
+    """
+
+    versions: int
+    bytes: int
+    finished: bool = True
 
 
 class Retention:
@@ -70,15 +74,24 @@ class Retention:
 
     def sweep(self) -> Swept:
         """Remove what has expired or aged, in transactions of at most `sweep_rows_max` rows."""
+        return self.sweep_while()
+
+    def sweep_while(self, *, over: Over = never, tell: Tell | None = None) -> Swept:
+        """Sweep as long as there is time, from the first key on.
+
+        Args:
+            over: Asked before each transaction whether its time is over.
+            tell: Told after each how many rows were looked at.
+        """
         config, swarm = self._context.config, self._context.swarm
         now_ms = self._db.now_ms
         tombstone_ms = now_ms - round(config.tombstone_retention_s * 1000)
-        expired = tombstones = 0
+        expired = tombstones = size = seen = 0
         after = ""
-        while True:
+        while not over():
             bound = self._db.one("record_nth", swarm=swarm, after=after, rows=config.sweep_rows_max)
             if bound is None or bound[0] is None:
-                break
+                return Swept(expired, tombstones, *self._prune(now_ms), size)
             rows = self._db.all(
                 "record_expired",
                 swarm=swarm,
@@ -88,22 +101,24 @@ class Retention:
                 tombstone_ms=tombstone_ms,
             )
             if rows:
-                buried, dropped = self._remove(rows)
-                expired, tombstones = expired + buried, tombstones + dropped
-            after = bound[0]
-        return Swept(expired, tombstones, *self._prune(now_ms))
+                buried, dropped, freed = self._remove(rows)
+                expired, tombstones, size = expired + buried, tombstones + dropped, size + freed
+            after, seen = bound[0], seen + bound[1]
+            if tell is not None:
+                tell(seen)
+        return Swept(expired, tombstones, 0, 0, size, finished=False)
 
-    def _remove(self, rows: list[Row]) -> tuple[int, int]:
+    def _remove(self, rows: list[Row]) -> tuple[int, int, int]:
         quota = Quota(self._context)
 
-        def remove(tx: Tx) -> tuple[int, int]:
-            buried = dropped = 0
+        def remove(tx: Tx) -> tuple[int, int, int]:
+            buried = dropped = size = 0
             for row in rows:
                 if row[5] is None:
                     dropped += self._drop_tombstone(tx, row[0], row[1])
-                else:
-                    buried += quota.expire(tx, row)
-            return buried, dropped
+                elif quota.expire(tx, row):
+                    buried, size = buried + 1, size + row[5] + len(row[0])
+            return buried, dropped, size
 
         return self._db.write(remove, durability="relaxed")
 
@@ -136,6 +151,62 @@ class Retention:
 
         return self._db.write(prune, durability="relaxed")
 
+    # --- older versions ---
+
+    def beyond(self, keys: list[str]) -> dict[str, tuple[int, int]]:
+        """Return by key how many older versions no category keeps, and their bytes."""
+        if not keys:
+            return {}
+        config, found = self._context.config, dict[str, tuple[int, int]]()
+        least = min(category.versions_max for category in config.categories)
+        rows = self._db.all(
+            "history_below", swarm=self._context.swarm, keys=json.dumps(keys), depth=least
+        )
+        for key, depth, size in rows:
+            if depth >= config.category_of(key).versions_max:
+                count, sizes = found.get(key, (0, 0))
+                found[key] = (count + 1, sizes + size)
+        return found
+
+    def trim(self, *, over: Over = never, tell: Tell | None = None) -> Trimmed:
+        """Remove the versions beyond the last ones that their categories keep.
+
+        A put does so for its key now and then; what is left are keys that nobody writes any more,
+        after a category was told to keep fewer. Transactions of `TRIM_KEYS` keys.
+
+        Args:
+            over: Asked before each transaction whether its time is over.
+            tell: Told after each how many keys were looked at.
+        """
+        after, versions, size, seen = "", 0, 0, 0
+        while not over():
+            where = {"swarm": self._context.swarm, "after": after}
+            keys = [row[0] for row in self._db.all("history_keys", limit=TRIM_KEYS, **where)]
+            if not keys:
+                return Trimmed(versions, size)
+            after, seen = keys[-1], seen + len(keys)
+            found = self.beyond(keys)
+            if found:
+                removed, freed = self._trim(found)
+                versions, size = versions + removed, size + freed
+            if tell is not None:
+                tell(seen)
+        return Trimmed(versions, size, finished=False)
+
+    def _trim(self, found: dict[str, tuple[int, int]]) -> tuple[int, int]:
+        config, swarm = self._context.config, self._context.swarm
+
+        def trim(tx: Tx) -> tuple[int, int]:
+            versions = size = 0
+            for key, (_, sizes) in found.items():
+                keep = config.category_of(key).versions_max - 1
+                removed = tx.run("history_trim", swarm=swarm, key=key, keep=keep)
+                # Somebody may have trimmed it since it was looked at.
+                versions, size = versions + removed, size + (sizes if removed else 0)
+            return versions, size
+
+        return self._db.write(trim, durability="relaxed")
+
     # --- packing ---
 
     def train(self) -> int:
@@ -143,95 +214,10 @@ class Retention:
 
         It is kept only if it beats the one in use on values that it was not trained on.
         """
-        samples = self._samples()
-        if len(samples) < self._context.config.dictionary_values_min:
-            return 0
-        train, test = samples[::2], samples[1::2]
-        newest = self._db.one("dictionary_newest", swarm=self._context.swarm)
-        number = int(newest[0]) if newest else 0
-        try:
-            trained = codec.train_dictionary(train)
-        except InvalidValueError:
-            return number  # too uniform or too small to learn from: plain values stay plain
-        before = sum(len(self._context.compressor.compress(s, eager=True)[1]) for s in test)
-        trial = codec.Compressor(lambda _: trained, lambda: 1, 2**31)
-        after = sum(len(trial.compress(s, eager=True)[1]) for s in test)
-        if after > DICTIONARY_GAIN * before:
-            return number
-        return self._keep(number + 1, trained)
-
-    def _keep(self, number: int, trained: bytes) -> int:
-        self._db.write(
-            lambda tx: tx.run(
-                "dictionary_put",
-                swarm=self._context.swarm,
-                number=number,
-                created_ms=tx.now_ms,
-                bytes=seal_dictionary(self._context.swarm, number, trained),
-            )
-        )
-        self._context.compressor.forget_current()
-        return number
-
-    def _samples(self) -> list[bytes]:
-        rows = self._db.all("record_sample", swarm=self._context.swarm, limit=SAMPLE_VALUES_MAX)
-        samples = (self._plain(row[-1]) for row in rows)
-        return [s for s in samples if s and len(s) <= codec.DICTIONARY_VALUE_BYTES_MAX]
-
-    def _plain(self, frame: bytes) -> bytes | None:
-        try:
-            return self._context.compressor.expand(frame[0], frame[1:-4])
-        except ValueError:
-            return None  # damaged: `verify` reports it, it only does not serve as a sample
+        return Packing(self._db, self._context).train(self._context.config.dictionary_values_min)
 
     def pack(self) -> Packed:
         """Train if that pays, then compress what is stored less tightly than it could be."""
-        number = self.train()
-        saved = count = 0
-        after = ""
-        while True:
-            rows = self._db.all(
-                "record_pack_next", swarm=self._context.swarm, after=after, limit=PACK_ROWS
-            )
-            if not rows:
-                return Packed(number, count, saved)
-            after = rows[-1][0]
-            tighter = [t for t in map(self._tighter, rows) if t is not None]
-            if tighter:
-                store = partial(self._store, tighter)
-                packed, bytes_saved = self._db.write(store, durability="relaxed")
-                count, saved = count + packed, saved + bytes_saved
-
-    def _tighter(self, row: Row) -> dict[str, Json] | None:
-        key, version, frame = row[0], row[1], row[8]
-        said = meaning(self._context.swarm, *row[:8])
-        try:
-            format_, body = codec.unseal(frame, said)
-            encoded = self._context.compressor.expand(format_, body)
-        except ValueError:
-            return None  # damaged: rewriting it would give it a valid checksum
-        packed = codec.seal(*self._context.compressor.compress(encoded, eager=True), said)
-        if len(packed) >= codec.WORTH_RATIO * len(frame):
-            return None
-        return {
-            "swarm": self._context.swarm,
-            "key": key,
-            "version": version,
-            "value": packed,
-            "expires_ms": row[6],
-            "scope": row[9],
-            "category": row[10],
-            "telemetry": row[11],
-            "saved": len(frame) - len(packed),
-        }
-
-    def _store(self, tighter: list[dict[str, Json]], tx: Tx) -> tuple[int, int]:
-        count = saved = 0
-        for packed in tighter:
-            names = ("swarm", "key", "version", "value", "expires_ms")
-            where = {name: packed[name] for name in names}
-            if tx.run("record_repack", **where, saved=packed["saved"]):
-                counted = {n: packed[n] for n in ("swarm", "scope", "category", "telemetry")}
-                tx.run("usage_add", **counted, records=0, bytes=-packed["saved"])
-                count, saved = count + 1, saved + packed["saved"]
-        return count, saved
+        packing = Packing(self._db, self._context)
+        packing.train(self._context.config.dictionary_values_min)
+        return packing.pack()

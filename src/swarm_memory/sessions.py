@@ -259,6 +259,30 @@ class Sessions:
 
     # --- agents ---
 
+    def ended_since(self, reader: str, *, limit: int, old_ms: int) -> builtins.list[Session]:
+        """Return sessions that ended after those that a reader has seen, the longest ended first.
+
+        Args:
+            reader: The name of the fact by which `seen_ended` keeps how far it is.
+            limit: How many; those that ended in the same moment as the last one come along.
+            old_ms: Those that ended so many milliseconds ago are passed over.
+        """
+
+        def read(tx: Tx) -> builtins.list[Session]:
+            now = self._now(tx)
+            where = {"swarm": self._context.swarm}
+            seen = tx.one("fact_get", **where, name=reader)
+            after_ms = max(seen[0] if seen else 0, now.wall_ms - old_ms)
+            rows = tx.all("session_ended_since", **where, after_ms=after_ms, limit=limit)
+            return [Life._make(row).shown(now) for row in rows]
+
+        return self._db.read(read)
+
+    def seen_ended(self, reader: str, last: Session) -> None:
+        """Keep that a reader has seen the sessions that ended, up to this one."""
+        where = {"swarm": self._context.swarm, "name": reader}
+        self._write(lambda tx: tx.run("fact_raise", **where, value=last.ended_ms))
+
     def agent_started(
         self,
         session_id: str | None,

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from swarm_memory.model import Event, Json
     from swarm_memory.monitor import Monitor
     from swarm_memory.monitor.alerts import Alerts
+    from swarm_memory.optimizing import Optimizer
     from swarm_memory.outcomes import Outcomes
+    from swarm_memory.overview import Overview
     from swarm_memory.practice import Practice
     from swarm_memory.retention import Retention
     from swarm_memory.search import Hits, Search
@@ -320,6 +322,13 @@ class Swarm:
         return Briefing(self, self._engine)
 
     @property
+    def overview(self) -> Overview:
+        """What a person looks at to see what the swarm does."""
+        from swarm_memory.overview import Overview
+
+        return Overview(self, self._engine)
+
+    @property
     def practice(self) -> Practice:
         """What is learned from the operations that hooks recorded."""
         from swarm_memory.practice import Practice
@@ -447,6 +456,13 @@ class Swarm:
 
         return Retention(self._engine, self.context)
 
+    @property
+    def optimizer(self) -> Optimizer:
+        """What would make the store smaller or faster, and doing it."""
+        from swarm_memory.optimizing import Optimizer
+
+        return Optimizer(self, self._engine)
+
     def watch(
         self, prefix: str = "", *, since: int | None = None, timeout_s: float | None = None
     ) -> Iterator[Event]:
@@ -509,16 +525,34 @@ class Swarm:
             return False
         self.retention.sweep()
         self.sessions.reap()
-        self.sessions.prune()
-        self.messages.prune()
-        self.leases.prune()
-        self.edits.prune()
-        self.forecast.prune()
+        self._label()
+        self.prune()
         self.forecast.keep_up()
-        self.briefing.log.prune()
         self.retention.pack()
         self.finder.keep_up()
         return True
+
+    def _label(self) -> None:
+        from swarm_memory.recording import OFF
+
+        if self.config.record != OFF:
+            from swarm_memory.labelling import catch_up
+
+            catch_up(self)
+
+    def prune(self) -> int:
+        """Forget what has ended or aged beside the records; return how many rows."""
+        self.sessions.reap()
+        return sum(
+            (
+                self.sessions.prune(),
+                self.messages.prune(),
+                self.leases.prune(),
+                self.edits.prune(),
+                self.forecast.prune(),
+                self.briefing.log.prune(),
+            )
+        )
 
     def agents(self) -> list[str]:
         """Return the scopes (`agent-…`) of the agents that have a state."""

@@ -14,18 +14,27 @@ which may quote them: `error.type` is the error's code (see docs/reference.md).
 
 In a transaction of the caller's each operation has its span when it is done there, once more if
 the transaction has to run again, and also if it is undone.
+
+How long an operation took is a histogram as well, `gen_ai.client.operation.duration`. What the
+store as a whole is like, which all processes tell the same, is told by the one that calls
+`observe`:
+
+    observe(swarm)
 """
 
 from __future__ import annotations
 
 import json
+import threading
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from urllib.parse import parse_qsl, urlsplit
 
-from swarm_memory.errors import SwarmMemoryError
+from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError
 
 try:
+    from opentelemetry.metrics import Observation, get_meter
     from opentelemetry.trace import SpanKind, Status, StatusCode, get_tracer
 except ImportError as error:
     raise ImportError(f"{error}; pip install 'swarm-memory[otel]'", name=error.name) from error
@@ -35,9 +44,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
     from swarm_memory.model import Json, Record
+    from swarm_memory.monitor.metrics import Family
     from swarm_memory.swarm import Swarm
 
 OPERATION = "gen_ai.operation.name"
@@ -50,31 +61,121 @@ ERROR = "error.type"
 SERVER, PORT = "server.address", "server.port"
 PORTS = {"postgresql": 5432, "http": 80, "https": 443}
 
+DURATION = "gen_ai.client.operation.duration"
+# Seconds, as the conventions have it for databases: a put takes less than a model's first bound.
+BOUNDS_S = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+PREFIX = "swarm_memory."  # of metrics of the store, and of what they are told by
+UNITS = {"seconds": "s", "bytes": "By", "ratio": "1", "": ""}
+READ_S = 0.5  # what the callbacks of one collection tell is read once
+
 _inside: ContextVar[bool] = ContextVar("_inside", default=False)
 
 
 def instrument(
-    swarm: Swarm, *, tracer_provider: TracerProvider | None = None, content: bool = False
+    swarm: Swarm,
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    content: bool = False,
 ) -> Swarm:
-    """Give the memory operations of an open swarm spans, and return it.
+    """Give the memory operations of an open swarm spans and durations, and return it.
 
     Those of other agents' doors have them, too, if they are made from it afterwards.
 
     Args:
         tracer_provider: Where the spans go; None is OpenTelemetry's global one.
+        meter_provider: Where the durations go; None is OpenTelemetry's global one.
         content: Whether questions, and the records that are stored and found, are part of the
             spans. They may hold what no log should.
     """
     tracer = get_tracer("swarm_memory", tracer_provider=tracer_provider)
-    swarm.wrap(lambda door: _Spans(door, tracer, content).wrapped)
+    durations = get_meter("swarm_memory", meter_provider=meter_provider).create_histogram(
+        DURATION,
+        unit="s",
+        description="How long memory operations took.",
+        explicit_bucket_boundaries_advisory=BOUNDS_S,
+    )
+    swarm.wrap(lambda door: _Spans(door, tracer, durations, content).wrapped)
     return swarm
+
+
+def observe(swarm: Swarm, *, meter_provider: MeterProvider | None = None) -> None:
+    """Let OpenTelemetry ask for the metrics of a swarm, as long as it is open.
+
+    They are those of `/metrics` of the server (see docs/metrics.md), as observable gauges and
+    counters, without the histogram. They are of the store and not of this process, so one process
+    of a swarm is enough. Where the store cannot be asked there are no numbers.
+
+    Args:
+        meter_provider: Who asks; None is OpenTelemetry's global one.
+
+    Raises:
+        InvalidArgumentError: The swarm is a server's, which tells them itself.
+    """
+    from swarm_memory.monitor.metrics import COUNTER, HISTOGRAM, catalogue
+
+    if swarm.url.startswith(("http://", "https://")):
+        raise InvalidArgumentError(
+            f"the metrics of {swarm.url} are not told here", hint="scrape /metrics of that server"
+        )
+    meter = get_meter("swarm_memory", meter_provider=meter_provider)
+    reading = _Reading(swarm)
+    for family in catalogue():
+        if family.kind != HISTOGRAM:
+            counts = family.kind == COUNTER
+            make = meter.create_observable_counter if counts else meter.create_observable_gauge
+            make(
+                PREFIX + family.name,
+                callbacks=[reading.callback(family.name)],
+                unit=UNITS[family.unit],
+                description=family.text,
+            )
+
+
+class _Reading:
+    """What the store tells, read once for all callbacks of a collection."""
+
+    def __init__(self, swarm: Swarm) -> None:
+        self._swarm = swarm
+        self._lock = threading.Lock()
+        self._families: dict[str, Family] = {}
+        self._read_s = float("-inf")
+
+    def callback(self, name: str) -> Callable[..., list[Observation]]:
+        """Return what OpenTelemetry calls for the values of a family."""
+
+        def values(_: object) -> list[Observation]:
+            family = self._newest().get(name)
+            if family is None:
+                return []
+            labels = [PREFIX + label for label in family.labels]
+            return [
+                Observation(value, dict(zip(labels, point, strict=True)))
+                for point, value in family.points.items()
+                if not isinstance(value, tuple)
+            ]
+
+        return values
+
+    def _newest(self) -> dict[str, Family]:
+        from swarm_memory.monitor.metrics import families_of
+
+        with self._lock:
+            if time.monotonic() - self._read_s >= READ_S:
+                # Before it is tried: if it fails that is said once and not by each callback.
+                self._read_s, self._families = time.monotonic(), {}
+                families = families_of([(self._swarm.context.swarm, self._swarm.monitor)])
+                self._families = {family.name: family for family in families}
+                self._read_s = time.monotonic()
+            return self._families
 
 
 class _Spans:
     """Makes the spans of one agent's door to a swarm."""
 
-    def __init__(self, swarm: Swarm, tracer: Any, content: bool) -> None:
+    def __init__(self, swarm: Swarm, tracer: Any, durations: Any, content: bool) -> None:
         self._tracer = tracer
+        self._durations = durations
         self._content = content
         scheme, address, port = _server_of(swarm.url)
         self._kind = SpanKind.INTERNAL if scheme == "sqlite" else SpanKind.CLIENT
@@ -86,6 +187,9 @@ class _Spans:
             PORT: port,
         }
         self._about = {name: value for name, value in about.items() if value is not None}
+        # Agents and sessions are no labels of a metric: there are ever more of them.
+        kept = (STORE, SERVER, PORT)
+        self._labels = {name: value for name, value in self._about.items() if name in kept}
 
     def wrapped(self, name: str, service: Any) -> Any:
         """Return what stands in for a service."""
@@ -102,6 +206,7 @@ class _Spans:
             yield lambda **more: None
             return
         mark = _inside.set(True)
+        begun_s, failed = time.perf_counter(), {}
         try:
             with self._tracer.start_as_current_span(
                 operation,
@@ -114,11 +219,14 @@ class _Spans:
                 try:
                     yield lambda **more: self._tell(span, **more)
                 except Exception as error:
-                    span.set_attribute(ERROR, _kind_of(error))
+                    failed = {ERROR: _kind_of(error)}
+                    span.set_attributes(failed)
                     span.set_status(Status(StatusCode.ERROR))
                     raise
         finally:
             _inside.reset(mark)
+            took_s = time.perf_counter() - begun_s
+            self._durations.record(took_s, self._labels | {OPERATION: operation} | failed)
 
     def _tell(
         self,
@@ -239,4 +347,4 @@ def _kind_of(error: Exception) -> str:
     return error.code if isinstance(error, SwarmMemoryError) else type(error).__qualname__
 
 
-__all__ = ["instrument"]
+__all__ = ["instrument", "observe"]

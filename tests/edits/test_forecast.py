@@ -136,6 +136,56 @@ def test_a_model_is_learned_when_enough_is_new_and_kept_for_all_doors(swarm, sto
     assert risk(swarm, "src/own-s1-1.py", session="s1").probability < 0.4
 
 
+def test_of_those_who_find_the_model_old_at_once_one_learns(swarm, store):
+    history(swarm)
+    learning = {"swarm": "s", "name": forecast.LEARNING}
+    swarm._engine.write_one("fact_set", **learning, value=swarm._engine.now_ms)
+
+    assert not swarm.forecast.keep_up()
+    assert not risk(swarm, "src/hot.py").calibrated
+
+    store.clock.advance(forecast.LEARNING_MS / 1000)  # it has died of it
+    assert swarm.forecast.keep_up()
+    history(swarm, touches=100)
+    store.clock.advance(1)
+    assert swarm.forecast.keep_up() is False  # those are older than the model
+    assert risk(swarm, "src/hot.py").calibrated
+
+
+def test_who_asks_for_a_risk_or_a_plan_has_the_model_learned(swarm):
+    history(swarm)
+
+    assert risk(swarm, "src/hot.py").calibrated
+    assert not swarm.forecast.keep_up()
+
+    history(swarm, touches=100)
+    swarm.forecast.assign({"fix": ["src/hot.py"]}, ["a"], window_s=3600)
+    assert not swarm.forecast.keep_up(3600)
+
+
+def test_a_door_in_a_session_is_no_other_to_itself(swarm):
+    edit(swarm, session="s1")
+    mine = swarm.as_agent("main@s1", session="s1")
+
+    assert () == mine.forecast.risk(["src/a.py"])[0].others
+    assert 1 == len(mine.forecast.risk(["src/a.py"], session_id="")[0].others)
+    assert 1 == len(swarm.forecast.risk(["src/a.py"])[0].others)
+
+
+def test_models_of_windows_that_nobody_asks_for_again_are_dropped(swarm, store, monkeypatch):
+    monkeypatch.setattr(forecast, "MODELS_KEPT", 2)
+    edit(swarm)
+    for window_s in (60, 70, 80, 90):
+        store.clock.advance(1)
+        swarm.forecast.keep_up(window_s, always=True)
+
+    swarm.forecast.prune()
+
+    kept = [w for w in (60, 70, 80, 90) if swarm._engine.one(
+        "forecast_get", swarm="s", window_ms=1000 * w)]  # fmt: skip
+    assert [70, 80, 90] == kept
+
+
 def test_keys_have_a_risk_from_the_change_log(swarm, store):
     other = store.open(agent="b")
     for number in range(5):
@@ -157,6 +207,14 @@ def test_tasks_are_given_so_that_agents_meet_least(swarm):
     assert {("fix", "test"), ("docs", "index")} == set(plan.tasks.values())
     with pytest.raises(InvalidArgumentError):
         swarm.forecast.assign(tasks, [])
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "a" * 4097])
+def test_what_is_no_path_is_refused(swarm, path):
+    with pytest.raises(InvalidArgumentError):
+        swarm.forecast.risk([path])
+    with pytest.raises(InvalidArgumentError):
+        swarm.forecast.assign({"fix": [path]}, ["a"])
 
 
 @pytest.mark.parametrize("window_s", [0, 59, 1e9])

@@ -11,6 +11,7 @@ from swarm_memory import Swarm
 from swarm_memory.errors import EngineUnavailableError
 from swarm_memory.exchange import export_store, import_stores
 from swarm_memory.exchange.imports import BATCH_ROWS
+from swarm_memory.forgetting import forget
 
 T_MS = 1_750_000_000_000
 STORES = Path(
@@ -235,7 +236,9 @@ def filled(swarm, store):
     swarm.records.put("notes/1", {"a": 4}, expect=2, on_conflict="keep_both")
     choice = swarm.outcomes.recommend({"task_type": "parse"}, ["x", "y"])
     swarm.outcomes.record("parse", ["a", "b"], True, 1.5, decision=choice, context={"n": 1})
+    late = swarm.outcomes.record("parse", ["a"], None, 2, strategy="x", cost=0.5)
     swarm.outcomes.record("parse", ["a"], False, 2, strategy="x", cost=0.5)
+    swarm.outcomes.relabel(late.outcome_id, True, label_source="check")
     return swarm
 
 
@@ -378,7 +381,8 @@ def test_an_export_has_checksums_that_hold(filled, tmp_path):
     export_store(filled, tmp_path / "out.jsonl")
     _, *lines, last = (tmp_path / "out.jsonl").read_bytes().splitlines(keepends=True)
     trailer = json.loads(last)
-    assert {"records", "history", "choices", "outcomes", "conflicts"} == set(trailer["rows"])
+    tables = {"records", "history", "choices", "outcomes", "relabels", "conflicts"}
+    assert tables == set(trailer["rows"])
     for table, digest in trailer["sha256"].items():
         mine = [line for line in lines if json.loads(line)["table"] == table]
         assert (trailer["rows"][table], digest) == (
@@ -466,3 +470,88 @@ def test_a_value_too_large_for_this_store_is_skipped(filled, tmp_path, monkeypat
         assert 1 == report.skipped
         assert small.records.get("notes/large") is None
         assert len(everything(filled)) - 1 == len(everything(small))
+
+
+def learned(swarm):
+    """Return the model as it is stored."""
+    swarm.outcomes.recommend({"task_type": "parse"}, ["x", "y"])  # has all that is logged learned
+    rows = swarm._engine.all("model_parts", swarm="s", known=-1)
+    return {part: bytes(state) for part, _, state in rows if part}
+
+
+def revised(swarm):
+    """Record outcomes whose ids have another order than they, and revise some of them."""
+    outcomes = swarm.outcomes
+    for number in range(12):
+        ended = (True, False, None)[number % 3]
+        outcomes.record(
+            "parse",
+            ["a"],
+            ended,
+            1.0 + number,
+            strategy="xy"[number % 2],
+            context={"n": number, "size": "big" if number % 4 else "small"},
+            outcome_id=f"o{-number % 7}-{number}",
+            label_source=None if ended is None else "check",
+        )
+        if number >= 4:
+            earlier = outcomes.recent(limit=4)[-1].outcome_id
+            outcomes.relabel(earlier, "partial", score=number / 20, label_source="check")
+    outcomes.relabel("o0-0", False)
+    outcomes.relabel("o0-0", True)
+    return outcomes
+
+
+def test_a_model_that_is_learned_from_an_import_is_the_same_byte_for_byte(swarm, other, tmp_path):
+    outcomes = revised(swarm)
+    export_store(swarm, tmp_path / "out.jsonl")
+
+    import_stores(other, [tmp_path / "out.jsonl"])
+
+    assert outcomes.recent() == other.outcomes.recent()
+    assert list(outcomes.observations()) == list(other.outcomes.observations())
+    assert learned(swarm) == learned(other)
+    assert other.outcomes.rebuild()
+    assert learned(swarm) == learned(other)
+    assert other.verify().ok
+
+
+def test_revisions_come_once_and_do_not_undo_those_that_were_made_here(swarm, other, tmp_path):
+    first = revised(swarm).record("parse", ["a"], None, 1.0, strategy="x").outcome_id
+    export_store(swarm, tmp_path / "one.jsonl")
+    import_stores(other, [tmp_path / "one.jsonl"])
+    other.outcomes.relabel(first, True)
+    swarm.outcomes.relabel(first, False)
+    swarm.outcomes.relabel("o1-6", True)
+    export_store(swarm, tmp_path / "two.jsonl")
+
+    for imported in (1, 0):  # that of o1-6
+        assert imported == import_stores(other, [tmp_path / "two.jsonl"]).imported
+        assert "success" == other.outcomes.get(first).status
+        assert "success" == other.outcomes.get("o1-6").status
+        assert other.outcomes.rebuild()
+
+
+def test_an_outcome_whose_revisions_were_forgotten_keeps_its_label(swarm, other, tmp_path):
+    made = swarm.outcomes.record("parse", ["a"], None, 1.0, strategy="x").outcome_id
+    swarm.outcomes.relabel(made, False, label_source="check")
+    swarm.as_agent("judge").outcomes.relabel(made, True)
+    forget(swarm, "agent", "judge")
+    export_store(swarm, tmp_path / "out.jsonl")
+
+    import_stores(other, [tmp_path / "out.jsonl"])
+
+    assert "success" == swarm.outcomes.get(made).status == other.outcomes.get(made).status
+
+
+@pytest.mark.parametrize("first", [{"status": 1}, {"status": "failure"}, "failure"])
+def test_an_outcome_with_a_damaged_first_label_is_unreadable(first, other, swarm, tmp_path):
+    swarm.outcomes.record("parse", ["a"], True, 1.0, strategy="x")
+    export_store(swarm, tmp_path / "out.jsonl")
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    row = json.loads(lines[1]) | {"first": first}
+    (tmp_path / "out.jsonl").write_text("\n".join([lines[0], json.dumps(row), *lines[2:]]))
+
+    report = import_stores(other, [tmp_path / "out.jsonl"])
+
+    assert (0, 1) == (report.imported, report.unreadable)

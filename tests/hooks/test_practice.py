@@ -8,7 +8,8 @@ import time
 import pytest
 from hook_replay import Stage
 
-from swarm_memory import Swarm
+from swarm_memory import Swarm, labelling
+from swarm_memory.forgetting import forget
 from swarm_memory.wording import tokens
 
 COMMANDS = 60  # tokens
@@ -323,6 +324,30 @@ def test_what_is_learned_belongs_to_no_session(stage, swarm):
     assert swarm.verify().ok
 
 
+def test_what_was_learned_from_a_session_is_forgotten_with_it(stage, swarm):
+    main, sub = started(stage, "a1")
+    sub.edit("src/login.py")
+    main.fails("pytest -q", TOKEN)
+    main.edit("tests/test_login.py")
+    main.edit("src/login.py")
+    main.passes("pytest -q")
+    sub.event("SubagentStop")
+    main.stops()
+    mended(stage, "kept", OTHER, "src/module.py")
+    logs = {r.key: r.value for r in swarm.records.each("memory/practice/")}
+    assert 4 == len(logs)
+
+    done = forget(swarm, "session", "s")
+
+    assert [] == done.left
+    left = {r.key: r.value for r in swarm.records.each("memory/practice/")}
+    assert {
+        key: rows for key, log in logs.items() if (rows := [r for r in log if "s" != r[0][:1]])
+    } == left
+    assert {"trials", "runs", "sets"} == {key.rpartition("/")[2] for key in left}
+    assert swarm.verify().ok
+
+
 def test_a_user_who_says_that_it_is_wrong_labels_it(stage, swarm):
     agent = Agent(stage, "s")
     agent.edit("src/login.py")
@@ -393,6 +418,86 @@ def test_an_outcome_that_nobody_labelled_is_labelled_by_a_later_check(stage, swa
         after.status, after.label_source, after.outcome_id,
     )  # fmt: skip
     assert swarm.outcomes.rebuild()
+
+
+def interrupted(stage):
+    """A session whose agent worked and checked in vain, and whose turn never ended."""
+    main, sub = started(stage, "a1")
+    sub.edit("src/login.py")
+    sub.event("SubagentStop")
+    time.sleep(0.002)
+    main.fails("pytest -q", "AssertionError")
+    return main
+
+
+def test_an_interrupted_turn_is_labelled_by_another_session_once_its_own_has_ended(stage, swarm):
+    interrupted(stage).event("SessionEnd", reason="prompt_input_exit")
+    assert [] == swarm.outcomes.recent()
+
+    Agent(stage, "other").stops()
+
+    (outcome,) = swarm.outcomes.recent()
+    assert ("failure", "check", "coder/model-x") == (
+        outcome.status, outcome.label_source, outcome.strategy,
+    )  # fmt: skip
+    assert 1 == swarm.practice.coverage()
+    assert 1 == len(swarm.records.get("memory/practice/runs").value)
+    forget(swarm, "session", "s")
+    assert [] == swarm.outcomes.recent()
+
+
+def test_an_interrupted_turn_is_labelled_by_the_next_one_that_ends(stage, swarm):
+    main = interrupted(stage)
+    Agent(stage, "other").stops()
+    assert [] == swarm.outcomes.recent()  # it may still go on
+
+    main.event("UserPromptSubmit", prompt="Go on")
+    main.stops()
+
+    assert ["failure"] == [outcome.status for outcome in swarm.outcomes.recent()]
+
+
+def test_the_daily_duties_label_interrupted_turns_too(stage, swarm, monkeypatch):
+    interrupted(stage).event("SessionEnd", reason="other")
+    monkeypatch.setattr(type(swarm.retention), "due", lambda *_: True)
+
+    swarm.tick()
+
+    assert ["failure"] == [outcome.status for outcome in swarm.outcomes.recent()]
+
+
+def test_sessions_that_ended_are_looked_at_once_and_all_of_them(stage, swarm, monkeypatch):
+    monkeypatch.setattr(labelling, "CAUGHT_UP_MAX", 2)
+    for number in range(5):
+        Agent(stage, f"s{number}").event("SessionStart", source="startup")
+        swarm.sessions.end(f"s{number}")
+
+    looked_at = []
+    while count := labelling.catch_up(swarm):
+        looked_at.append(count)
+
+    assert 5 == sum(looked_at)
+    assert 0 == labelling.catch_up(swarm)
+
+
+def test_the_end_of_a_turn_or_of_a_subagent_has_the_forecast_learned(stage, swarm):
+    for end in ("Stop", "SubagentStop"):
+        known = swarm._engine.one("forecast_get", swarm="default", window_ms=1_800_000)
+        rows = [
+            {
+                "swarm": "default", "session_id": f"x{n % 3}", "agent_id": "", "agent": "x",
+                "path": f"{end}{n}.py", "now_ms": swarm._engine.now_ms + n, "since_ms": 0,
+            }
+            for n in range(100)
+        ]  # fmt: skip
+        swarm._engine.write(lambda tx, rows=rows: tx.many("touch_add", rows))
+
+        agent = Agent(stage, "s", **({} if end == "Stop" else {"agent_id": "a1"}))
+        agent.used("PreToolUse", "Edit", {"file_path": f"{agent.cwd}/src/a.py"})
+        # No hook that an agent waits for learns.
+        assert known == swarm._engine.one("forecast_get", swarm="default", window_ms=1_800_000)
+        agent.event(end)
+        assert known != swarm._engine.one("forecast_get", swarm="default", window_ms=1_800_000)
 
 
 def test_a_completed_task_is_an_outcome_and_no_success_by_that(stage, swarm):

@@ -187,6 +187,7 @@ def test_what_is_for_the_keeper_of_the_store_is_refused(opened):
         lambda: swarm.backup("f"),
         lambda: swarm.edits,
         lambda: swarm.briefing,
+        lambda: swarm.practice,
     ):
         with pytest.raises(errors.InvalidArgumentError, match="not served over HTTP"):
             call()

@@ -17,7 +17,7 @@ from swarm_memory.doors.http.serving import is_local
 
 TOKEN = "an-arbitrary-token"
 ROUTES = [("GET", "/healthz"), ("POST", "/hook"), ("POST", "/hook/Stop"), ("POST", "/mcp"),
-          ("GET", "/mcp"), ("GET", "/nowhere")]  # fmt: skip
+          ("GET", "/mcp"), ("GET", "/metrics"), ("GET", "/nowhere")]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

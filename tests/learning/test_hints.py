@@ -256,6 +256,31 @@ def test_a_fix_that_was_not_the_last_one_is_not_named():
     assert None is hint_of(told.trials(), "pytest", TOKEN)
 
 
+def test_no_edit_is_named_as_what_brings_a_missing_command():
+    """Two sessions edited a file before the command was there: somebody had installed it."""
+    missing = "bash: pytest: command not found"
+    told = past(6)
+    for n in range(4):
+        told.mended(f"m{n}", missing, "conf.toml")
+    installed = past(6)
+    for n in range(4):
+        installed.session = f"m{n}"
+        installed.fails(missing).run("uv sync", True, check="install").passes()
+
+    assert None is hint_of(told.trials(), "pytest", missing)
+    assert ("run:uv sync",) == hint_of(installed.trials(), "pytest", missing).fixes
+
+
+def test_a_missing_module_may_be_brought_by_an_edit():
+    told = past(6)
+    for n in range(4):
+        told.mended(f"m{n}", "ModuleNotFoundError: No module named", "pyproject.toml")
+
+    named = hint_of(told.trials(), "pytest", "ModuleNotFoundError: No module named")
+
+    assert ("edit:pyproject.toml",) == named.fixes
+
+
 def test_a_fix_that_was_made_already_is_not_named():
     trials = past(5).trials()
 

@@ -333,3 +333,64 @@ def test_a_model_that_cannot_be_read_is_learned_anew_from_the_log(swarm, url, st
         assert other.outcomes.recommend({"task_type": "build"}, list(ARMS)).strategy
     assert before == parts(swarm)
     assert swarm.verify().ok
+
+
+# --- what is kept between questions ---
+
+
+def test_a_kept_answer_is_not_the_askers_to_change(swarm):
+    work(swarm, 20)
+    asked = {"task_type": "build", "language": "go"}
+    first = swarm.outcomes.recommend(asked, list(ARMS), seed=3)
+    for candidate in first.candidates:
+        candidate["interval"][0] = candidate["trials"] = -1
+    second = swarm.outcomes.recommend(asked, list(ARMS), seed=3)
+
+    assert first.strategy == second.strategy
+    assert all(c["trials"] >= 0 and c["interval"][0] >= 0 for c in second.candidates)
+
+
+def test_counts_are_read_again_once_anybody_recorded_an_outcome(swarm, url):
+    work(swarm, 12, known=1)
+    asked = {"task_type": "build"}
+    before = swarm.outcomes.recommend(asked, list(ARMS)).evidence["trials"]
+    with Swarm.open(url, agent="b", swarm="s") as other:
+        other.outcomes.record("build", ["b"], True, 1.0, strategy="good", learn=False)
+
+    assert before + 1 == swarm.outcomes.recommend(asked, list(ARMS)).evidence["trials"]
+
+
+def test_counts_of_an_outcome_that_was_undone_are_forgotten(swarm):
+    work(swarm, 12, known=1)
+    asked = {"task_type": "build"}
+    before = swarm.outcomes.recommend(asked, list(ARMS)).evidence["trials"]
+
+    def fail(tx):
+        tx.outcomes.record("build", ["a"], True, 1.0, strategy="good")
+        assert before + 1 == tx.outcomes.recommend(asked, list(ARMS)).evidence["trials"]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        swarm.transact(fail)
+    assert before == swarm.outcomes.recommend(asked, list(ARMS)).evidence["trials"]
+
+
+def test_what_is_logged_of_the_candidates_is_what_was_answered(swarm):
+    work(swarm, 12, known=1)
+    for _ in range(2):
+        chosen = swarm.outcomes.recommend({"task_type": "build"}, list(ARMS), seed=5)
+        swarm.outcomes.record("build", ["a"], True, 1.0, decision=chosen, learn=False)
+
+        *_, logged = swarm.outcomes.observations()
+        assert chosen.strategy == logged.strategy
+        assert tuple(c["strategy"] for c in chosen.candidates) == logged.candidates
+        assert tuple(c["propensity"] for c in chosen.candidates) == logged.propensities
+
+
+def test_an_outcome_after_unlearned_ones_is_learned_after_them(swarm):
+    for number in range(6):
+        swarm.outcomes.record("build", ["a"], number % 2 == 0, 1.0, strategy="x", learn=number > 3)
+    before = parts(swarm)
+
+    assert swarm.outcomes.rebuild()
+    assert before == parts(swarm)

@@ -172,14 +172,24 @@ def test_the_same_rows_and_seed_give_the_same_answer_in_any_order():
     assert patterns.mine(rows, seed=3).patterns == patterns.mine(backwards, seed=3).patterns
 
 
-def test_a_task_stays_in_its_half_while_the_log_grows():
+def test_a_task_stays_in_its_third_while_the_log_grows():
     early = [f"t{n}" for n in range(500)]
     late = early + [f"u{n}" for n in range(50)]
 
-    before, after = patterns._halves(early, 1)[0], patterns._halves(late, 1)[0]
+    before, after = patterns._folds(early, 1), patterns._folds(late, 1)
 
-    moved = {early[i] for i in before} ^ {late[i] for i in after if i < 500}
+    assert list(range(500)) == sorted(int(row) for fold in before for row in fold)
+    moved = {early[i] for one, two in zip(before, after, strict=True) for i in {*one} - {*two}}
     assert len(moved) < 50
+
+
+def test_no_task_is_in_two_thirds():
+    names = [f"t{n % 90}" for n in range(900)]
+
+    folds = patterns._folds(names, 3)
+
+    assert [30, 30, 30] == [len({names[i] for i in fold}) for fold in folds]
+    assert 90 == len({(names[i], number) for number, fold in enumerate(folds) for i in fold})
 
 
 def test_odd_rows_are_left_out_and_counted_and_never_a_crash():
@@ -300,7 +310,7 @@ def test_what_is_discovered_is_discovered_once():
         assert len(set(discovered)) == len(discovered)
 
 
-def test_the_confirming_half_decides_and_not_the_discovering_one():
+def test_the_confirming_part_decides_and_not_the_discovering_one():
     rng = np.random.default_rng(1)
     column = (rng.random(400) < 0.3)[:, None]
     found = mining.Candidates([(0,)], column, [mining.FACETS], {(0,): 0})
@@ -311,4 +321,56 @@ def test_the_confirming_half_decides_and_not_the_discovering_one():
     halves = (np.arange(200), np.arange(200, 400))
 
     assert [(0, 1)] == mining.discover(*mining.part(found, sample, halves[0]), [0])
-    assert [] == mining.both_ways(found, sample, halves, 0.05, "bh")[0]
+    assert [] == mining.all_ways(found, sample, halves, 0.05, "bh")[0]
+
+
+def test_a_pattern_of_thirty_tasks_of_ten_rows_is_found():
+    found = 0
+    for seed in range(6):
+        rows = swarm(700 + seed, rows=2000, per_task=10, hardness=0.22, effect=0.3, support=0.15)
+        mined = patterns.mine(rows, seed=seed, candidates_max=60)
+        found += any({"planted"} == names(pattern) for pattern in mined.patterns)
+
+    assert 5 <= found
+
+
+def test_the_levels_of_all_directions_add_up_to_the_whole():
+    """A p-value of .02 confirms on its own, but not as one of three that share .05."""
+    rng = np.random.default_rng(2)
+    column = (rng.random(300) < 0.3)[:, None]
+    found = mining.Candidates([(0,)], column, [mining.FACETS], {(0,): 0})
+    noise, one = rng.normal(0, 0.3, 300), np.zeros(300, dtype=np.intp)
+    cells, tasks = mining.cells(one, one), np.arange(300)
+    effects = np.linspace(0.0, 0.3, 61)
+    samples = [mining.Sample(noise + e * column[:, 0], tasks, cells) for e in effects]
+    p = [mining.confirm(found, sample, [(0, 1)], 1.0, "bh")[0].q for sample in samples]
+    between = next(s for s, value in zip(samples, p, strict=True) if 0.018 < value < 0.045)
+
+    assert [] != mining.confirm(found, between, [(0, 1)], 0.05, "bh")
+    assert [] == mining.confirm(found, between, [(0, 1)], 0.05, "bh", ways=3)
+
+
+def test_what_a_facet_changes_is_not_counted_as_noise():
+    column = np.tile([0.5, -0.5], 100)[:, None]
+    noise = np.tile([0.1, 0.1, -0.1, -0.1], 50)
+
+    tested = statistics.contrasts(column, 2.0 * column[:, 0] + noise, np.arange(200))
+
+    assert pytest.approx(0.1 * math.sqrt(200 / 198 / 50)) == tested.common[0]
+
+
+@pytest.mark.parametrize("rows_per_task", [1, 8])
+def test_a_facet_whose_tasks_only_vary_more_is_rarely_called_better_or_worse(rows_per_task):
+    """Fifteen of a hundred tasks vary by .35, the others by .15, about the same mean."""
+    rng = np.random.default_rng(5)
+    called = 0
+    for _ in range(400):
+        inside = rng.random(100) < 0.15
+        hard = rng.normal(0, 1, 100) * np.where(inside, 0.35, 0.15)
+        tasks = np.repeat(np.arange(100), rows_per_task)
+        outcome = 0.5 + hard[tasks] + rng.normal(0, 0.1, len(tasks))
+        column = inside[tasks].astype(float)
+        column, outcome = (column - column.mean())[:, None], outcome - outcome.mean()
+        called += 2 * statistics.contrasts(column, outcome, tasks).tails()[0] <= 0.05
+
+    assert called / 400 <= 0.1

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_memory.recording import DENIED, Policy, _is_word, _rule
-from swarm_memory.redact import redact
+from swarm_memory.redact import named, redact
 
 PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -46,3 +46,15 @@ def test_what_is_long_or_not_plain_is_no_word():
 
 def test_the_rules_that_we_ship_are_those_that_people_would_write():
     assert [_rule(pattern) for pattern in DENIED] == Policy()._denied
+
+
+def test_a_text_without_a_telling_name_costs_no_pattern_for_what_follows_one(monkeypatch):
+    asked = []
+    compiled = named.compiled
+    monkeypatch.setattr(named, "compiled", lambda *said: asked.append(said) or compiled(*said))
+
+    assert [] == list(named.find("pytest -q tests/unit"))
+    assert None is named.telling("PATH")
+    assert [] == asked
+    assert [9] == [start for start, *_ in named.find("password=hunter2")]
+    assert asked

@@ -148,3 +148,34 @@ def test_both_encoders_give_one_form_of_what_checksums_cover(said):
     said = [s if not isinstance(s, int) else max(-(2**63), min(s, 2**63 - 1)) for s in said]
 
     assert orjson.dumps(("swarm", said)) == codec._dumps_cold(("swarm", said))
+
+
+def test_a_process_that_reads_some_hundred_values_does_not_pay_for_orjson():
+    program = (
+        "import sys\n"
+        "from swarm_memory import codec\n"
+        'text = b\'{"tool": "Bash"}\'\n'
+        "for _ in range(900):\n"
+        "    codec.loads(text)\n"
+        "print('orjson' in sys.modules, codec.is_warm())\n"
+        "for _ in range(codec.LEAN_PIECES):\n"
+        "    codec.loads(text)\n"
+        "print('orjson' in sys.modules)\n"
+        "print(codec.loads(text))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert ["False True", "True", "{'tool': 'Bash'}"] == ran.stdout.splitlines(), ran.stderr
+
+
+def test_long_texts_make_orjson_worth_its_import_sooner():
+    program = (
+        "import sys\n"
+        "from swarm_memory import codec\n"
+        "for _ in range(20):\n"
+        "    codec.dumps('x' * 60_000)\n"
+        "print('orjson' in sys.modules)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert "True" == ran.stdout.strip(), ran.stderr

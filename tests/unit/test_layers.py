@@ -15,7 +15,7 @@ BASE |= {"redact", "recording", "commands", "failures", "invocations", "verdicts
 BASE |= {"prompts"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives", "touching"}
-PARTS |= {"indexing", "alike", "meter"}
+PARTS |= {"indexing", "alike", "meter", "packing"}
 PARTS |= {"monitor"}
 PARTS |= {"learned", "advice", "findings"}  # of outcomes
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
@@ -33,8 +33,9 @@ FACADE |= {"memories", "callers", "journal"}
 FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
-FACADE |= {"worktrees"}
+FACADE |= {"worktrees", "optimizing"}
 FACADE |= {"ticker"}
+FACADE |= {"overview"}  # of the dashboard
 SERVICES |= {"forecast"}
 ALLOWED = {
     "base": BASE,
@@ -49,7 +50,7 @@ ALLOWED = {
     | FACADE
     | {"doors", "demo", "importers", "doctor", "wiring", "findings", "learning", "monitor"},
     "demo": BASE | FACADE | {"demo"},
-    "telemetry": BASE | FACADE,
+    "telemetry": BASE | FACADE | {"monitor"},
     "adapters": BASE | FACADE | {"adapters", "records"},  # of records only Put
     "testing": BASE | SERVICES | FACADE | {"testing", "engine", "doors"},
 }
@@ -75,6 +76,7 @@ FOREIGN = {
     "google": {"adapters"},
     "crewai": {"adapters"},
     "opentelemetry": {"telemetry"},
+    "prometheus_client": {"doors"},
 }
 # Reading the environment is for the facade and the doors.
 ENVIRONMENT = {"swarm", "doors", "demo", "testing"}

@@ -40,6 +40,10 @@ for _ in range(MADE_SLOWLY):
     Often(1)
 
 
+class Empty(NamedTuple):
+    """Nothing but its kind."""
+
+
 class Theirs(typing.NamedTuple):
     """A point."""
 
@@ -153,3 +157,12 @@ def test_only_what_is_named_is_suppressed():
         pass
     with pytest.raises(ValueError, match="x"), suppress(OSError):
         raise ValueError("x")
+
+
+def test_a_tuple_without_fields_may_be_made_as_often_as_one_likes():
+    made = [Empty() for _ in range(MADE_SLOWLY + 2)]
+
+    assert [()] * len(made) == made
+    assert isinstance(made[-1], Empty)
+    with pytest.raises(TypeError):
+        Empty(1)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from swarm_memory.packing import Packing
 from swarm_memory.retention import Retention
 from swarm_memory.testing import Store
 
@@ -44,7 +45,7 @@ def test_what_is_touched_between_a_packings_look_and_its_write_stays_whole(store
     swarm, other = store.open(), store.open()
     values = {f"x/{number}": {"note": f"task {number} as agreed " * 20} for number in range(COUNT)}
     swarm.records.put_many(values.items(), ttl_s=60)
-    tighter, seen = Retention._tighter, []
+    tighter, seen = Packing._tighter, []
 
     def touch_meanwhile(self, row):
         packed = tighter(self, row)
@@ -52,7 +53,7 @@ def test_what_is_touched_between_a_packings_look_and_its_write_stays_whole(store
         assert row[0] != "x/1" or other.records.touch("x/1", 600)
         return packed
 
-    monkeypatch.setattr(Retention, "_tighter", touch_meanwhile)
+    monkeypatch.setattr(Packing, "_tighter", touch_meanwhile)
     packed = swarm.retention.pack().records
 
     assert sum(seen) == packed + 1

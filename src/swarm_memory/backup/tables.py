@@ -153,7 +153,7 @@ LEFT_OUT = {
     "edits": "of the moment: who changes a file is not of the store",
     "touches": "of the last days: where agents work now does not change by a restore",
     "forecasts": "learned anew from the touches",
-    "meters": "of the last minute: the next sample takes them",
+    "meters": "what was called does not change by a restore",
     "samples": "what was measured then stays true of the time, whatever is restored since",
     "alerts": "of the moment: what is wrong after a restore the next sample tells",
     "injections": "what stands in agents' contexts does not change by a restore",

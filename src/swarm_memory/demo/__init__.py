@@ -76,12 +76,15 @@ def run(
     seed: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     out: Callable[[str], object] | None = None,
+    ready: Callable[[str, str], object] | None = None,
+    lasting_s: float = 0.0,
 ) -> DemoReport:
     """Let `agents` processes study the tree at `path` (by default this package's own sources).
 
     The store at `url` (by default a new one in the temporary folder) stays behind. `progress` is
     called with (tasks done, tasks), `out` with each line of the summary. `seed` fixes in which
-    order the agents reach for tasks, not who is first.
+    order the agents reach for tasks, not who is first. `ready` is called with the URL and the swarm
+    before they begin; `lasting_s` slows them down, so that somebody can watch them.
 
     Raises:
         InvalidArgumentError: `path` is no folder, or `agents` is not within 2 to 64.
@@ -90,7 +93,11 @@ def run(
     if not AGENTS_MIN <= agents <= AGENTS_MAX:
         raise InvalidArgumentError(f"agents {agents}", hint=f"give {AGENTS_MIN} to {AGENTS_MAX}")
     url, swarm, tree, tasks = coordinator.prepare(path, url)
-    seen = coordinator.conduct(url, swarm, tree.root, tasks, agents, progress, seed=seed)
+    if ready is not None:
+        ready(url, swarm)
+    seen = coordinator.conduct(
+        url, swarm, tree.root, tasks, agents, progress, seed=seed, lasting_s=lasting_s
+    )
     report = _report(url, swarm, tree, tasks, seen, agents)
     if out is not None:
         for line in lines(report):

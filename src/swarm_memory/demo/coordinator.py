@@ -28,6 +28,7 @@ ERROR_BYTES_SHOWN = 500
 BATCH = 1000
 SWARM = "demo"
 HOLD_AT_MAX = 5
+LASTING_S_MAX = DEADLINE_S / 2
 # -P: the agents run in the folder that they study, and must not import what lies there.
 COMMAND = (sys.executable, "-P", "-m", "swarm_memory.demo.worker")
 
@@ -166,16 +167,19 @@ def conduct(
     *,
     seed: int | None = None,
     careless: bool = False,
+    lasting_s: float = 0.0,
 ) -> Run:
     """Run `count` agents until all but the killed one have ended.
 
     The first agent begins alone and stops inside a task that it has claimed; then the others
     begin, and half-way through the work the first is killed, if the store says that it holds it.
-    With `careless` agents nobody is killed.
+    With `careless` agents nobody is killed. They take about `lasting_s` seconds at least, 60 at
+    most.
     """
     hold_at = max(1, min(HOLD_AT_MAX, len(tasks) // (2 * count))) if tasks else 0
+    pace_s = min(lasting_s, LASTING_S_MAX) * max(1, count - 1) / max(1, len(tasks))
     orders = [
-        Order(url, swarm, f"agent-{n}", root, hold_at if n == 1 else 0, seed, careless)
+        Order(url, swarm, f"agent-{n}", root, hold_at if n == 1 else 0, seed, careless, pace_s)
         for n in range(1, count + 1)
     ]
     began = time.monotonic()

@@ -46,7 +46,8 @@ class Order(NamedTuple):
     """What an agent is told. It comes by stdin: in a command line all could read the url.
 
     `hold_at` is at which task it waits to be killed, 0 for never; `careless` makes it work without
-    looking what others do, so that the checks can be seen to fail.
+    looking what others do, so that the checks can be seen to fail. `pace_s` is how long it takes
+    over a task beside the work, so that somebody can watch.
     """
 
     url: str
@@ -56,6 +57,7 @@ class Order(NamedTuple):
     hold_at: int
     seed: int | None
     careless: bool
+    pace_s: float = 0.0
 
 
 class Finding(NamedTuple):
@@ -77,6 +79,7 @@ class Worker:
         self.records = manager.swarm.records
         self.root = order.root
         self.hold_at = order.hold_at
+        self.pace_s = order.pace_s
         self.base = f"swarm-{manager.swarm_id}/global/demo"
         self.done = 0
         self.taken = 0
@@ -116,7 +119,9 @@ class Worker:
         try:
             if self.taken == self.hold_at:
                 self._hold(task, lease)
-            finding = self._study(task, _Keeper(lease).keep)
+            keep = _Keeper(lease).keep
+            self._linger(keep)
+            finding = self._study(task, keep)
             finished = self._finish(task, lease, finding)
         except LeaseLostError:
             # It took too long, as on a busy machine: whoever takes it up again has more time.
@@ -125,6 +130,12 @@ class Worker:
         if finished:
             self._tell(task, finding)
         return finished
+
+    def _linger(self, keep: Callable[[], object]) -> None:
+        over_s = time.monotonic() + self.pace_s
+        while (left_s := over_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, RENEW_S))
+            keep()
 
     def _take(self, task: dict[str, str]) -> Lease | None:
         task_id = task["task_id"]

@@ -147,6 +147,22 @@ if TYPE_CHECKING:
         def usage(self) -> dict[str, int]:
             """Return file_bytes, wal_bytes, free_bytes and page_bytes of the database."""
 
+        def wear(self) -> dict[str, int]:
+            """Return what upkeep would find, partly estimated: free_bytes (of dead_rows, too),
+            slack_bytes inside pages in use, stale_tables whose statistics do not fit, and wait_ms,
+            which giving space back may keep others waiting for.
+            """
+
+        def analyse(self) -> None:
+            """Refresh the statistics that statements are planned by, where they are stale."""
+
+        def give_back(self, *, free_ratio: float, within_s: float) -> int:
+            """Give free space back if it is more than `free_ratio` of all; return the bytes.
+
+            It begins nothing that keeps others waiting for longer than `within_s` seconds (or one
+            second, for what is small), and nothing after that time.
+            """
+
         def maintain(self) -> int:
             """Give free space back and refresh statistics; return the bytes saved."""
 

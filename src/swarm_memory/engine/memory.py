@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from swarm_memory.engine import migrate
+from swarm_memory.engine import migrate, upkeep
 from swarm_memory.engine.connections import Connection
 from swarm_memory.engine.sqlite import SqliteEngine, SqliteTx
 from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
@@ -107,12 +107,27 @@ class MemoryEngine(SqliteEngine):
 
         return self._run(read, "BEGIN")
 
-    def maintain(self) -> int:
+    def wear(self) -> dict[str, int]:
+        with self._lock:
+            if self._only is None:
+                raise EngineUnavailableError(f"{PATH} was closed", hint="open it again")
+            return upkeep.wear(self._only)
+
+    def analyse(self) -> None:
+        with self._lock:
+            if self._only is not None:
+                upkeep.analyse(self._only)
+
+    def give_back(self, *, free_ratio: float, within_s: float) -> int:
         before = self.usage()["file_bytes"]
         with self._lock:
             if self._only is not None:
-                self._only.db.execute("VACUUM")
+                upkeep.give_back(self._only, free_ratio=free_ratio, within_s=within_s)
         return max(0, before - self.usage()["file_bytes"])
+
+    def maintain(self) -> int:
+        self.analyse()
+        return self.give_back(free_ratio=0, within_s=upkeep.WHATEVER_IT_TAKES_S)
 
     def close(self) -> None:
         with self._lock:

@@ -194,6 +194,15 @@ class RoutedEngine:
     def usage(self) -> dict[str, int]:
         return self._current().usage()
 
+    def wear(self) -> dict[str, int]:
+        return self._current().wear()
+
+    def analyse(self) -> None:
+        self._current().analyse()
+
+    def give_back(self, *, free_ratio: float, within_s: float) -> int:
+        return self._current().give_back(free_ratio=free_ratio, within_s=within_s)
+
     def maintain(self) -> int:
         return self._current().maintain()
 

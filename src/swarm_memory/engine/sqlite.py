@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SETTLE_S, SETTLE_S_MAX = 0.0005, 0.01
-VACUUM_FREE_RATIO = 0.2  # below that a VACUUM costs more than it gives
 _SQL = statements.Statements()
 KEPT_TABLE = "records"  # readers may keep its rows until `touched` changes
 _TOUCHING = statements.Writing(_SQL, KEPT_TABLE)
@@ -462,18 +461,42 @@ class SqliteEngine:
             "wal_bytes": _size(self._file + "-wal"),
         }
 
-    def maintain(self) -> int:
-        before = self.usage()
+    def wear(self) -> dict[str, int]:
+        from swarm_memory.engine import upkeep
+
         with translated(self._file):
             connection = self._pool.take()
             try:
-                connection.db.execute("PRAGMA optimize")
-                if before["free_bytes"] > VACUUM_FREE_RATIO * before["file_bytes"]:
-                    connection.db.execute("VACUUM")
+                return upkeep.wear(connection)
+            finally:
+                self._pool.give(connection)
+
+    def analyse(self) -> None:
+        from swarm_memory.engine import upkeep
+
+        self._upkeep(upkeep.analyse)
+
+    def give_back(self, *, free_ratio: float, within_s: float) -> int:
+        from swarm_memory.engine import upkeep
+
+        before = self.usage()["file_bytes"]
+        self._upkeep(lambda c: upkeep.give_back(c, free_ratio=free_ratio, within_s=within_s))
+        return max(0, before - self.usage()["file_bytes"])
+
+    def maintain(self) -> int:
+        from swarm_memory.engine import upkeep
+
+        self.analyse()
+        return self.give_back(free_ratio=upkeep.FREE_RATIO, within_s=upkeep.WHATEVER_IT_TAKES_S)
+
+    def _upkeep(self, fn: Callable[[Connection], None]) -> None:
+        with translated(self._file):
+            connection = self._pool.take()
+            try:
+                fn(connection)
                 move(connection.db)
             finally:
                 self._pool.give(connection)
-        return max(0, before["file_bytes"] - self.usage()["file_bytes"])
 
     def close(self) -> None:
         with self._guard:

@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import json
 import os
+from heapq import merge
+from operator import itemgetter
 
+from swarm_memory.codec import canonical
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.exchange.lines import Lines, published
-from swarm_memory.importers.jsonl import COLUMNS, FORMAT, HISTORY, RECORDS, VERSION
+from swarm_memory.importers.jsonl import (
+    COLUMNS,
+    FIRST,
+    FORMAT,
+    HISTORY,
+    OUTCOMES,
+    RECORDS,
+    RELABELS,
+    VERSION,
+)
 from swarm_memory.lean import NamedTuple
 from swarm_memory.rows import records_of
 
@@ -30,20 +42,17 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 500
 _JSON_COLUMNS = {"agents", "context", "signals", "candidates", "base", "theirs", "mine", "result"}
+_BEFORE_ALL = -1
 
 
 class _Table(NamedTuple):
     name: str
     statement: str
-    id_column: int | None
 
 
-# Choices first: an outcome may point to one.
-_TABLES = (
-    _Table("choices", "export_choices", 0),
-    _Table("outcomes", "export_outcomes", 0),
-    _Table("conflicts", "export_conflicts", 0),
-)
+# Choices before outcomes: an outcome may point to one.
+_CHOICES = _Table("choices", "export_choices")
+_CONFLICTS = _Table("conflicts", "export_conflicts")
 
 
 def export_store(
@@ -79,6 +88,77 @@ def export_store(
         return swarm.read(
             lambda tx: _write(tx, swarm, file, path, all_swarms, progress), durable=True
         )
+
+
+class Selected(NamedTuple):
+    """A record that was written to an archive: what it is stored as, and the digest of what the
+    file says of it.
+    """
+
+    key: str
+    version: int
+    updated_ms: int
+    frame: bytes
+    digest: str
+
+
+def export_records(
+    swarm: Swarm, path: str, chosen: Callable[[Tx, Row], bool], *, archive: bool = False
+) -> list[Selected]:
+    """Write the records that `chosen` picks, with their older versions, as an export.
+
+    All are of one moment. A record of which a version is damaged is left out.
+
+    Args:
+        path: The file; it appears when all of it is on disk.
+        chosen: Told a row (key, version, author, session, times, provenance, value, history_id).
+        archive: They are to leave the store: an import gives them as long to live again as they
+            had left.
+
+    Raises:
+        EngineUnavailableError, StorageFullError: The file cannot be written.
+    """
+    context = swarm.context
+
+    def write(tx: Tx, file: BinaryIO) -> list[Selected]:
+        lines, written = Lines(file), list[Selected]()
+        lines.manifest(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "exported_ms": tx.now_ms,
+                "swarms": [context.swarm],
+                "archive": archive,
+            }
+        )
+        for row in _pages(tx, "export_records", context.swarm):
+            if not chosen(tx, row):
+                continue
+            damaged: list[str] = []
+            found = list(_versions(tx, context, row, damaged))
+            if damaged:
+                continue
+            for table, shown in found:
+                lines.row(table, {"swarm": context.swarm} | shown)
+            digest = _digest([shown for _, shown in found])
+            written.append(Selected(row[0], row[1], row[5], row[8], digest))
+        lines.close()
+        return written
+
+    with published(path) as file:
+        return swarm.read(lambda transaction: write(transaction.tx, file), durable=True)
+
+
+def digest_of(versions: list[Record]) -> str:
+    """Return the digest of a record and its older versions, the current one last."""
+    return _digest([record.to_dict() for record in versions])
+
+
+def _digest(versions: list[dict[str, Json]]) -> str:
+    from hashlib import sha256
+
+    said = [{n: v for n, v in version.items() if n != "telemetry"} for version in versions]
+    return sha256(canonical(said)).hexdigest()
 
 
 def _write(
@@ -123,13 +203,32 @@ def _lines_of(tx: Tx, context: Context, damaged: list[str]) -> Iterator[Line]:
         yield "facts", {"name": "version_floor", "value": floor[0]}
     for row in _pages(tx, "export_records", context.swarm):
         yield from _versions(tx, context, row, damaged)
-    for table in _TABLES:
-        for row in _pages(tx, table.statement, context.swarm):
-            yield table.name, _named(table.name, row)
+    for row in _pages(tx, _CHOICES.statement, context.swarm):
+        yield _CHOICES.name, _named(_CHOICES.name, row)
+    yield from _learned(tx, context.swarm)
+    for row in _pages(tx, _CONFLICTS.statement, context.swarm):
+        yield _CONFLICTS.name, _named(_CONFLICTS.name, row)
 
 
-def _pages(tx: Tx, statement: str, swarm: str) -> Iterator[Row]:
-    after = ""
+def _learned(tx: Tx, swarm: str) -> Iterator[Line]:
+    """Yield outcomes and revisions of their labels in the order in which they were learned.
+
+    Whoever reads them in this order learns the same. An outcome is as it is now, and `first` what
+    its label was before the revisions that follow, for a reader who knows of them.
+    """
+    outcomes = _pages(tx, "export_outcomes", swarm, _BEFORE_ALL)
+    revisions = _pages(tx, "export_relabels", swarm, _BEFORE_ALL)
+    width = len(COLUMNS[OUTCOMES]) - 1
+    for row in merge(outcomes, revisions, key=itemgetter(0)):
+        if len(row) == 1 + len(COLUMNS[RELABELS]):
+            yield RELABELS, _named(RELABELS, row[1:])
+            continue
+        first = row[1 + width :]
+        said = None if first[0] is None else dict(zip(FIRST, first, strict=True))
+        yield OUTCOMES, _named(OUTCOMES, (*row[1 : 1 + width], said))
+
+
+def _pages(tx: Tx, statement: str, swarm: str, after: str | int = "") -> Iterator[Row]:
     while rows := tx.all(statement, swarm=swarm, after=after, limit=PAGE_ROWS):
         yield from rows
         after = rows[-1][0]

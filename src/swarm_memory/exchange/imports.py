@@ -15,7 +15,7 @@ from swarm_memory.errors import (
 from swarm_memory.exchange.report import FileReport, summed
 from swarm_memory.exchange.restore import Restorer
 from swarm_memory.importers import default_source, discover, read_store
-from swarm_memory.importers.jsonl import read_export
+from swarm_memory.importers.jsonl import OUTCOMES, RELABELS, read_export
 from swarm_memory.importers.sources import SWARM_MEMORY
 from swarm_memory.lean import NamedTuple
 
@@ -189,33 +189,34 @@ class _Import:
     def _own_export(self, candidate: Candidate, report: FileReport) -> None:
         reading = read_export(candidate.path)
         report.format = reading.format
+        later_ms = max(0, self._now_ms - reading.exported_ms) if reading.is_archive else None
         batch: list[Copy] = []
         try:
             for copy in reading.copies():
-                same = not batch or (copy.swarm, copy.table) == (batch[0].swarm, batch[0].table)
+                same = not batch or _are_one(copy, batch[0])
                 if not same or len(batch) >= BATCH_ROWS:
-                    self._restore(batch, report)
+                    self._restore(batch, report, later_ms)
                     batch = []
                 batch.append(copy)
-            self._restore(batch, report)
+            self._restore(batch, report, later_ms)
         finally:
             report.close(reading)
             if reading.swarms:
                 names = ", ".join(reading.swarms)
                 report.notes.insert(0, f"rows go to the swarm they come from: {names}")
 
-    def _restore(self, batch: list[Copy], report: FileReport) -> None:
+    def _restore(self, batch: list[Copy], report: FileReport, later_ms: int | None) -> None:
         if not batch:
             return
         swarm = self._swarm.as_agent(self._swarm.context.agent, swarm=batch[0].swarm)
-        restorer = Restorer(swarm.context)
+        restorer = Restorer(swarm.context, later_ms)
         try:
             fates = self._transact(lambda tx: restorer.restore(tx.tx, batch), swarm)
         except (InvalidKeyError, InvalidValueError, LimitExceededError) as error:
             if len(batch) > 1:
                 half = len(batch) // 2
-                self._restore(batch[:half], report)
-                self._restore(batch[half:], report)
+                self._restore(batch[:half], report, later_ms)
+                self._restore(batch[half:], report, later_ms)
             elif isinstance(error, LimitExceededError) and error.what != VALUE_TOO_LARGE:
                 raise
             else:
@@ -246,3 +247,10 @@ class _Import:
     def _tell(self, report: FileReport) -> None:
         if self._progress is not None:
             self._progress(Progress(report.path, *self._place, self._rows))
+
+
+def _are_one(copy: Copy, first: Copy) -> bool:
+    """Tell whether a row belongs into a batch: of one table, or of the log of learning."""
+    if copy.swarm != first.swarm:
+        return False
+    return copy.table == first.table or {copy.table, first.table} <= {OUTCOMES, RELABELS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarm_memory import codec
+from swarm_memory.importers.jsonl import FIRST, OUTCOMES, RELABELS
 from swarm_memory.key import scope_of
 from swarm_memory.outcomes import Outcomes
 from swarm_memory.quota import TELEMETRY_SCOPE, Quota
@@ -24,10 +25,15 @@ class Restorer:
 
     A key that is not there gets all its versions. One that is there is brought forward if what
     is there is one of the versions exported, and left alone otherwise.
+
+    Args:
+        later_ms: For an archive, how long ago its rows left the store: they expire so much later,
+            and come back to where they left. None for an export.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, later_ms: int | None = None) -> None:
         self._context = context
+        self._later_ms = later_ms
         self._quota = Quota(context)
 
     def restore(self, tx: Tx, copies: list[Copy]) -> dict[tuple[str, str], dict[str, int]]:
@@ -64,6 +70,12 @@ class Restorer:
             self._append(tx, versions[-kept:], shift, None)
             return IMPORTED, len(versions) - 1
         mine = records_of(self._context, (current,))[0]
+        if self._later_ms is not None and _left(mine, versions[-1]):
+            kept = self._context.config.category_of(key).versions_max
+            back = versions[-kept:]
+            # Above what has left: a version must not come again.
+            self._append(tx, back, mine.version + 1 - back[0].version, None)
+            return IMPORTED, len(versions) - 1
         known = _identity(mine)
         # From the end: versions of one millisecond may be alike.
         places = range(len(versions) - 1, -1, -1)
@@ -110,6 +122,8 @@ class Restorer:
             "expires_ms": record.expires_ms,
             "provenance": about,
         }
+        if self._later_ms and record.expires_ms is not None:
+            row["expires_ms"] = record.expires_ms + self._later_ms
         if record.deleted:
             return row | {"value": None, "provenance": None}
         encoded = codec.encode(
@@ -143,8 +157,11 @@ class Restorer:
     def _add(self, tx: Tx, table: str, row: dict[str, Json]) -> bool:
         """Add one row unless it is there; tell if it was added."""
         swarm = self._context.swarm
-        if table == "outcomes":
-            return Outcomes(tx, self._context).load(row)
+        if table == OUTCOMES:
+            said = row.pop("first") or row  # the revisions follow
+            return Outcomes(tx, self._context).load(row | {name: said[name] for name in FIRST})
+        if table == RELABELS:
+            return Outcomes(tx, self._context).load_revision(row)
         if table == "choices":
             row = _as_text(row, "candidates", "context")
             return bool(tx.run("choice_load", swarm=swarm, **row))
@@ -154,6 +171,12 @@ class Restorer:
         if row["name"] != "version_floor":
             return False  # the other facts belong to the store they come from
         return bool(tx.run("fact_raise", swarm=swarm, **row))
+
+
+def _left(mine: Record, archived: Record) -> bool:
+    """Tell whether what is there is only the place that an archived version left."""
+    same = (mine.version, mine.created_ms, mine.author)
+    return mine.deleted and same == (archived.version, archived.created_ms, archived.author)
 
 
 def _identity(record: Record) -> bytes:

@@ -126,10 +126,9 @@ class _Chain:
                 self._dropped.add(where)
                 hit = True
             else:
-                gone = {a["version"] for a, b in zip(after, versions, strict=True) if a != b}
-                marked = {v["version"] for v in versions if is_blank(v)}
-                self._blanked |= {(*where, version) for version in gone | marked}
-                hit = hit or bool(gone)
+                blanked = {v["version"] for v in after if is_blank(v)}
+                self._blanked |= {(*where, version) for version in blanked}
+                hit = hit or after != versions
         return hit
 
     # --- the second ---

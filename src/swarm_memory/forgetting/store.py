@@ -4,7 +4,8 @@ Each transaction judges again what it removes, and leaves a store that is whole:
 finished by running it again. What is written meanwhile is found by the next round.
 
 A version that is forgotten becomes a deletion by nobody in its place, so the versions of others
-before and after it stay what they were. A key of which no value is left goes altogether.
+before and after it stay what they were. A key of which no value is left goes altogether. A log of
+practice, which is of many sessions, loses rows instead (see `target`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from swarm_memory.backup.writing import load_dictionary
 from swarm_memory.codec import Compressor
 from swarm_memory.errors import CorruptValueError
 from swarm_memory.forgetting.tables import ERASE, RUN_COLUMNS, SEAT_COLUMNS, TABLES
-from swarm_memory.forgetting.target import FORGET, blank
+from swarm_memory.forgetting.target import FORGET, blank, is_blank
 from swarm_memory.lean import NamedTuple
 from swarm_memory.paging import Pager
 from swarm_memory.rows import meaning
@@ -223,7 +224,9 @@ def _erase_keys(
         elif after != versions:
             _replace(tx, versions, after)
             blanked += [
-                (*where, a["version"]) for a, b in zip(after, versions, strict=True) if a != b
+                (*where, a["version"])
+                for a, b in zip(after, versions, strict=True)
+                if a != b and is_blank(a)
             ]
     gone, emptied = _json(dropped), _json(blanked)
     tx.run("forget_events_of_keys", keys=gone)
@@ -253,13 +256,32 @@ def forget_versions(
             "records", {n: v for n, v in row.items() if n != "encoded"}, encoded
         )
         hit = hit or concerned
-        after.append(blank(row) if concerned else row)
+        thinner = _thinner(target, row, encoded, values) if concerned else row
+        after.append(blank(row) if thinner is None else thinner)
     if hit and (
         all(row["value"] is None for row in after)
         or target.owns_key(versions[0]["swarm"], versions[0]["key"])
     ):
         return None
     return after
+
+
+def _thinner(
+    target: Target, row: Named, encoded: bytes | None, values: Values | None
+) -> Named | None:
+    """Return a version of a log of practice with the rows that stay; None if nothing of it does."""
+    about = {n: v for n, v in row.items() if n not in ("value", "encoded")}
+    if encoded is None or target.concerns("records", about):
+        return None
+    stay = target.thinned(row["key"], encoded)
+    if not stay:
+        return None
+    encoded = codec.dumps(stay)
+    if values is None:
+        return row | {"value": [stay], "encoded": encoded}
+    said = meaning(*(row[name] for name in VERSION_COLUMNS[:-1]))
+    packed = values.of(row["swarm"]).compress(encoded)
+    return row | {"value": codec.seal(*packed, said)}
 
 
 def _versions(tx: Tx, swarm: str, key: str) -> list[Named]:
@@ -296,15 +318,17 @@ def _replace(tx: Tx, before: list[Named], after: list[Named]) -> None:
         history_id = stored[0] if stored else None
     if after[-1] != before[-1]:
         _uncount(tx, before[-1])
+        _uncount(tx, after[-1], -1)
     record = {name: after[-1][name] for name in RECORD_COLUMNS}
     tx.run("record_put", history_id=history_id, **record)
 
 
-def _uncount(tx: Tx, record: Named) -> None:
+def _uncount(tx: Tx, record: Named, times: int = 1) -> None:
+    """Take a live record out of the counters, so many times; -1 counts it in."""
     if record.get("value") is not None and "scope" in record:
         said = {name: record[name] for name in ("swarm", "scope", "category", "telemetry")}
         size = len(record["value"]) + len(record["key"])
-        tx.run("usage_add", **said, records=-1, bytes=-size)
+        tx.run("usage_add", **said, records=-times, bytes=-times * size)
 
 
 def _mark_pending(tx: Tx, swarm: str) -> None:

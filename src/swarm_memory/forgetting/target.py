@@ -4,18 +4,24 @@ A text is looked for in every column of every table, in values also as JSON writ
 and as a key's segment writes it. Case and spelling count. A session is what was written in it, and
 what the agents that are named after it wrote; an agent is what was written and received in its
 name, and the keys below its own prefix.
+
+The logs of practice belong to nobody, and hold rows of many sessions: of them those rows go that
+hold the text or are of the session. They do not tell the agents of a session apart, so with one of
+them the rows of its whole session go.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 from swarm_memory import codec
 from swarm_memory.checks import check_name
 from swarm_memory.errors import InvalidArgumentError
-from swarm_memory.identity import agent_name
+from swarm_memory.identity import agent_name, short_names
 from swarm_memory.key import KEY_BYTES_MAX, escape
 from swarm_memory.layout import AGENT_PREFIX, NAME_BYTES
+from swarm_memory.practice import PRACTICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ _STRUCTURE = {
 _CURSOR = "cursor/"
 _WHO = ("author", "agent", "sender", "consumer", "owner", "acknowledged_by")
 _SESSIONS = ("session", "session_id")
+_SHORTS_MAX = 12  # names that a session of which nobody knows any more may have had
 _QUEUE, _TOPIC, _REPLY = "agent:", "topic:", "reply:"
 
 
@@ -82,6 +89,7 @@ class Target:
         self.ids = {i for i, short in sessions if name in (i, short)} | {name}
         self.shorts = {short for i, short in sessions if name in (i, short)}
         self._short_of = dict(sessions)
+        self._practised = self._practised_by(sessions)
         self._forms = _forms(name) if kind == TEXT else []
         self._octets = [form.encode() for form in self._forms]
         if kind == SESSION:
@@ -101,7 +109,45 @@ class Target:
             return True
         if self.kind == SESSION and any(row.get(column) in self.ids for column in _SESSIONS):
             return True
+        key = row.get("key")
+        if isinstance(key, str) and encoded is not None and self.thinned(key, encoded) is not None:
+            return True
         return self._is_said(table, row)
+
+    def thinned(self, key: str, encoded: bytes) -> list[Json] | None:
+        """Return the rows of a log of practice that stay; None if none of it has to go.
+
+        Args:
+            key: Of the record; any other record than such a log has none.
+            encoded: Its value as JSON.
+        """
+        if not key.startswith(f"{PRACTICE}/"):
+            return None
+        rows = codec.loads(encoded)
+        if not isinstance(rows, list):
+            return None
+        stay = [row for row in rows if not self._is_practised(row)]
+        return stay if len(stay) < len(rows) else None
+
+    def _is_practised(self, row: Json) -> bool:
+        if self.kind == TEXT:
+            return self.is_in_bytes(codec.dumps(row))
+        of = row[0] if isinstance(row, list) and row else None
+        return isinstance(of, str) and of.partition("/")[0] in self._practised
+
+    def _practised_by(self, sessions: frozenset[tuple[str, str]]) -> set[str]:
+        """Return the short names of the sessions whose practice goes.
+
+        The logs outlive the sessions that they are of.
+        """
+        if self.kind == AGENT:
+            _, at, short = self.name.rpartition("@")
+            return {short} if at else set()
+        if self.kind == TEXT or self.shorts:
+            return self.shorts
+        others = {short for _, short in sessions}
+        likely = [n for n in islice(short_names(self.name), _SHORTS_MAX) if self.name.startswith(n)]
+        return {self.name, *likely} - others
 
     def owns_key(self, swarm: str, key: str) -> bool:
         """Tell whether a key by itself is to be forgotten, whoever wrote it."""

@@ -3,10 +3,14 @@
     {"format": "swarm-memory-export", "version": 1, "exported_ms": …, "swarms": ["default"]}
     {"table": "history", "swarm": "default", "key": "notes/1", "version": 1, "value": …, …}
     {"table": "records", "swarm": "default", "key": "notes/1", "version": 2, "value": …, …}
-    {"table": "choices" | "outcomes" | "conflicts" | "facts", "swarm": "default", …}
+    {"table": "choices" | "outcomes" | "relabels" | "conflicts" | "facts", "swarm": "default", …}
     {"trailer": true, "rows": {"records": 1, …}, "sha256": {"records": "…", …}}
 
-The older versions of a key come right before it, oldest first. A line that breaks a rule is
+The manifest of an archive (`optimize --only archive`) says `"archive": true`: its rows have left
+the store, and when they are brought back they have as long to live as they had left.
+
+The older versions of a key come right before it, oldest first. Outcomes and revisions of their
+labels come in the order in which they were learned. A line that breaks a rule is
 counted as unreadable and the rest is read; what the trailer says is checked at the end.
 """
 
@@ -35,6 +39,7 @@ FORMAT = "swarm-memory-export"
 VERSION = 1
 LINE_BYTES_MAX = 2**30 + 2**20  # the largest value that can be configured, and its names
 RECORDS, HISTORY = "records", "history"
+OUTCOMES, RELABELS = "outcomes", "relabels"
 NAME_BYTES_MAX = 100
 
 # What the rows of the other tables hold: a name, whether it may be null, and its types.
@@ -72,6 +77,20 @@ COLUMNS: dict[str, dict[str, tuple[bool, tuple[type, ...]]]] = {
         "author": (False, _TEXT),
         "session": (True, _TEXT),
         "at_ms": (False, (int,)),
+        "first": (True, (dict,)),  # the label before all revisions that follow
+    },
+    "relabels": {
+        "outcome_id": (False, _TEXT),
+        "status": (False, _TEXT),
+        "reward": (False, _NUMBER),
+        "label_source": (False, _TEXT),
+        "error_class": (True, _TEXT),
+        "was_status": (False, _TEXT),
+        "was_reward": (True, _NUMBER),
+        "was_source": (False, _TEXT),
+        "was_error_class": (True, _TEXT),
+        "author": (False, _TEXT),
+        "at_ms": (False, (int,)),
     },
     "conflicts": {
         "conflict_id": (False, _TEXT),
@@ -99,6 +118,7 @@ _RECORD_COLUMNS: dict[str, tuple[bool, tuple[type, ...]]] = {
     "expires_ms": (True, (int,)),
     "provenance": (True, (dict,)),
 }
+FIRST = ("status", "reward", "label_source", "error_class")  # what a revision changes
 TABLES = (RECORDS, HISTORY, *COLUMNS)
 
 
@@ -138,6 +158,7 @@ class ExportReading:
         self.path = path
         self.swarms: list[str] = manifest["swarms"]
         self.exported_ms: int = manifest["exported_ms"]
+        self.is_archive: bool = manifest.get("archive") is True
         self.notes: list[str] = []
         self._reports: dict[str, LineReport] = {}
         self._sums: dict[str, Json] = {}
@@ -274,11 +295,12 @@ def _broken(table: str, row: dict[str, Json]) -> str | None:
     swarm = row.get("swarm")
     if not isinstance(swarm, str) or not 0 < len(swarm.encode()) <= NAME_BYTES_MAX:
         return "no swarm"
-    for name, (nullable, types) in COLUMNS.get(table, _RECORD_COLUMNS).items():
-        value = row.get(name)
-        wrong = not nullable if value is None else not isinstance(value, types)
-        if wrong or (isinstance(value, bool) and bool not in types):
-            return f"{name} is missing or of another type"
+    columns = COLUMNS.get(table, _RECORD_COLUMNS)
+    wrong = _mistyped(row, columns)
+    if wrong is None and row.get("first") is not None and table == OUTCOMES:
+        wrong = _mistyped(row["first"], {name: columns[name] for name in FIRST})
+    if wrong is not None:
+        return f"{wrong} is missing or of another type"
     if table in {RECORDS, HISTORY}:
         if row["version"] < 1 or ("value" not in row and row.get("deleted") is not True):
             return "no version or no value"
@@ -286,4 +308,16 @@ def _broken(table: str, row: dict[str, Json]) -> str | None:
             check_key(row["key"])
         except InvalidKeyError as error:
             return error.rule
+    return None
+
+
+def _mistyped(
+    row: dict[str, Json], columns: dict[str, tuple[bool, tuple[type, ...]]]
+) -> str | None:
+    """Return the first column that is missing or of another type."""
+    for name, (nullable, types) in columns.items():
+        value = row.get(name)
+        wrong = not nullable if value is None else not isinstance(value, types)
+        if wrong or (isinstance(value, bool) and bool not in types):
+            return name
     return None

@@ -75,15 +75,16 @@ def common(overall: Doubles) -> tuple[float, float]:
     k = p0 (1 − p0) / τ² − 1 within 2 … 30, where τ², the variance between strategies, is that of
     their rates less what chance makes of it, shrunk to 0.02: few strategies say little of it.
     """
-    rate = (1 + overall[ALL_SUCCESS]) / (2 + overall[ALL_TRIALS])
-    known, rates, squares, inverse = overall[SPREAD : SPREAD + 4]
-    between, weight = USUAL_SPREAD, max(float(known) - 1, 0.0)
+    values = overall.tolist()
+    rate = (1 + values[ALL_SUCCESS]) / (2 + values[ALL_TRIALS])
+    known, rates, squares, inverse = values[SPREAD : SPREAD + 4]
+    between, weight = USUAL_SPREAD, max(known - 1, 0.0)
     if known >= 2:
         spread = (squares - rates * rates / known) / (known - 1)
-        between = max(float(spread - rate * (1 - rate) * inverse / known), SPREAD_MIN)
+        between = max(spread - rate * (1 - rate) * inverse / known, SPREAD_MIN)
     between = (between * weight + USUAL_SPREAD * USUAL_WEIGHT) / (weight + USUAL_WEIGHT)
     strength = rate * (1 - rate) / between - 1
-    return float(rate), float(min(max(strength, STRENGTH_MIN), STRENGTH_MAX))
+    return rate, min(max(strength, STRENGTH_MIN), STRENGTH_MAX)
 
 
 def rates(arms: Doubles, overall: Doubles, kind: int) -> Rates:
@@ -97,16 +98,30 @@ def rates(arms: Doubles, overall: Doubles, kind: int) -> Rates:
         kind: Column of the task type, `kind_of` it.
     """
     p0, k = common(overall)
-    counts = arms.T
-    trials, success = counts[[TRIALS, kind, RECENT]], counts[[SUCCESS, kind + 1, RECENT_SUCCESS]]
-    means, strength = success + k * p0, trials + k
+    columns = [TRIALS, kind, RECENT, SUCCESS, kind + 1, RECENT_SUCCESS]
+    counts = arms.T.take(columns, axis=0)
+    strength, means = counts[:3], counts[3:]
+    known = np.minimum(strength[0], KIND_STRENGTH)
     # By kind: around the overall mean, with a strength of its own.
-    means[1] = success[1] + KIND_STRENGTH * (means[0] / strength[0])
-    means[1] /= trials[1] + KIND_STRENGTH
+    strength[::2] += k
+    strength[1] += KIND_STRENGTH
+    means[::2] += k * p0
     means[0] /= strength[0]
-    means[2] /= strength[2]
-    strength[1] += np.minimum(trials[0], KIND_STRENGTH)
-    return Rates(means, means * (1 - means) / (strength + 1))
+    means[1] += KIND_STRENGTH * means[0]
+    means[1:] /= strength[1:]
+    strength[1] += known + (k - KIND_STRENGTH)
+    strength += 1
+    return Rates(means, means * (1 - means) / strength)
+
+
+def rate(arm: Doubles, overall: Doubles, kind: int) -> tuple[float, float, float]:
+    """Return the means of `rates` of one strategy, given by its row; quicker for one."""
+    p0, k = common(overall)
+    trials, success = float(arm[TRIALS]), float(arm[SUCCESS])
+    mean = (success + k * p0) / (trials + k)
+    by_kind = (float(arm[kind + 1]) + KIND_STRENGTH * mean) / (float(arm[kind]) + KIND_STRENGTH)
+    recent = (float(arm[RECENT_SUCCESS]) + k * p0) / (float(arm[RECENT]) + k)
+    return mean, by_kind, recent
 
 
 def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubles]:
@@ -123,15 +138,18 @@ def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubl
         return np.zeros(len(arms)), np.zeros(len(arms))
     mean = overall[at + 1] / overall[at]
     usual = (COST_SPREAD * mean) ** 2 + 1e-12
-    tried = np.maximum(n, 1)
-    raw = total / tried
-    freedom = max(float(n.sum()) - float((n > 0).sum()), 1.0)
-    within = max(float(np.maximum(squares - n * raw * raw, 0).sum()) / freedom, 1e-6 * usual)
+    raw = total / np.maximum(n, 1)
+    freedom = max(float(n @ _ones(len(n))) - np.count_nonzero(n), 1.0)
+    # Never below 0 but for rounding: each is a sum of squares around its own mean.
+    within = max(float(squares @ _ones(len(n)) - total @ raw) / freedom, 1e-6 * usual)
     known = n >= KNOWN_TRIALS
-    between, weight = usual, float(max(int(known.sum()) - 1, 0))
+    between, weight = usual, float(max(int(np.count_nonzero(known)) - 1, 0))
     if weight:
-        spread = float(np.var(raw[known], ddof=1))
-        between = max(spread - within * float(np.mean(1 / n[known])), 0.01 * usual)
+        rates, counts = raw[known], n[known]
+        around = rates - (rates @ _ones(len(rates))) / len(rates)
+        spread = float(around @ around) / weight
+        chance = within * float((1 / counts) @ _ones(len(rates))) / len(rates)
+        between = max(spread - chance, 0.01 * usual)
     between = (between * weight + usual * USUAL_WEIGHT) / (weight + USUAL_WEIGHT)
     k = within / between
     return (total + k * mean) / (n + k), within / (n + k)
@@ -151,16 +169,23 @@ def by_cost(arms: Doubles, overall: Doubles, cost: Doubles) -> Doubles:
         return np.zeros(len(arms))
     p0, k = common(overall)
     n = arms[:, TRIALS]
-    tried = int((n >= 1).sum())
-    x = cost - cost.mean()
-    squares = x * x
-    if tried <= 2 or not squares.any():
+    tried = np.count_nonzero(n >= 1)
+    x = cost - (cost @ _ones(len(cost))) / len(cost)
+    squares = float(x @ x)
+    if tried <= 2 or not squares:
         return np.zeros(len(arms))
-    weight = n / (n + k)
+    rest = k / (n + k)
+    weighted = x - rest * x  # by N / (N + k)
     rate = (arms[:, SUCCESS] + p0) / (n + 1)
-    slope = (weight * x * (rate - p0)).sum() / ((weight * squares).sum() + squares.mean())
-    result: Doubles = k / (n + k) * (tried - 2) / tried * slope * x
+    slope = float(weighted @ (rate - p0)) / (float(weighted @ x) + squares / len(x))
+    result: Doubles = rest * (((tried - 2) / tried * slope) * x)
     return result
+
+
+@lru_cache(maxsize=64)
+def _ones(length: int) -> Doubles:
+    """Return ones: a product with them is a sum, and quicker."""
+    return np.ones(length)
 
 
 def count(arm: Doubles, overall: Doubles, kind: int, reward: float) -> None:

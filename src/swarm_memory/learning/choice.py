@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
     Floats = NDArray[np.float32]
 
-CELLS = 64
+CELLS = 40
 DEVIATIONS = 4.5
 DEVIATION_MIN = 1e-4
 # Of the posterior's standard deviation; wider while little is known.
 WIDTH_LATER, WIDTH_FIRST, WIDTH_TRIALS = 0.2, 0.1, 50.0
 _CELLS = np.arange(CELLS + 1, dtype=np.float32)
+_ONES = np.ones(CELLS, np.float32)
+HALF = np.float32(0.5 + 1e-6)  # a little more, so that nothing is divided by zero
 FLOOR = 0.01  # of all choices are spread over the candidates, so that each stays observable
+
+
+class Chances(NamedTuple):
+    """What a choice is drawn from, (n_candidates,)."""
+
+    propensities: Doubles  # how likely each is to be chosen, sum 1
+    utility: Doubles  # expected success less what cost and duration weigh
+    order: tuple[int, ...]  # of the candidates, the best first
+    best: Doubles  # probability of each to be the best, by the whole posterior
 
 
 class Choice(NamedTuple):
@@ -35,6 +46,13 @@ class Choice(NamedTuple):
     propensities: Doubles  # sum 1
     utility: Doubles  # expected success less what cost and duration weigh
     runners_up: tuple[int, ...]  # the other candidates, the best first
+
+
+def chosen(chances: Chances, uniform: float) -> Choice:
+    """Return what `uniform` in [0, 1) draws."""
+    index = pick(chances.propensities, uniform)
+    others = tuple([other for other in chances.order if other != index])
+    return Choice(index, chances.propensities, chances.utility, others)
 
 
 def width(trials: float) -> float:
@@ -56,45 +74,73 @@ def propensities(
         scale: The draws' standard deviation in those of the posterior.
         floor: In [0, 1): no candidate is less likely than floor / n.
     """
-    n = len(utility)
-    if n == 1:
-        return np.ones(1)
-    deviations = np.maximum(scale * np.sqrt(variance), DEVIATION_MIN)
-    low = float((utility - DEVIATIONS * deviations).max())
-    able = np.flatnonzero(utility + DEVIATIONS * deviations > low)
-    # Single precision: the logarithms and powers below are most of the time of a choice.
-    means, widths = utility[able].astype(np.float32), deviations[able].astype(np.float32)
-    high = float((means + DEVIATIONS * widths).max())
-    edges = np.float32(low) + np.float32((high - low) / CELLS) * _CELLS
-    below = normal_below((edges - means[:, None]) / widths[:, None])
-    # What is below the first edge cannot win: each candidate is in some cell of its own then.
-    below[:, 0], below[:, -1] = 0, 1
-    middle = np.log(0.5 * (below[:, :-1] + below[:, 1:]) + np.float32(1e-30))
-    others = np.exp(middle.sum(axis=0) - middle)
-    best = (np.diff(below, axis=1) * others).sum(axis=1)
-    result = np.full(n, floor / n)
-    result[able] += (1 - floor) * best / best.sum()
+    return spread(largest(utility, (scale * np.sqrt(variance))[None])[0], floor)
+
+
+def spread(chances: Doubles, floor: float) -> Doubles:
+    """Return probabilities of which a share `floor` is spread evenly."""
+    result: Doubles = chances * (1 - floor) + floor / len(chances)
     return result
 
 
-def normal_below(z: Floats) -> Floats:
-    """Return Φ(z), to 3e-4.
+def largest(means: Doubles, deviations: Doubles) -> Doubles:
+    """Return the probability of each of independent normal draws to be the largest.
+
+    Args:
+        means: (n,).
+        deviations: (m, n): of m sets of draws, each with these means.
+
+    Returns:
+        (m, n), sum 1 in each set.
+    """
+    if len(means) == 1:
+        return np.ones(deviations.shape)
+    deviations = np.maximum(deviations, DEVIATION_MIN)
+    reach = DEVIATIONS * deviations
+    highest = means + reach
+    low = np.maximum.reduce(means - reach, axis=1, keepdims=True)
+    high = np.maximum.reduce(highest, axis=1, keepdims=True)
+    # Single precision: the functions below are most of the time of a choice.
+    edges = low.astype(np.float32) + ((high - low) / CELLS).astype(np.float32) * _CELLS
+    z = edges[:, None] - means.astype(np.float32)[:, None]
+    z /= deviations.astype(np.float32)[:, :, None]
+    signs = twice_normal(z)
+    # What is below the first edge cannot win: each candidate is in some cell of its own then.
+    signs[:, :, 0], signs[:, :, -1] = -1, 1
+    left, right = signs[:, :, :-1], signs[:, :, 1:]
+    middle = left + right
+    middle *= np.float32(0.25)
+    middle += HALF
+    # Of all others: where the product has no digits left, no candidate wins there.
+    others = np.multiply.reduce(middle, axis=1, keepdims=True) / middle
+    others *= right - left
+    best = (others @ _ONES) * (highest > low)
+    result: Doubles = best / np.add.reduce(best, axis=1, keepdims=True)
+    return result
+
+
+def rounded(digits: int, *columns: Doubles) -> list[list[float]]:
+    """Return columns of equal length as plain numbers, with so many digits after the point."""
+    result: list[list[float]] = np.array(columns).round(digits).tolist()
+    return result
+
+
+def twice_normal(z: Floats) -> Floats:
+    """Return 2 Φ(z) − 1, to 6e-4; `z` is not changed.
 
     Source:
         Page 1977, "Approximations to the cumulative normal function".
     """
     result: Floats = z * z
-    result *= np.float32(0.044715)
-    result += 1
+    result *= np.float32(0.044715 * math.sqrt(2 / math.pi))
+    result += np.float32(math.sqrt(2 / math.pi))
     result *= z
-    result *= np.float32(math.sqrt(2 / math.pi))
     np.tanh(result, out=result)
-    result += 1
-    result *= 0.5
     return result
 
 
 def pick(probabilities: Doubles, uniform: float) -> int:
     """Return the candidate that `uniform` in [0, 1) falls on."""
-    reached = np.cumsum(probabilities)
-    return int(min(np.searchsorted(reached, uniform * reached[-1], side="right"), len(reached) - 1))
+    reached = probabilities.cumsum()
+    place = reached.searchsorted(uniform * reached[-1], side="right")
+    return min(int(place), len(reached) - 1)

@@ -46,6 +46,8 @@ other our out over should so some such than that the their them then there these
 to up us use was we were what when where which while who will with would you your
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
+_NO_TEXT = np.zeros(TEXT_DIMENSIONS, np.float32)
+_NO_TEXT.flags.writeable = False
 
 
 class Encoded(NamedTuple):
@@ -83,9 +85,9 @@ def encode(task_type: str, context: Mapping[str, Json] | None) -> Encoded:
             _put_vector(numbers, name, value)
     return Encoded(
         numbers,
-        _unit(sorted(set(facets))[:FACETS_MAX], FACET_DIMENSIONS),
-        _text(words),
-        _unit(sorted({f"type={task_type}", *_WORD.findall(task_type.lower())}), TYPE_DIMENSIONS),
+        _unit(tuple(sorted(set(facets))[:FACETS_MAX]), FACET_DIMENSIONS),
+        _text(words) if words else _NO_TEXT,
+        _kind(task_type),
     )
 
 
@@ -140,8 +142,6 @@ def _words(text: str) -> list[str]:
 
 def _text(words: list[str]) -> Floats:
     """Return the hashed words, dampened by the root of how often each occurs, of length 1."""
-    if not words:
-        return np.zeros(TEXT_DIMENSIONS, np.float32)
     counts: dict[str, int] = {}
     for word in words:
         counts[word] = counts.get(word, 0) + 1
@@ -153,11 +153,20 @@ def _text(words: list[str]) -> Floats:
     return result
 
 
-def _unit(names: list[str], dimensions: int) -> Floats:
+@lru_cache(maxsize=1024)
+def _kind(task_type: str) -> Floats:
+    names = sorted({f"type={task_type}", *_WORD.findall(task_type.lower())})
+    return _unit(tuple(names), TYPE_DIMENSIONS)
+
+
+@lru_cache(maxsize=4096)
+def _unit(names: tuple[str, ...], dimensions: int) -> Floats:
+    """Return the sum of the signs of names, of length about 1, not to be changed."""
     if not names:
         return np.zeros(dimensions, np.float32)
     total = _sign_rows(names, dimensions).sum(axis=0)
     result: Floats = (total / math.sqrt(dimensions * len(names))).astype(np.float32)
+    result.flags.writeable = False
     return result
 
 

@@ -20,6 +20,7 @@ from swarm_memory.learning.operations import (
     RUN,
     Step,
     Trial,
+    is_absent,
     is_generic,
 )
 
@@ -132,7 +133,8 @@ def hint_of(
     without it that worked, and with it that did not, count against it); and if chance would do that
     in less than 5 % of cases, over all changes that were looked at (Bonferroni), each with the
     share that attempts at other failures had it in. Where it had been changed before the failure,
-    too, an attempt counts for nothing.
+    too, an attempt counts for nothing. A command that is not there is mended by no edit: who edited
+    a file and found it there had it installed elsewhere.
 
     Args:
         trials: All that are known, of all failures, oldest first.
@@ -153,6 +155,8 @@ def hint_of(
     ids = {t.trial_id for t in alike}
     others = [t for t in trials if t.trial_id not in ids]
     changes = dict.fromkeys(change for t in worked for change in t.changes)
+    if is_absent(error):
+        changes = dict.fromkeys(c for c in changes if not c.startswith(EDITED))
     useless = {*changed, AGAIN} if again else {*changed}
     judged = (_judged(c, worked, in_vain, others, len(changes)) for c in changes)
     found = [h for h in judged if h is not None and h.seen >= support]

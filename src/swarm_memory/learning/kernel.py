@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SHARPNESS = 6.0  # c: the curved part of what is as far away as the mean of all pairs is 1/7
 LINEAR = 0.15  # share of the kernel that is linear, so that trends reach beyond neighbours
+TREND = LINEAR / SHARPNESS  # of 2 c a·x, so that it is of about 1 for x with itself, too
 ARM_VARIANCE = 0.02
 SHARED_VARIANCE, SLOPE_VARIANCE = 0.08, 0.10  # of all blocks together
 NOISE_MIN = 0.02
@@ -54,24 +55,24 @@ class Variances(NamedTuple):
     gamma: tuple[float, ...]  # c / mean squared distance of the block, 0 where it says nothing
 
 
-def similarity(block: Floats, norms: Floats, x: Floats, gamma: float) -> Floats:
-    """Return k of the rows of a block and of x.
+def squares(block: Floats) -> Floats:
+    """Return the squared length of each row of (n, d)."""
+    result: Floats = np.einsum("ij,ij->i", block, block)
+    return result
+
+
+def similarity(rows: Floats, gamma: float) -> Floats:
+    """Return k of all pairs of rows of a block, (n, n).
 
     Args:
-        block: (n, d), of which `norms` (n,) are the squared lengths.
-        x: (d,) or (d, m).
+        rows: (n, d).
         gamma: c / mean squared distance.
     """
-    dot = block @ x
-    # 1 + gamma (|a|² + |x|² - 2 a x), in as few passes over the rows as possible.
-    result: Floats = dot * np.float32(-2 * gamma)
-    rows = np.float32(gamma) * norms + np.float32(1)
-    result += rows if x.ndim == 1 else rows[:, None]
-    result += np.float32(gamma) * np.einsum("i...,i...->...", x, x)
-    np.divide(np.float32(1 - LINEAR), result, out=result)
-    dot *= np.float32(LINEAR * 2 * gamma / SHARPNESS)  # of about 1 for x with itself, too
-    result += dot
-    return result
+    bases = np.float32(gamma) * squares(rows)
+    scaled: Floats = rows * np.float32(-2 * gamma)
+    dots: Floats = scaled @ rows.T
+    distances: Floats = dots + bases[:, None] + bases + np.float32(1)
+    return np.float32(1 - LINEAR) / distances - np.float32(TREND) * dots
 
 
 def started(blocks: Sequence[Floats], variance: float) -> Variances:
@@ -96,79 +97,95 @@ def started(blocks: Sequence[Floats], variance: float) -> Variances:
 
 
 class Covariances:
-    """The pieces of the covariance matrix of some rows, to try several variances on."""
+    """The covariance matrix of some rows, as a sum of pieces, one for each of `flat`."""
 
     def __init__(self, blocks: Sequence[Floats], arms: Ints, gamma: Sequence[float]) -> None:
-        self.same = (arms[:, None] == arms[None, :]).astype(np.float32)
-        self.alike: list[Floats | None] = []
+        same = (arms[:, None] == arms[None, :]).astype(np.float64)
+        shared: list[Doubles | None] = []
         for block, g in zip(blocks, gamma, strict=True):
             if g:
-                norms = np.einsum("ij,ij->i", block, block)
-                self.alike.append(similarity(block, norms, block.T, g))
+                shared.append(similarity(block, g).astype(np.float64))
             else:
-                self.alike.append(None)
+                shared.append(None)
+        slopes = [None if alike is None else alike * same for alike in shared]
+        self.same = same
+        self.pieces = [*shared, *slopes, same]
 
-    def matrix(self, variances: Variances) -> Floats:
+    def matrix(self, variances: Variances) -> Doubles:
         """Return the covariance matrix without the noise, (n, n)."""
-        shared = np.zeros_like(self.same)
-        apart = np.full_like(self.same, variances.arm)
-        for alike, s, w in zip(self.alike, variances.shared, variances.slope, strict=True):
-            if alike is not None:
-                shared += np.float32(s) * alike
-                apart += np.float32(w) * alike
-        apart *= self.same
-        apart += shared
-        result: Floats = apart
+        result: Doubles = np.zeros_like(self.same)
+        for piece, value in zip(self.pieces, flat(variances), strict=True):
+            if piece is not None and value:
+                result += value * piece
         return result
 
-    def evidence(self, variances: Variances, residuals: Doubles) -> float:
-        """Return the log marginal likelihood of the residuals, up to a constant."""
-        matrix = self.matrix(variances).astype(np.float64)
-        matrix[np.diag_indices_from(matrix)] += variances.noise
-        lower = np.linalg.cholesky(matrix)
-        half = np.linalg.solve(lower, residuals)
-        return float(-0.5 * (half @ half) - np.log(np.diag(lower)).sum())
 
-    def weights(self, variances: Variances, residuals: Doubles) -> Doubles:
-        """Return what each row adds to a prediction: (C + noise)⁻¹ residuals."""
-        matrix = self.matrix(variances).astype(np.float64)
-        matrix[np.diag_indices_from(matrix)] += variances.noise
-        return np.asarray(np.linalg.solve(matrix, residuals), np.float64)
+def evidence(matrix: Doubles, noise: float, residuals: Doubles) -> float:
+    """Return the log marginal likelihood of residuals, up to a constant.
+
+    Args:
+        matrix: Their covariance without the noise, (n, n).
+    """
+    n = len(residuals)
+    # The residuals are one more row, so that its factor is the factor's inverse times them.
+    whole = np.empty((n + 1, n + 1))
+    whole[:n, :n] = matrix
+    whole.ravel()[: n * (n + 2) : n + 2] += noise
+    whole[n, :n] = residuals
+    # Twice what the last row of the factor can be long: no eigenvalue is below the noise.
+    whole[n, n] = 1 + 2 * float(residuals @ residuals) / noise
+    lower = np.linalg.cholesky(whole)
+    half = lower[n, :n]
+    return float(-0.5 * (half @ half) - np.log(lower.diagonal()[:n]).sum())
+
+
+def built(values: Sequence[float], gamma: tuple[float, ...], variance: float) -> Variances:
+    """Return variances of which `values` holds shared, slope and arm, the noise being the rest."""
+    blocks = len(gamma)
+    noise = max(variance - 0.6 * sum(values), 0.3 * variance)
+    shared, slope = tuple(values[:blocks]), tuple(values[blocks:-1])
+    return Variances(shared, slope, values[-1], noise, gamma)
+
+
+def flat(variances: Variances) -> list[float]:
+    """Return shared, slope and arm, in one list."""
+    return [*variances.shared, *variances.slope, variances.arm]
 
 
 def fitted(
-    pieces: Covariances, begun: Variances, now: Variances, residuals: Doubles, variance: float
+    pieces: Covariances,
+    begun: Variances,
+    now: Variances,
+    residuals: Doubles,
+    variance: float,
+    which: Sequence[int],
 ) -> Variances:
-    """Return variances that make the residuals likelier: one step of each, up or down.
+    """Return variances that make the residuals likelier: one step of some, up or down.
 
     Leaving `begun`, the values to begin with, is penalised, so few outcomes change little. The
     noise is what the mean of the rest leaves of `variance`.
+
+    Args:
+        which: Which of `flat` to try.
     """
-    flat = [*now.shared, *now.slope, now.arm]
-    first = [*begun.shared, *begun.slope, begun.arm]
-    blocks = len(now.shared)
+    values, first = flat(now), flat(begun)
+    matrix = pieces.matrix(now)
 
-    def built(values: list[float]) -> Variances:
-        explained = sum(values)
-        noise = max(variance - 0.6 * explained, 0.3 * variance)
-        return Variances(
-            tuple(values[:blocks]), tuple(values[blocks:-1]), values[-1], noise, begun.gamma
-        )
-
-    def score(values: list[float]) -> float:
+    def score(matrix: Doubles, values: list[float]) -> float:
         away = [math.log(v / f, 3) for v, f in zip(values, first, strict=True) if f]
         penalty = PENALTY * sum(step * step for step in away)
-        return pieces.evidence(built(values), residuals) - penalty
+        noise = built(values, begun.gamma, variance).noise
+        return evidence(matrix, noise, residuals) - penalty
 
-    best = score(flat)
-    for index, value in enumerate(flat):
-        if not value:
-            continue
+    best = score(matrix, values)
+    for index in which:
+        value, piece, kept = values[index], pieces.pieces[index], matrix
         for factor in STEPS:
             tried = value * factor
-            if abs(math.log(tried / first[index], 3)) > STEPS_MAX + 0.01:
+            if piece is None or abs(math.log(tried / first[index], 3)) > STEPS_MAX + 0.01:
                 continue
-            other = [*flat[:index], tried, *flat[index + 1 :]]
-            if (reached := score(other)) > best:
-                best, flat = reached, other
-    return built(flat)
+            other = [*values[:index], tried, *values[index + 1 :]]
+            changed = kept + (tried - value) * piece
+            if (reached := score(changed, other)) > best:
+                best, values, matrix = reached, other, changed
+    return built(values, begun.gamma, variance)

@@ -1,9 +1,10 @@
-"""The search for patterns on arrays: discovered on one half of the tasks, confirmed on the other.
+"""The search for patterns on arrays: discovered on a third of the tasks, confirmed on the others.
 
-Both halves take both parts in turn, each at half the level: the false-discovery rates of the two
-add up at most to the whole, and nothing is shown that the half which confirms it has chosen.
-Among the few that were discovered, the confirming half needs no correction for the hundreds that
-were looked at, so splitting costs less power than it seems to.
+Each third discovers in turn, at a third of the level: the false-discovery rates of the three add
+up at most to the whole, and nothing is shown that the tasks which confirm it have chosen. Among
+the few that were discovered, confirming needs no correction for the hundreds that were looked at.
+To make a short list takes less than to confirm it, so the larger part confirms; with halves, a
+pattern has to be plain in both of them.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 FACETS, STRATEGIES, TYPES, BOTH = "facets", "strategies", "types", "both"
 FAMILIES = (FACETS, STRATEGIES, TYPES, BOTH)
 ROWS_MIN, TASKS_MIN = 40, 12
-HALF_ROWS_MIN, HALF_TASKS_MIN = 12, 5
+FOLD_ROWS_MIN, FOLD_TASKS_MIN = 8, 3
 CELL_STRENGTH = 2.0
 DISCOVERY_P = 0.05
 INTERVAL_MISS = 0.05
 POOL_MAX = 200  # candidates that the steps after the first look at
-STEPS_MAX = 8  # discovered by a family of one half; each costs the others power
+STEPS_MAX = 8  # discovered by a family of one fold; each costs the others power
 SAME_T = 1.96  # less than this beside another pattern, and that one explains it
 # The best of the many conjunctions that share a condition looks better than it is, by luck.
 NESTED_T = 3.2
@@ -59,7 +60,7 @@ class Sample(NamedTuple):
 
 
 class Confirmed(NamedTuple):
-    """A candidate that one half discovered and the other confirmed, with the latter's figures."""
+    """A candidate that one fold discovered and the others confirmed, with the latter's figures."""
 
     candidate: int
     effect: float
@@ -161,35 +162,45 @@ def _outcome(sample: Sample, family: str) -> Floats:
 def part(found: Candidates, sample: Sample, rows: Integers) -> tuple[Candidates, Sample]:
     """Return the candidates and the sample with these rows only."""
     chosen = {name: [g[rows] for g in groups] for name, groups in sample.cells.items()}
-    half = Sample(sample.residual[rows], sample.tasks[rows], chosen)
-    return found._replace(columns=found.columns[rows]), half
+    some = Sample(sample.residual[rows], sample.tasks[rows], chosen)
+    return found._replace(columns=found.columns[rows]), some
 
 
-def both_ways(
-    found: Candidates, sample: Sample, halves: tuple[Integers, Integers], alpha: float, method: str
+def all_ways(
+    found: Candidates,
+    sample: Sample,
+    folds: Sequence[Integers],
+    alpha: float,
+    method: str,
 ) -> tuple[list[Confirmed], int]:
-    """Return what either half discovered and the other confirmed, and how many were put to it.
+    """Return what a fold discovered and the others confirmed, and how many were put to them.
+
+    Args:
+        folds: The rows of each, at least two, ascending; no task is in two.
+        alpha: The false-discovery rate of all directions together.
 
     Source:
         Cox 1975, "A note on data-splitting"; Zhao, Small and Rosenbaum 2018, "Cross-screening".
     """
-    parts = [part(found, sample, rows) for rows in halves]
-    enough = _enough(parts)
+    everything = np.arange(len(sample.tasks))
+    small = [part(found, sample, rows) for rows in folds]
+    large = [part(found, sample, np.setdiff1d(everything, rows)) for rows in folds]
+    enough = _enough(small)
     confirmed: dict[int, Confirmed] = {}
     tested = 0
-    for first, second in ((0, 1), (1, 0)):
-        discovered = discover(*parts[first], enough)
+    for discovering, confirming in zip(small, large, strict=True):
+        discovered = discover(*discovering, enough)
         tested += len(discovered)
-        for item in confirm(*parts[second], discovered, alpha / 2, method):
+        for item in confirm(*confirming, discovered, alpha, method, len(folds)):
             known = confirmed.get(item.candidate)
             if known is None or item.q < known.q:
-                # The first figures stay: the luckier of two is not an honest estimate.
+                # The first figures stay: the luckiest of several is not an honest estimate.
                 confirmed[item.candidate] = (known or item)._replace(q=item.q)
     return list(confirmed.values()), tested
 
 
 def _enough(parts: Sequence[tuple[Candidates, Sample]]) -> list[int]:
-    """Return the candidates that both halves know enough rows and tasks of."""
+    """Return the candidates that every fold knows enough rows and tasks of."""
     good = np.ones(len(parts[0][0].members), dtype=np.bool_)
     for found, sample in parts:
         if not len(sample.tasks):
@@ -197,7 +208,7 @@ def _enough(parts: Sequence[tuple[Candidates, Sample]]) -> list[int]:
         starts = np.flatnonzero(np.r_[True, sample.tasks[1:] != sample.tasks[:-1]])
         for columns in (found.columns, ~found.columns):
             tasks = np.logical_or.reduceat(columns, starts, axis=0).sum(axis=0)
-            good &= (columns.sum(axis=0) >= HALF_ROWS_MIN) & (tasks >= HALF_TASKS_MIN)
+            good &= (columns.sum(axis=0) >= FOLD_ROWS_MIN) & (tasks >= FOLD_TASKS_MIN)
     return [int(i) for i in np.flatnonzero(good)]
 
 
@@ -284,11 +295,12 @@ def confirm(
     discovered: Sequence[tuple[int, int]],
     alpha: float,
     method: str,
+    ways: int = 1,
 ) -> list[Confirmed]:
     """Return those of the discovered that hold here, one-sided in their direction.
 
-    The q-values are for both directions together. Intervals are widened for having been selected:
-    of m tested and R confirmed each covers with 1 − 0.05 R / m.
+    The q-values are `ways` times as large, for that many such tests share `alpha`. Intervals are
+    widened for having been selected: of m tested and R confirmed each covers with 1 − 0.05 R / m.
 
     Source:
         Benjamini and Yekutieli 2005, "False discovery rate–adjusted multiple confidence
@@ -301,12 +313,12 @@ def confirm(
         tests.append(statistics.contrasts(columns, _outcome(sample, family), sample.tasks))
     p = [test.tails([sign])[0] for test, (_, sign) in zip(tests, discovered, strict=True)]
     q = statistics.adjusted(p, method)
-    kept = [k for k in range(len(q)) if q[k] <= alpha]
+    kept = [k for k in range(len(q)) if ways * q[k] <= alpha]
     confirmed = []
     for k in kept:
         effect = float(tests[k].effect[0])
         half = tests[k].half_width(0, 1 - INTERVAL_MISS * len(kept) / len(discovered))
-        shown = min(1.0, 2 * q[k])
+        shown = min(1.0, ways * q[k])
         confirmed.append(Confirmed(discovered[k][0], effect, effect - half, effect + half, shown))
     return confirmed
 

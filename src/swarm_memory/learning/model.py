@@ -13,6 +13,8 @@ Source:
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from swarm_memory.lean import NamedTuple
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 FORMAT = 1
+COUNTED_MAX = 64  # kept answers of the counts
 EXPERTS = 4
 SHARE = 0.005  # of all weight that is dealt out evenly after each outcome, so no expert dies
 CERTAIN = 0.01  # no expert is believed to be surer than this
@@ -65,11 +68,19 @@ class Estimates(NamedTuple):
     outcomes: float  # that the model has learned from
 
 
-class _Expected(NamedTuple):
-    means: Doubles  # (EXPERTS, n)
-    variances: Doubles  # as a choice sees them
-    uncertainty: Doubles  # of the last expert
-    similar: Doubles
+class _Counted(NamedTuple):
+    """What the counts say of strategies for a kind of task, (n_strategies,) each.
+
+    All but the last three are sums over the experts that count, by their weights.
+    """
+
+    hashes: tuple[int, ...]
+    mean: Doubles
+    square: Doubles  # of the means
+    variance: Doubles
+    trials: Doubles
+    dearer: Doubles  # what is expected of strategies for being dearer
+    amounts: tuple[Doubles, Doubles, Doubles, Doubles]  # duration and its variance, cost and its
 
 
 class Model:
@@ -83,6 +94,7 @@ class Model:
         self._mix = np.full(EXPERTS, 1 / EXPERTS)
         self._changed: set[str] = set()
         self._last: tuple[str, Any, int, Encoded, Nearness] | None = None
+        self._counted: dict[tuple[int, tuple[str, ...]], _Counted] = {}
         if parts:
             self.load(parts)
 
@@ -111,6 +123,7 @@ class Model:
                 self._names[_hex(strategy)] = strategy
         self._window.load({name: part for name, part in parts.items() if "window/" in name})
         self._last = None
+        self._counted.clear()
 
     def changed(self) -> dict[str, bytes]:
         """Return the parts that changed since the last call, to be written with the outcome."""
@@ -150,21 +163,21 @@ class Model:
             strategies: The candidates, known or not, without duplicates.
         """
         _, near = self._nearness(task_type, context)
-        rows = np.array([self._row(name) for name in strategies])
-        expected = self._expected(task_type, near, rows, strategies)
-        mean = self._mix @ expected.means
-        variance = self._mix @ expected.variances
-        doubt = variance + self._mix @ (expected.means - mean) ** 2
-        doubt += self._mix[-1] * (expected.uncertainty - expected.variances[-1])
-        cost, cost_variance = arms.amounts(rows, self._overall, arms.COST)
-        mean = _bounded(mean + arms.by_cost(rows, self._overall, cost))
+        counted = self._counts(task_type, tuple(strategies))
+        process = self._window.forecast(near, counted.hashes)
+        share, told = float(self._mix[-1]), _softened(process.mean)
+        mean = counted.mean + share * told
+        variance = counted.variance + share * process.variance
+        # All that the experts doubt, and what they disagree in.
+        doubt = counted.variance + share * process.uncertainty
+        doubt += counted.square + share * (told * told) - mean * mean
+        mean = _bounded(mean + counted.dearer)
         low, high = _interval(mean, DOUBT * doubt)
-        duration, duration_variance = arms.amounts(rows, self._overall, arms.TIME)
         return Estimates(
             tuple(strategies),
             *(mean, variance, low, high),
-            *(duration, duration_variance, cost, cost_variance),
-            *(rows[:, arms.TRIALS], expected.similar),
+            *counted.amounts,
+            *(counted.trials, process.similar),
             float(self._overall[arms.ALL_TRIALS]),
         )
 
@@ -200,18 +213,37 @@ class Model:
             row = self._rows[strategy] = np.zeros(arms.WIDTH)
             self._names[_hex(strategy)] = strategy
         self._changed |= {"shared", f"arm/{_hex(strategy)}"}
+        self._counted.clear()
         return row
 
-    def _expected(
-        self, task_type: str, near: Nearness, rows: Doubles, strategies: Sequence[str]
-    ) -> _Expected:
-        rates = arms.rates(rows, self._overall, arms.kind_of(task_type))
-        hashes = np.array([arms.name_hash(name) for name in strategies], np.uint64)
-        process = self._window.forecast(near, hashes)
-        means, variances = np.empty((EXPERTS, len(rows))), np.empty((EXPERTS, len(rows)))
-        means[:-1], means[-1] = rates.mean, _softened(process.mean)
-        variances[:-1], variances[-1] = rates.variance, process.variance
-        return _Expected(means, variances, process.uncertainty, process.similar)
+    def _counts(self, task_type: str, strategies: tuple[str, ...]) -> _Counted:
+        """Return what the counts say, kept until they change."""
+        kind = arms.kind_of(task_type)
+        counted = self._counted.get((kind, strategies))
+        if counted is not None:
+            return counted
+        rows, weights = np.array([self._row(name) for name in strategies]), self._mix[:-1]
+        rates = arms.rates(rows, self._overall, kind)
+        cost = arms.amounts(rows, self._overall, arms.COST)
+        counted = _Counted(
+            tuple([arms.name_hash(name) for name in strategies]),
+            weights @ rates.mean,
+            weights @ (rates.mean * rates.mean),
+            weights @ rates.variance,
+            rows[:, arms.TRIALS],
+            arms.by_cost(rows, self._overall, cost[0]),
+            (*arms.amounts(rows, self._overall, arms.TIME), *cost),
+        )
+        if len(self._counted) >= COUNTED_MAX:
+            self._counted.clear()
+        self._counted[kind, strategies] = counted
+        return counted
+
+    def _expectations(self, task_type: str, near: Nearness, strategy: str) -> list[float]:
+        """Return what each expert expects of one strategy."""
+        means = arms.rate(self._row(strategy), self._overall, arms.kind_of(task_type))
+        told = self._window.expected(near, arms.name_hash(strategy))
+        return [min(max(m, CERTAIN), 1 - CERTAIN) for m in (*means, _soft(told))]
 
     # Learning -------------------------------------------------------------------------------------
 
@@ -236,9 +268,8 @@ class Model:
             raise ValueError(f"reward {reward!r} is not in [0, 1]")
         encoded, near = self._nearness(task_type, context)
         row = self._own_row(strategy)
-        means = self._expected(task_type, near, row[None], [strategy]).means[:, 0]
-        means = _bounded(means)
-        expected = float(self._mix @ means)
+        means = self._expectations(task_type, near, strategy)
+        expected = sum([w * m for w, m in zip(self._mix.tolist(), means, strict=True)])
         self._reweigh(means, reward)
         if arms.shifted(row, expected, reward):
             arms.start_again(row, self._overall)
@@ -250,10 +281,14 @@ class Model:
                 arms.measure(row, self._overall, first, amount)
         self._window.put(encoded, near, arms.name_hash(strategy), reward, outcome_id)
 
-    def _reweigh(self, means: Doubles, reward: float) -> None:
+    def _reweigh(self, means: list[float], reward: float) -> None:
         """Multiply each expert's weight by the likelihood it gave to what happened."""
-        self._mix = self._mix * np.exp(reward * np.log(means) + (1 - reward) * np.log(1 - means))
-        self._mix = (1 - SHARE) * self._mix / self._mix.sum() + SHARE / EXPERTS
+        weights = [
+            weight * math.exp(reward * math.log(mean) + (1 - reward) * math.log(1 - mean))
+            for weight, mean in zip(self._mix.tolist(), means, strict=True)
+        ]
+        kept = (1 - SHARE) / sum(weights)
+        self._mix = np.array([kept * weight + SHARE / EXPERTS for weight in weights])
 
     def correct(
         self,
@@ -302,6 +337,43 @@ class Model:
         row[arms.RECENT : arms.RECENT + 2] += (n, s)
 
 
+def weigh(
+    estimates: Estimates,
+    *,
+    cost_weight: float = 0.0,
+    duration_weight: float = 0.0,
+    explore: bool = True,
+    floor: float = choice.FLOOR,
+) -> choice.Chances:
+    """Return how likely each strategy is to be chosen; without `explore` the best is, surely.
+
+    Utility is expected success less `cost_weight` times expected cost and `duration_weight` times
+    expected duration in seconds. Both weights are 0 unless given: only the caller knows what a
+    success is worth.
+
+    Args:
+        cost_weight: Success that one unit of cost is worth.
+        duration_weight: Success that one second is worth.
+        floor: As in `choice.propensities`.
+    """
+    e = estimates
+    utility, variance = e.mean, e.variance
+    if cost_weight or duration_weight:
+        utility = utility - cost_weight * e.cost - duration_weight * e.duration_s
+        variance = variance + cost_weight**2 * e.cost_variance
+        variance += duration_weight**2 * e.duration_variance
+    order = tuple((-utility).argsort(kind="stable").tolist())
+    deviations = np.sqrt(variance)
+    if explore:
+        widths = np.array([[choice.width(e.outcomes)], [1.0]])
+        drawn, whole = choice.largest(utility, widths * deviations)
+        return choice.Chances(choice.spread(drawn, floor), utility, order, whole)
+    (whole,) = choice.largest(utility, deviations[None])
+    sure = np.zeros(len(utility))
+    sure[order[0]] = 1.0
+    return choice.Chances(sure, utility, order, whole)
+
+
 def choose(
     estimates: Estimates,
     *,
@@ -313,33 +385,18 @@ def choose(
 ) -> choice.Choice:
     """Return a strategy, drawn from its propensities; without `explore` the best, surely.
 
-    Utility is expected success less `cost_weight` times expected cost and `duration_weight` times
-    expected duration in seconds. Both weights are 0 unless given: only the caller knows what a
-    success is worth.
-
     Args:
         uniform: In [0, 1): decides, where several may be chosen.
-        cost_weight: Success that one unit of cost is worth.
-        duration_weight: Success that one second is worth.
-        floor: As in `choice.propensities`.
+        cost_weight: This and the others are as in `weigh`.
     """
-    e = estimates
-    utility = e.mean - cost_weight * e.cost - duration_weight * e.duration_s
-    order = np.argsort(-utility, kind="stable")
-    if explore:
-        variance = e.variance
-        if cost_weight or duration_weight:
-            variance = variance + cost_weight**2 * e.cost_variance
-            variance += duration_weight**2 * e.duration_variance
-        scale = choice.width(e.outcomes)
-        chances = choice.propensities(utility, variance, scale=scale, floor=floor)
-        chosen = choice.pick(chances, uniform)
-    else:
-        chosen = int(order[0])
-        chances = np.zeros(len(utility))
-        chances[chosen] = 1.0
-    others = tuple(int(i) for i in order if i != chosen)
-    return choice.Choice(chosen, chances, utility, others)
+    chances = weigh(
+        estimates,
+        cost_weight=cost_weight,
+        duration_weight=duration_weight,
+        explore=explore,
+        floor=floor,
+    )
+    return choice.chosen(chances, uniform)
 
 
 _NO_ROW = np.zeros(arms.WIDTH)
@@ -357,9 +414,21 @@ def _softened(means: Doubles) -> Doubles:
     would make the best of strategies look alike.
     """
     away = means - 0.5
-    beyond = np.maximum(np.abs(away) - SURE, 0)
-    size = np.minimum(np.abs(away), SURE) + SURER * (1 - np.exp(-beyond / SURER))
-    return 0.5 + np.copysign(size, away)
+    size = np.abs(away)
+    if size.max() <= SURE:
+        return means
+    beyond = np.maximum(size - SURE, 0)
+    size = np.minimum(size, SURE) + SURER * (1 - np.exp(-beyond / SURER))
+    result: Doubles = 0.5 + np.copysign(size, away)
+    return result
+
+
+def _soft(mean: float) -> float:
+    """Return the same of one."""
+    away = mean - 0.5
+    size = min(abs(away), SURE)
+    size += SURER * (1 - math.exp(-max(abs(away) - SURE, 0.0) / SURER))
+    return 0.5 + math.copysign(size, away)
 
 
 def _hex(strategy: str) -> str:

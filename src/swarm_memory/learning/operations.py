@@ -29,6 +29,7 @@ ERROR_TIMEOUT = "timed out"
 GENERIC = frozenset({"failed", "AssertionError", ERROR_TIMEOUT, ""})
 # A command is not there, or not set up here: another one may do its work.
 _ABSENT = ("command not found", "not recognized", "No such file or directory", "no such file")
+_COMMAND_ABSENT = ("command not found", "not recognized as an internal or external command")
 # These change nothing that a check could see.
 _HARMLESS = frozenset({
     "curl", "wget", "ps", "kill", "lsof", "df", "du", "man", "nl", "od", "xxd", "awk", "other",
@@ -168,6 +169,11 @@ def _run_of(step: Step, value: dict[str, Json]) -> Step | None:
 def is_generic(error: str) -> bool:
     """Tell whether a failure of this class says too little to be the same one elsewhere."""
     return error in GENERIC or "<text>" in error or len(error) < 8
+
+
+def is_absent(error: str) -> bool:
+    """Tell whether a failure says that a command is not there: no edit of a file brings it."""
+    return any(text in error for text in _COMMAND_ABSENT)
 
 
 def trials_of(steps: Iterable[Step]) -> list[Trial]:

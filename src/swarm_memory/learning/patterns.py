@@ -2,8 +2,8 @@
 
 A success rate per combination of facets reports dozens of coincidences, because the outcomes of
 one task share its difficulty and because hundreds of combinations are looked at. Here errors are
-clustered by task, every pattern is discovered on one half of the tasks and confirmed on the
-other, and "no reliable pattern yet" is an answer.
+clustered by task, every pattern is discovered on a third of the tasks and confirmed on the
+others, and "no reliable pattern yet" is an answer.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ ROWS_MAX = 20_000
 CONDITIONS_MAX = 60
 CANDIDATES_MAX = 2000
 EVIDENCE_MAX = 20
+FOLDS = 3  # of tasks; one discovers, the others confirm
 PATTERN, WARNING = "pattern", "early warning"
 # What "enough" is measured by: an effect of 0.3 on 15 % of the rows, found nine times in ten.
 ASKED_EFFECT, ASKED_SUPPORT, ASKED_Z = 0.3, 0.15, 2.6 + 1.28
@@ -65,7 +66,7 @@ class Mined(NamedTuple):
     """The patterns of a log, strongest first, and what was looked at to find them.
 
     `reason` says why there are none, "" if there are some. `rows` of `tasks` had a label,
-    `left_out` had none; `candidates` conjunctions were looked at, `tested` put to the other half.
+    `left_out` had none; `candidates` conjunctions were looked at, `tested` put to the other tasks.
     `rows_needed` is how many labelled rows would show an effect of 0.3 on 15 % of them nine
     times in ten, given how alike the rows of one task are.
     """
@@ -94,7 +95,7 @@ def mine(
     """Return the conjunctions of one or two conditions that change how tasks end.
 
     The same rows and seed give the same answer. The seed only decides which task is in which
-    half; a task stays in its half as the log grows, but for a few near the border.
+    third; a task stays in its third as the log grows, but for a few near the borders.
 
     Args:
         observations: In the order of the log; the last `rows_max` with a label count.
@@ -130,8 +131,8 @@ def mine(
         return looked._replace(reason=_reason(looked, rows))
     conditions, masks = facets.conditions(rows, rows_min=mining.ROWS_MIN, limit=conditions_max)
     found = mining.candidates(conditions, masks, tasks, limit=candidates_max)
-    halves = _halves([names[i] for i in order], seed)
-    confirmed, tested = mining.both_ways(found, sample, halves, alpha, method)
+    folds = _folds([names[i] for i in order], seed)
+    confirmed, tested = mining.all_ways(found, sample, folds, alpha, method)
     kept = mining.merged(found, sample, confirmed, conditions)
     forecast = _unforeseen(rows, found, sample, kept)
     patterns = tuple(
@@ -148,23 +149,24 @@ def _cells(rows: Sequence[Observation]) -> dict[str, list[Integers]]:
     return mining.cells(strategies, statistics.numbered([row.task_type for row in rows]))
 
 
-def _halves(names: Sequence[str], seed: int) -> tuple[Integers, Integers]:
-    """Return the rows of either half of the tasks, by a hash that knows nothing of the rest."""
+def _folds(names: Sequence[str], seed: int) -> tuple[Integers, ...]:
+    """Return the rows of each fold of the tasks, by a hash that knows nothing of the rest."""
 
     def place(name: str) -> bytes:
         text = f"{seed}\x00{name}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, digest_size=16).digest()
 
     ordered = sorted(set(names), key=lambda name: (place(name), name))
-    first = set(ordered[: len(ordered) // 2])
-    inside = np.array([name in first for name in names], dtype=np.bool_)
-    return np.flatnonzero(inside), np.flatnonzero(~inside)
+    fold_of = {name: FOLDS * rank // len(ordered) for rank, name in enumerate(ordered)}
+    given = np.array([fold_of[name] for name in names], dtype=np.intp)
+    return tuple(np.flatnonzero(given == fold) for fold in range(FOLDS))
 
 
 def _rows_needed(sample: mining.Sample) -> int:
     """Return the rows that show the asked effect: 2 σ² D z² / (s (1 − s) effect²).
 
-    D is the design effect: how much rows of one task being alike widens the error.
+    The 2 is for what confirming on a part costs, and for that a third has to discover. D is the
+    design effect: how much rows of one task being alike widens the error.
     """
     count = len(sample.residual)
     centred = sample.residual - sample.residual.mean() if count else sample.residual
@@ -195,7 +197,7 @@ def _reason(looked: Mined, rows: Sequence[Observation]) -> str:
         return f"No reliable pattern yet: {seen}; {wanted}, of many different tasks."
     return (
         f"No reliable pattern: of {looked.candidates} conjunctions {looked.tested} stood out in "
-        f"one half of {seen} and none held in the other; {wanted}, a weaker one more."
+        f"a third of {seen} and none held in the others; {wanted}, a weaker one more."
     )
 
 

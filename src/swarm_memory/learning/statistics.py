@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BH, BY = "bh", "by"
 METHODS = (BH, BY)
 FREEDOM_MIN = 1.0
+PRIOR_FREEDOM = 10.0  # tasks that the common variance counts for in the robust one
 LEVERAGE_MAX = 0.95  # a task that makes a contrast alone must not divide by zero
 BISECTIONS = 60
 CHUNK_CELLS = 2_000_000  # of a matrix that is looked at in one go: 16 MB of floats
@@ -28,11 +29,11 @@ CHUNK_CELLS = 2_000_000  # of a matrix that is looked at in one go: 16 MB of flo
 class Contrasts(NamedTuple):
     """Slopes of one outcome on many regressors, each with two standard errors, (n_regressors,).
 
-    `error` is clustered by task and robust, with `freedom` degrees; `common` supposes that all
-    tasks vary alike. The robust one alone is far too small where a facet is rare: of a dozen rows
-    that happen to end alike it sees no variance. The common one alone is wrong where the rows of
-    a facet vary more. A test has to pass both. Errors are inf, and `effect` 0, where a regressor
-    does not vary.
+    `error` is clustered by task and robust, moderated by the common one, with `freedom` degrees;
+    `common` supposes that all tasks vary alike. The robust one alone is far too small where a
+    facet is rare: of a dozen rows that happen to end alike it sees no variance. The common one
+    alone is wrong where the rows of a facet vary more. A test has to pass both. Errors are inf,
+    and `effect` 0, where a regressor does not vary.
     """
 
     effect: Floats
@@ -198,10 +199,13 @@ def contrasts(columns: Floats, outcome: Floats, tasks: Integers) -> Contrasts:
     """Return the slope of `outcome` on each column alone, with its errors.
 
     b = Σ x y / Σ x². The robust error is the root of (G − 1) / G Σ_g (Σ_{i in g} x e / (1 − h_g))²
-    over Σ x², h_g the share of task g in Σ x², with 1 / Σ h_g² − 1 degrees of freedom: the
-    effective number of tasks that tell anything. The common one is the root of
-    σ² ((1 − ρ) Σ x² + ρ Σ_g (Σ_{i in g} x)²) over Σ x², σ² and ρ being the variance of a row and
-    the correlation of two rows of a task.
+    over Σ x², h_g the share of task g in Σ x², with f = 1 / Σ h_g² − 1 degrees of freedom: the
+    effective number of tasks that tell anything. A variance that a dozen tasks tell is itself
+    uncertain, so it is moderated: (f robust² + 10 common²) / (f + 10), with f + 10 degrees, which
+    is all robust where many tasks tell. The common one is the root of
+    σ² ((1 − ρ) Σ x² + ρ Σ_g (Σ_{i in g} x)²) over Σ x², σ² and ρ being the variance of what is left
+    of a row beside b x and the correlation of two rows of a task: an effect that is there must not
+    pass for noise.
 
     Args:
         columns: Demeaned regressors, (n_rows, n_columns).
@@ -210,13 +214,13 @@ def contrasts(columns: Floats, outcome: Floats, tasks: Integers) -> Contrasts:
 
     Source:
         Liang and Zeger 1986; Bell and McCaffrey 2002; MacKinnon, Nielsen and Webb 2023; Moulton
-        1986 for the common error.
+        1986 for the common error; Smyth 2004, "Linear models and empirical Bayes methods for
+        assessing differential expression", for the moderated variance.
     """
     starts = np.flatnonzero(np.r_[True, tasks[1:] != tasks[:-1]])
-    variance, shared = _components(outcome, starts)
     step = max(1, CHUNK_CELLS // max(len(outcome), 1))
     found = [
-        _chunk(columns[:, first : first + step], outcome, starts, variance, shared)
+        _chunk(columns[:, first : first + step], outcome, starts)
         for first in range(0, columns.shape[1], step)
     ]
     if not found:
@@ -224,17 +228,29 @@ def contrasts(columns: Floats, outcome: Floats, tasks: Integers) -> Contrasts:
     return Contrasts(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _components(outcome: Floats, starts: Integers) -> tuple[float, float]:
-    """Return the variance of a row and the covariance, ≥ 0, of two rows of one task."""
-    count = len(outcome)
-    variance = float((outcome**2).mean())
+def _components(
+    outcome: Floats, starts: Integers, effect: Floats, total: Floats, sums: Floats
+) -> tuple[Floats, Floats]:
+    """Return the variance of a row and the covariance, ≥ 0, of two rows of one task.
+
+    Both of outcome − effect · column, (n_columns,), with two degrees of freedom taken off.
+
+    Args:
+        total: Sums of squares of the columns, (n_columns,).
+        sums: Sums of the columns over each task's rows, (n_tasks, n_columns).
+    """
+    count, groups = len(outcome), len(starts)
+    freedom = groups / max(groups - 2, 1)
+    left = np.maximum(float((outcome**2).sum()) - effect**2 * total, 0.0)
+    variance = freedom * left / count
     sizes = np.diff(np.r_[starts, count])
     pairs = float((sizes * (sizes - 1)).sum())
     if pairs <= 0:
-        return variance, 0.0
-    sums = np.add.reduceat(outcome, starts)
-    shared = float((sums**2).sum() - (outcome**2).sum()) / pairs
-    return variance, min(max(shared, 0.0), variance)
+        return variance, np.zeros_like(variance)
+    whole = np.add.reduceat(outcome, starts)
+    squares = (whole**2).sum() - 2 * effect * (whole @ sums) + effect**2 * (sums**2).sum(axis=0)
+    shared = freedom * (squares - left) / pairs
+    return variance, np.minimum(np.maximum(shared, 0.0), variance)
 
 
 def _summed(rows: Floats, starts: Integers) -> Floats:
@@ -245,7 +261,7 @@ def _summed(rows: Floats, starts: Integers) -> Floats:
 
 
 def _chunk(
-    part: Floats, outcome: Floats, starts: Integers, variance: float, shared: float
+    part: Floats, outcome: Floats, starts: Integers
 ) -> tuple[Floats, Floats, Floats, Floats]:
     groups = len(starts)
     squares = part * part
@@ -259,9 +275,11 @@ def _chunk(
     scores /= 1 - np.minimum(share, LEVERAGE_MAX)
     error = np.sqrt((groups - 1) / groups * (scores**2).sum(axis=0)) / scale
     freedom = np.maximum(1 / np.maximum((share**2).sum(axis=0), 1e-12) - 1, FREEDOM_MIN)
-    together = total
-    if shared > 0:
-        together = (_summed(part, starts) ** 2).sum(axis=0)
+    sums = _summed(part, starts)
+    variance, shared = _components(outcome, starts, effect, total, sums)
+    together = (sums**2).sum(axis=0)
     common = np.sqrt((variance - shared) * total + shared * together) / scale
+    degrees = freedom + PRIOR_FREEDOM
+    error = np.sqrt((freedom * error**2 + PRIOR_FREEDOM * common**2) / degrees)
     known = varies & (error > 0) & (common > 0)
-    return effect, np.where(known, error, np.inf), freedom, np.where(known, common, np.inf)
+    return effect, np.where(known, error, np.inf), degrees, np.where(known, common, np.inf)

@@ -3,10 +3,12 @@
 The window is a ring of fixed size, so memory and time do not grow with the number of outcomes. A
 prediction is a weighted sum over its rows. A new outcome corrects the weights of its neighbours and
 of a few rows in turn (block coordinate descent on (C + noise) weights = residuals); when the number
-of outcomes has doubled, and then once a lap, scale, variances and weights are computed afresh.
+of outcomes has doubled, and then once a lap, scale, variances and weights are computed afresh, step
+by step with the outcomes that follow (`refit`).
 
-It is kept in parts of a few KB: pages of rows, the weights, and what changes at a refit only. What
-is in memory equals what is written, bit by bit, so every process computes the same.
+It is kept in parts of a few KB: pages of rows, the weights, what changes at a refit only, and the
+refit that goes on. What is in memory equals what is written, bit by bit, so every process computes
+the same.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ from swarm_memory.learning.features import (
     TEXT_DIMENSIONS,
     TYPE_DIMENSIONS,
 )
+from swarm_memory.learning.geometry import CLIP, Geometry
+from swarm_memory.learning.refit import Refit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -39,14 +43,14 @@ if TYPE_CHECKING:
 
 ROWS = 1024
 PAGE_ROWS = 8
+AT_ONCE = 64  # rows that a refit takes all steps for at once
 FIRST_REFIT = 4
-REFIT_ROWS_MAX = 384  # that the variances are read off
-CORRECTED, CORRECTED_IN_TURN = 8, 8
+CORRECTED, CORRECTED_IN_TURN = 4, 2
 NUMBER_STEP = 16  # the columns of numbers grow by so many
-CLIP = 3.0  # standard deviations
 ID_BYTES = 40
 HASHED = TYPE_DIMENSIONS + FACET_DIMENSIONS + TEXT_DIMENSIONS
-FORMAT = 1
+FORMAT = 2
+ZERO = np.float32(0)
 _WEIGHTS = struct.Struct("<HQQ")  # format, outcomes ever, when to refit next
 _PAGE = struct.Struct("<HH")  # format, columns of numbers
 
@@ -83,10 +87,12 @@ class Window:
         self.alive = np.zeros(ROWS, bool)
         self.scale = np.zeros((2, NUMBER_STEP), np.float32)  # centre and 1 / deviation
         self.variances = kernel.started([np.zeros((1, 1), np.float32)] * 4, 0.25)
+        self.job: Refit | None = None
         self.changed: set[str] = set()
         self._local: dict[int, int] = {}
         self._locals = np.zeros(ROWS, np.int64)
-        self._trials: NDArray[Any] | None = None  # of each strategy in the window
+        self._trials: Doubles | None = None  # of each strategy in the window
+        self._mortal = False  # some rows are left out
         self._derive()
 
     @property
@@ -94,47 +100,41 @@ class Window:
         """The number of rows that hold an outcome."""
         return min(self.count, ROWS)
 
+    @property
+    def known_numbers(self) -> Floats:
+        """The columns of numbers that have a name, (ROWS, n_names)."""
+        return self.numbers[:, : len(self.names)]
+
+    @property
+    def _blocks(self) -> list[Floats]:
+        return self.geometry.blocks
+
     # What is derived from the rows ----------------------------------------------------------------
 
     def _derive(self) -> None:
-        """Compute what is not stored: standardised numbers, norms, small numbers for strategies."""
-        self._standard = self._standardised(self.numbers)
-        self._blocks = [*self._hashed_blocks(self.hashed), self._standard]
-        self._norms = [np.einsum("ij,ij->i", b, b) for b in self._blocks]
+        """Compute what is not stored: the geometry, small numbers for strategies."""
+        self._place()
         self._trials = None
         self._local = {}
-        self._locals = np.array([self._small(int(a)) for a in self.arm], np.int64)
+        self._locals = np.array([self._small(arm) for arm in self.arm.tolist()], np.int64)
+
+    def _place(self) -> None:
+        """Compute where the rows are, by the scale and the variances of now."""
+        self.geometry = Geometry(self.hashed, self.known_numbers, self.scale, self.variances)
 
     def _small(self, arm: int) -> int:
         """Return the small number that stands for a strategy in memory."""
         return self._local.setdefault(arm, len(self._local))
 
-    @staticmethod
-    def _hashed_blocks(rows: Floats) -> list[Floats]:
-        kind, facets = TYPE_DIMENSIONS, TYPE_DIMENSIONS + FACET_DIMENSIONS
-        return [rows[..., :kind], rows[..., kind:facets], rows[..., facets:]]
-
-    def _standardised(self, numbers: Floats) -> Floats:
-        """Return numbers in standard deviations; a missing one is the mean."""
-        scaled: Floats = (numbers - self.scale[0]) * self.scale[1]
-        scaled[np.isnan(scaled)] = 0
-        np.clip(scaled, -CLIP, CLIP, out=scaled)
-        return scaled
-
     def _derive_row(self, at: int) -> None:
-        self._standard[at] = self._standardised(self.numbers[at])
-        for block, norms in zip(self._blocks, self._norms, strict=True):
-            row = block[at : at + 1]  # as in _derive, so that the bits are the same
-            norms[at] = np.einsum("ij,ij->i", row, row)[0]
+        self.geometry.put(at, self.hashed[at], self.known_numbers[at])
         self._locals[at] = self._small(int(self.arm[at]))
         self._trials = None
 
     # Predicting -----------------------------------------------------------------------------------
 
-    def columns(self, encoded: Encoded, *, enter: bool = False) -> Floats:
-        """Return the numbers of a context in their columns; `enter` gives new names one."""
-        if enter:
-            self._enter(encoded.numbers)
+    def columns(self, encoded: Encoded) -> Floats:
+        """Return the numbers of a context in their columns."""
         row = np.full(self.numbers.shape[1], np.nan, np.float32)
         for name, number in encoded.numbers.items():
             if (column := self.names.get(name)) is not None:
@@ -142,63 +142,87 @@ class Window:
         return row
 
     def _enter(self, numbers: Mapping[str, float]) -> None:
-        new = sorted(name for name in numbers if name not in self.names)
+        new = sorted([name for name in numbers if name not in self.names])
+        if not new:
+            return
         for name in new[: NUMBERS_MAX - len(self.names)]:
             self.names[name] = len(self.names)
             self.refit_at = min(self.refit_at, self.count + 2 * FIRST_REFIT)
             self.changed.add("window/fit")
-        width = -(-max(1, len(self.names)) // NUMBER_STEP) * NUMBER_STEP
-        if self._widen(width):
-            self._derive()
+        self._widen(-(-max(1, len(self.names)) // NUMBER_STEP) * NUMBER_STEP)
+        self._place()
 
-    def _widen(self, width: int) -> bool:
-        """Make room for so many columns of numbers; return whether there was less."""
+    def _widen(self, width: int) -> None:
+        """Make room for so many columns of numbers."""
         if (more := width - self.numbers.shape[1]) > 0:
             self.numbers = np.pad(self.numbers, ((0, 0), (0, more)), constant_values=np.nan)
         if (missing := width - self.scale.shape[1]) > 0:
             self.scale = np.pad(self.scale, ((0, 0), (0, missing)))
-        return more > 0 or missing > 0
+        if self.job is not None:
+            self.job.widen(width)
 
     def nearness(self, encoded: Encoded) -> Nearness:
         """Return how alike each row is to a context."""
-        numbers = self._standardised(self.columns(encoded))
-        x = [encoded.kind, encoded.facets, encoded.text, numbers]
-        n, v = self.used, self.variances
-        shared, apart = np.zeros(n, np.float32), np.zeros(n, np.float32)
-        for b, g in enumerate(v.gamma):
-            if g:
-                alike = kernel.similarity(self._blocks[b][:n], self._norms[b][:n], x[b], g)
-                shared += np.float32(v.shared[b]) * alike
-                alike *= np.float32(v.slope[b])
-                apart += alike
-        most = sum(v.slope)
-        total = apart * np.float32(1 / most) if most else np.ones(n, np.float32)
-        np.maximum(total, 0, out=total)
-        apart += np.float32(v.arm)
+        x = [encoded.kind, encoded.facets, encoded.text, self._standard(encoded.numbers)]
+        shared, apart = self.geometry.covariances(x, self.used)
+        most = sum(self.variances.slope)
+        total = apart * np.float32(1 / most) if most else np.ones(self.used, np.float32)
+        np.maximum(total, ZERO, out=total)
+        apart += np.float32(self.variances.arm)
         return Nearness(shared, apart, total)
 
-    def forecast(self, near: Nearness, arms: NDArray[np.uint64]) -> Forecast:
+    def _standard(self, numbers: Mapping[str, float]) -> Floats:
+        """Return the numbers of a context in their columns, in standard deviations."""
+        row = [0.0] * len(self.names)
+        for name, number in numbers.items():
+            if (column := self.names.get(name)) is not None:
+                centre, inverse = self.geometry.scales[column]
+                row[column] = min(max((number - centre) * inverse, -CLIP), CLIP)
+        return np.array(row, np.float32)
+
+    def forecast(self, near: Nearness, arms: Sequence[int]) -> Forecast:
         """Return what the window says about strategies, given by their hashes (n_strategies,)."""
-        n, v = self.used, self.variances
-        small = np.array([self._local.get(arm, -1) for arm in arms.tolist()])
-        weights, alive, local = self.weights[:n], self.alive[:n], self._locals[:n]
-        length = len(self._local) + 1  # the last, -1, is for strategies without a row
+        n, v = len(near.total), self.variances
+        weights = self.weights[:n]
+        small = self._smalls(arms)
         if self._trials is None:
-            self._trials = np.bincount(local, alive, length)
-        own = np.bincount(local, near.apart * weights, length)[small]
-        trials = self._trials[small]
-        similar = np.bincount(local, near.total * alive, length)[small]
-        mean = self.base + float(near.shared @ weights) + own
+            self._trials = self._by_arm(self.alive[:n])
+            self._mortal = not self.alive[:n].all()
+        trials, total = self._trials[small], near.total
+        if self._mortal:
+            total = total * self.alive[:n]
+        squares = total * total
+        own = self._by_arm(near.apart * weights)[small]
+        similar = self._by_arm(total)[small]
+        mean = own + (self.base + float(near.shared @ weights))
         slope = sum(v.slope)
-        common = v.arm / (1 + trials * v.arm / v.noise)
-        variance = common + slope / (1 + similar * slope / v.noise)
+        common = v.arm / (1 + trials * (v.arm / v.noise))
+        variance = common + slope / (1 + similar * (slope / v.noise))
         # What correlates by k tells k² of what one knows of it (the variance of a regression).
-        squares = near.total * near.total * alive
-        told = np.bincount(local, squares, length)[small]
+        told = self._by_arm(squares)[small]
         shared = sum(v.shared)
-        uncertainty = common + slope / (1 + told * slope / v.noise)
-        uncertainty += shared / (1 + float(squares.sum()) * shared / v.noise)
+        common += shared / (1 + float(squares.sum()) * shared / v.noise)
+        uncertainty = common + slope / (1 + told * (slope / v.noise))
         return Forecast(mean, variance, uncertainty, similar)
+
+    def _by_arm(self, values: NDArray[Any]) -> Doubles:
+        """Return the sums of the rows of each strategy; the last, -1, is of those without any."""
+        sums: Doubles = np.bincount(self._locals[: len(values)], values, len(self._local) + 1)  # type: ignore[assignment]
+        return sums
+
+    def _smalls(self, arms: Sequence[int]) -> NDArray[np.int64]:
+        """Return the small numbers of strategies, -1 for those without a row."""
+        local = self._local
+        return np.array([local.get(arm, -1) for arm in arms])
+
+    def expected(self, near: Nearness, arm: int) -> float:
+        """Return the mean of `forecast` of one strategy, given by its hash."""
+        n = len(near.total)
+        weights, small = self.weights[:n], self._local.get(arm)
+        mean = self.base + float(near.shared @ weights)
+        if small is not None:
+            mean += float((near.apart * (self._locals[:n] == small)) @ weights)
+        return mean
 
     # Learning -------------------------------------------------------------------------------------
 
@@ -206,119 +230,97 @@ class Window:
         self, encoded: Encoded, near: Nearness, arm: int, reward: float, outcome_id: str | None
     ) -> None:
         """Take a row in, in place of the oldest, and correct the weights."""
-        row = self.columns(encoded, enter=True)
+        self._enter(encoded.numbers)
+        row = self.columns(encoded)
         at = self.count % ROWS
         self.numbers[at] = row
-        x = np.concatenate([encoded.kind, encoded.facets, encoded.text])
-        self.hashed[at] = x.astype(np.float16)
+        x = np.concatenate([encoded.kind, encoded.facets, encoded.text], dtype=np.float16)
+        self.hashed[at] = x
         self.arm[at], self.reward[at] = arm, reward
         self.ids[at] = (outcome_id or "").encode()[:ID_BYTES]
         self.weights[at], self.alive[at] = 0, True
         self.count += 1
         self._derive_row(at)
         self.changed |= {f"window/page/{at // PAGE_ROWS}", "window/weights"}
-        if self.count >= self.refit_at:
-            self.refit()
-        else:
+        if self.job is not None:
+            self.job.weights[at] = 0
+        elif self.count >= self.refit_at:
+            self._begin()
+        if self.job is None or not self._advance():
             self._correct(at, near)
 
     def _correct(self, at: int, near: Nearness) -> None:
         """Solve for the weights of the new row, its nearest and a few in turn, others fixed."""
         n = self.used
-        strength = np.empty(n, np.float32)
         m = len(near.apart)
+        strength = np.full(n, np.inf, np.float32)  # of the new row
         strength[:m] = near.apart * (self._locals[:m] == self._locals[at]) + near.shared
         strength[at] = np.inf
-        strength[~self.alive[:n]] = -1
         some = min(CORRECTED, n)
-        nearest = np.argpartition(-strength, some - 1)[:some]
-        turn = (self.count * CORRECTED_IN_TURN + np.arange(CORRECTED_IN_TURN)) % n
-        rows = np.unique(np.concatenate([nearest, turn]))
-        rows = rows[self.alive[rows]]
-        self._solve(rows)
+        nearest = strength.argpartition(n - some)[n - some :]
+        turn = [(self.count * CORRECTED_IN_TURN + i) % n for i in range(CORRECTED_IN_TURN)]
+        rows = np.array(sorted({*nearest.tolist(), *turn}))
+        self._solve(rows[self.alive[rows]])
 
     def _solve(self, rows: NDArray[np.int64]) -> None:
-        n, v = self.used, self.variances
-        weights = self.weights[:n]
-        same = (self._locals[:n, None] == self._locals[rows]).astype(np.float32)
-        among = same[rows]
-        explained = np.float32(v.arm) * (weights @ same)
-        inner = v.arm * among + v.noise * np.eye(len(rows))
-        for b, g in enumerate(v.gamma):
-            if g:
-                block = self._blocks[b]
-                alike = kernel.similarity(block[:n], self._norms[b][:n], block[rows].T, g)
-                inner += (v.shared[b] + v.slope[b] * among) * alike[rows]
-                explained += np.float32(v.shared[b]) * (weights @ alike)
-                alike *= same
-                explained += np.float32(v.slope[b]) * (weights @ alike)
-        left = self.reward[rows] - self.base - explained - v.noise * weights[rows]
-        self.weights[rows] += np.linalg.solve(inner, left).astype(np.float32)
+        residuals = self.reward[rows] - self.base
+        self.weights[rows] += self.geometry.corrections(
+            rows, self.weights[: self.used], self._locals, residuals
+        )
+
+    # Refits ---------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Begin to compute scale, variances and weights afresh."""
+        self.refit_at = self.count + (self.count if self.count < ROWS else ROWS)
+        self.job = Refit.begun(self)
+
+    def _advance(self) -> bool:
+        """Take the next step of a refit, few rows taking all at once; tell if that was the last."""
+        assert self.job is not None
+        done = self.job.step(self)
+        while not done and self.used <= AT_ONCE:
+            done = self.job.step(self)
+        self.changed |= {"window/refit"}
+        if done:
+            job, self.job = self.job, None
+            self.base, self.scale, self.variances = job.base, job.scale, job.variances
+            self.weights = job.weights
+            self._derive()
+            self.changed |= {"window/fit", "window/weights"}
+        return done
 
     def refit(self) -> None:
-        """Compute scale, variances and weights afresh from the rows."""
-        n = self.used
-        rows = np.flatnonzero(self.alive[:n])
-        self.refit_at = self.count + (self.count if self.count < ROWS else ROWS)
-        self._rescale()
-        self.weights[:] = 0
-        if len(rows):
-            rewards = self.reward[rows].astype(np.float64)
-            self.base = float((rewards.sum() + 1) / (len(rows) + 2))
-            residuals = rewards - self.base
-            variance = max(float(residuals @ residuals + 0.5) / (len(rows) + 2), 0.01)
-            self._fit(rows, residuals, variance)
-            pieces = kernel.Covariances(
-                [b[rows] for b in self._blocks], self._locals[rows], self.variances.gamma
-            )
-            self.weights[rows] = pieces.weights(self.variances, residuals).astype(np.float32)
-        self.changed |= {"window/fit", "window/weights"}
-
-    def _fit(self, rows: NDArray[np.int64], residuals: Doubles, variance: float) -> None:
-        latest = np.argsort((self.count - 1 - rows) % ROWS, kind="stable")[:REFIT_ROWS_MAX]
-        some = rows[latest]
-        blocks, recent = [b[some] for b in self._blocks], residuals[latest]
-        begun = kernel.started(blocks, variance)
-        pieces = kernel.Covariances(blocks, self._locals[some], begun.gamma)
-        self.variances = kernel.fitted(pieces, begun, self._carried(begun), recent, variance)
-
-    def _carried(self, begun: kernel.Variances) -> kernel.Variances:
-        """Return the variances of now for the blocks of `begun`, where they are of use."""
-        now = self.variances
-        if tuple(bool(g) for g in now.gamma) != tuple(bool(g) for g in begun.gamma):
-            return begun
-        return now._replace(gamma=begun.gamma)
-
-    def _rescale(self) -> None:
-        numbers = self.numbers[: self.used].astype(np.float64)
-        known = ~np.isnan(numbers)
-        counts = np.maximum(known.sum(axis=0), 1)
-        filled = np.where(known, numbers, 0)
-        centre = filled.sum(axis=0) / counts
-        spread = np.sqrt((np.where(known, numbers - centre, 0) ** 2).sum(axis=0) / counts)
-        self.scale[0] = centre
-        self.scale[1] = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0)
-        self._derive()
+        """Compute scale, variances and weights afresh, at once."""
+        self._begin()
+        while not self._advance():
+            pass
 
     def forget(self, arm: int) -> None:
         """Leave the rows of a strategy out of every prediction from now on."""
         dead = self.alive & (self.arm == np.uint64(arm))
         if dead.any():
             self.alive[dead] = False
+            self.weights[dead] = 0
             self._trials = None
-            self.refit()
+            self.changed.add("window/weights")
+            self._begin()
+            self._advance()
 
     def evidence(self, near: Nearness, arm: int, most: int) -> list[str]:
         """Return the outcomes of a strategy whose contexts are most alike, the closest first."""
         n = self.used
-        alike = np.where(self.alive[:n] & (self.arm[:n] == np.uint64(arm)), near.total, -1)
-        order = np.argsort(-alike, kind="stable")[:most]
-        return [self.ids[i].decode() for i in order if alike[i] >= 0 and self.ids[i]]
+        rows = np.flatnonzero(self.alive[:n] & (self._locals[:n] == self._local.get(arm, -1)))
+        order = rows[np.argsort(-near.total[rows], kind="stable")[:most]]
+        return [name.decode() for name in self.ids[order].tolist() if name]
 
     def correct(self, outcome_id: str, reward: float | None) -> None:
         """Revise the reward of a row, or leave it out (None), if the window still has it."""
         for at in np.flatnonzero(self.ids == outcome_id.encode()[:ID_BYTES]).tolist():
             self.weights[at] = 0
+            if self.job is not None:
+                self.job.weights[at] = 0
+                self.changed.add("window/refit")
             self.alive[at] = reward is not None
             self._trials = None
             self.reward[at] = reward or 0.0
@@ -332,7 +334,7 @@ class Window:
     def part_names() -> list[str]:
         """Return the names of all parts that a window can have."""
         pages = [f"window/page/{page}" for page in range(ROWS // PAGE_ROWS)]
-        return ["window/fit", "window/weights", *pages]
+        return ["window/fit", "window/weights", "window/refit", *pages]
 
     def taken_changes(self) -> set[str]:
         """Return the names of the parts that changed since the last call."""
@@ -348,6 +350,8 @@ class Window:
             names = sorted(self.names, key=self.names.__getitem__)
             fit = json.dumps([FORMAT, self.base, names, *self.variances]).encode()
             return fit + b"\n" + self.scale.astype("<f4").tobytes()
+        if name == "window/refit":
+            return b"" if self.job is None else self.job.written()
         first = int(name.removeprefix("window/page/")) * PAGE_ROWS
         rows = slice(first, first + PAGE_ROWS)
         page = np.zeros(PAGE_ROWS, _page_type(self.numbers.shape[1]))
@@ -362,15 +366,29 @@ class Window:
         if (fit := parts.get("window/fit")) is not None:
             self._load_fit(fit)
         if (weights := parts.get("window/weights")) is not None:
-            form, self.count, self.refit_at = _WEIGHTS.unpack_from(weights)
-            _check(form)
-            end = _WEIGHTS.size + 4 * ROWS
-            self.weights = np.frombuffer(weights[_WEIGHTS.size : end], "<f4").astype(np.float32)
-            self.alive = np.unpackbits(np.frombuffer(weights[end:], np.uint8)).astype(bool)
+            self._load_weights(weights)
+        if (refit := parts.get("window/refit")) is not None:
+            self.job = Refit.read(refit) if refit else None
+        width = self.numbers.shape[1]
+        loaded: list[int] = []
         for name in sorted(parts):
             if name.startswith("window/page/"):
-                self._load_page(int(name.removeprefix("window/page/")) * PAGE_ROWS, parts[name])
-        self._derive()
+                first = int(name.removeprefix("window/page/")) * PAGE_ROWS
+                self._load_page(first, parts[name])
+                loaded += range(first, first + PAGE_ROWS)
+        if fit is None and width == self.numbers.shape[1]:
+            for at in loaded:
+                self._derive_row(at)
+            self._trials = None
+        else:
+            self._derive()
+
+    def _load_weights(self, part: bytes) -> None:
+        form, self.count, self.refit_at = _WEIGHTS.unpack_from(part)
+        _check(form)
+        end = _WEIGHTS.size + 4 * ROWS
+        self.weights = np.frombuffer(part[_WEIGHTS.size : end], "<f4").astype(np.float32)
+        self.alive = np.unpackbits(np.frombuffer(part[end:], np.uint8)).astype(bool)
 
     def _load_fit(self, part: bytes) -> None:
         fit, scale = part.split(b"\n", 1)

@@ -13,12 +13,22 @@ from swarm_memory.monitor.alerts import Alert, Alerts, judge
 from swarm_memory.monitor.collect import BASELINE, first_in, look, newest_in, sampled
 from swarm_memory.monitor.facts import facts_of
 from swarm_memory.monitor.rules import rules_of
-from swarm_memory.monitor.sample import DAY, HOUR, MINUTE, SPANS, Sample, merged, sample_of
+from swarm_memory.monitor.sample import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SPANS,
+    Sample,
+    merged,
+    sample_of,
+    tallied,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from swarm_memory.engine import Engine, Tx
     from swarm_memory.monitor.delivery import Delivery
+    from swarm_memory.monitor.sample import Buckets
     from swarm_memory.monitor.trends import Trends
     from swarm_memory.swarm import Swarm
 
@@ -29,6 +39,7 @@ PART_MAX = 10_000  # samples that one of an hour or a day is made of
 PARTS_MAX = 100  # of these made at once: more than there are hours whose minutes are kept
 AHEAD_MS = 60_000  # how far clocks of several machines may lie apart
 ALERTS_KEPT_S = 31 * 86_400
+SWARMS_MAX = 1000
 
 
 class Taken(NamedTuple):
@@ -36,6 +47,14 @@ class Taken(NamedTuple):
 
     sample: Sample
     changed: list[Alert]
+
+
+class Totals(NamedTuple):
+    """How often each verb was called, what else was counted, and what failed; see `Sample`."""
+
+    latencies: dict[str, Buckets]
+    counts: dict[str, int]
+    errors: dict[str, int]
 
 
 class Monitor:
@@ -69,7 +88,7 @@ class Monitor:
             # Two at the same moment: neither may take the place of the other.
             at_ms = max(tx.now_ms, newest[0].at_ms + 1) if newest else tx.now_ms
             rows = tx.all("meter_list", swarm=self._context.swarm)
-            tx.run("meter_clear", swarm=self._context.swarm)
+            tx.run("meter_sampled", swarm=self._context.swarm)
             sample = sampled(seen, at_ms, newest, rows)
             self._keep(tx, sample)
             self._roll_up(tx, MINUTE, HOUR)
@@ -80,6 +99,27 @@ class Monitor:
             return Taken(sample, changed)
 
         return self._engine.write(write, durability="relaxed")
+
+    def look(self) -> Sample:
+        """Return a sample of this moment that is not kept, and tells of no calls."""
+        seen = look(self._engine, self._context)
+        return sampled(seen, self._engine.now_ms, (), ())
+
+    def recent(self) -> Sample:
+        """Return the last sample if it is at most two intervals old, else what `look` does."""
+        newest = self.newest()
+        oldest_ms = self._engine.now_ms - 2000 * self._context.config.monitor_interval_s
+        return newest if newest is not None and newest.at_ms >= oldest_ms else self.look()
+
+    def totals(self) -> Totals:
+        """Return what was called since the store was made, as far as processes handed it in.
+
+        This one does so now, if it has not for a while. No number of it ever falls.
+        """
+        meter = self._context.meter
+        if meter is not None and meter.is_due:
+            meter.hand_in()
+        return Totals(*tallied(self._engine.all("meter_totals", swarm=self._context.swarm)))
 
     def newest(self) -> Sample | None:
         """Return the last sample, None before the first."""
@@ -105,6 +145,11 @@ class Monitor:
     def swarms(self) -> list[str]:
         """Return the swarms of the store in which something happens, waits or is wrong."""
         return [row[0] for row in self._engine.all("monitor_swarms")]
+
+    def known_swarms(self, limit: int = SWARMS_MAX) -> list[str]:
+        """Return swarms of the store in which anything was ever called, by name."""
+        check_whole("limit", limit, 1, SWARMS_MAX)
+        return sorted(row[0] for row in self._engine.all("meter_known", limit=limit))
 
     def trends(self) -> Trends:
         """Return how the swarm grows, what changed since yesterday, and when it is full."""

@@ -196,8 +196,8 @@ def _values(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
     if row is None:
         return {}, {}
     plain = stored = 0
-    rows = tx.all("record_pack_next", swarm=context.swarm, after=row[0], limit=VALUES)
-    for row in rows or tx.all("record_pack_next", swarm=context.swarm, after="", limit=VALUES):
+    rows = tx.all("sample_values", swarm=context.swarm, from_key=row[0], limit=VALUES)
+    for row in rows:
         try:
             format_, body = codec.unseal(row[8], meaning(context.swarm, *row[:8]))
             plain += len(context.compressor.expand(format_, body))

@@ -195,7 +195,7 @@ STAYS = {
     "edits": "of the moment: who changes a file says so again with the next change",
     "touches": "of the last days: where agents work is learned anew in the other store",
     "forecasts": "learned anew from the touches",
-    "meters": "of the last minute, and of this store",
+    "meters": "what was called in this store",
     "samples": "what was measured is of this store: its disk, its latencies",
     "alerts": "of the moment: what is wrong in the other store its next sample tells",
     "moved": "says what this store has given away",

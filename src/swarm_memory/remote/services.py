@@ -37,7 +37,7 @@ from swarm_memory.search import Hits
 from swarm_memory.seats import Lease, lost, milder_than
 from swarm_memory.wire import shapes
 from swarm_memory.wire.flows import party
-from swarm_memory.wire.verbs import BY_NAME, KEPT, ONCE, READ, Verb
+from swarm_memory.wire.verbs import BY_NAME, KEPT, ONCE, READ, SESSION_OR_NONE, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +90,8 @@ class Wire:
         """Ask for a verb and return its result."""
         op_id = options.pop("op_id", None)
         given = _bound(verb, arguments, options)
-        if "session_id" in shapes.arguments(verb) and "session_id" not in given:
+        wanted = "session_id" in shapes.arguments(verb) and "session_id" not in given
+        if wanted and (self.context.session or verb.full_name not in SESSION_OR_NONE):
             given["session_id"] = self._session()
         if self.transaction is not None:
             return self._step(verb, given, op_id)

@@ -54,11 +54,14 @@ SERVICES: dict[str, Callable[[Wire], Any]] = {
     "finder": lambda wire: RemoteFinder(wire, "finder"),
     **{
         name: lambda wire, name=name: Remote(wire, name)  # type: ignore[misc]
-        for name in ("outcomes", "conflicts", "memories", "journal", "health", "retention")
+        for name in (
+            "outcomes", "conflicts", "forecast", "memories", "journal", "health", "retention",
+            "optimizer",
+        )
     },
     "alerts": lambda wire: Remote(wire, "alerts"),
     "monitor": lambda wire: RemoteMonitor(wire, "monitor"),
-}
+}  # fmt: skip
 
 
 class RemoteSwarm(Swarm):
@@ -185,14 +188,24 @@ class RemoteSwarm(Swarm):
         return self._service("retention")
 
     @property
+    def optimizer(self) -> Any:
+        """What would make the store smaller or faster, and doing it."""
+        return self._service("optimizer")
+
+    @property
     def edits(self) -> Any:
         """Who changes which file: told by hooks, which ask a server by their own route."""
         return _elsewhere("edits")
 
     @property
     def forecast(self) -> Any:
-        """How likely others are to touch a file; where the store is, not from here."""
-        return _elsewhere("forecast")
+        """How likely others are to touch a file or a key, and how to share tasks out."""
+        return self._service("forecast")
+
+    @property
+    def practice(self) -> Any:
+        """What is learned from recorded operations: told by hooks, as edits are."""
+        return _elsewhere("practice")
 
     @property
     def briefing(self) -> Any:
@@ -222,6 +235,10 @@ class RemoteSwarm(Swarm):
     def tick(self) -> bool:
         """Do the daily duties if they are due; see `Swarm.tick`."""
         return bool(self._call("tick"))
+
+    def prune(self) -> int:
+        """Refuse: it is a part of `tick` and of the optimizer, where the store is."""
+        return int(_elsewhere("prune"))
 
     def agents(self) -> list[str]:
         """Return the scopes of the agents that have a state."""

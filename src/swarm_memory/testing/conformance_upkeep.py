@@ -314,6 +314,45 @@ def _value(number: int) -> dict[str, object]:
     return {"task_type": pick[0], "note": " ".join(pick * 4), "number": number, "agent": pick[1]}
 
 
+# --- optimizing ---
+
+
+def check_optimizing_says_what_it_would_do_and_does_it(store: Store) -> None:
+    swarm = store.open()
+    values = {f"swarm-s/agent-{n % 3}/knowledge/{n:04}": _value(n) for n in range(300)}
+    swarm.records.put_many(values.items())
+    swarm.records.put_many(((f"x/{n}", {"n": n}) for n in range(5)), ttl_s=10)
+    store.clock.advance(11)
+
+    planned = {advice.name: advice for advice in swarm.optimizer.plan()}
+    gains = {gain.name: gain for gain in swarm.optimizer.apply(budget_s=30)}
+
+    assert planned["sweep"].evidence["expired"] == gains["sweep"].changed == 5
+    assert planned["sweep"].expected_bytes == gains["sweep"].measured_bytes
+    assert gains["compress"].measured_bytes > 0.5 * planned["compress"].expected_bytes > 0
+    assert {r.key: r.value for r in swarm.records.each()} == values
+    assert not {"sweep", "compress"} & {advice.name for advice in swarm.optimizer.plan()}
+    with raises(InvalidArgumentError):
+        swarm.optimizer.apply(["archive"])
+    with raises(InvalidArgumentError):
+        swarm.optimizer.plan(["everything"])
+
+
+def check_versions_beyond_a_category_go_and_no_others(store: Store) -> None:
+    swarm = store.open(settings={"categories": {"kept": {"keys": ["kept/**"], "versions_max": 3}}})
+    for number in range(5):
+        swarm.records.put_many((f"kept/{key}", {"n": number}) for key in range(3))
+        swarm.records.put("other/a", number)
+    before = {f"kept/{key}": swarm.records.history(f"kept/{key}") for key in range(3)}
+
+    swarm.optimizer.apply(["history"])
+
+    assert {key: swarm.records.history(key) for key in before} == before
+    assert [r.version for r in swarm.records.history("other/a")] == [5, 4, 3, 2, 1]
+    assert swarm.optimizer.plan(["history"]) == []
+    assert swarm.verify().ok
+
+
 # --- the change log ---
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from swarm_memory import conflicts, leases, messages, outcomes, records, search, sessions
+from swarm_memory import conflicts, forecast, leases, messages, outcomes, records, search, sessions
 from swarm_memory.config import RETENTION_S_MAX
+from swarm_memory.learning.assignment import TASKS_MAX
 from swarm_memory.lives import STATES
 from swarm_memory.memories import FILES_MAX, KINDS, REPLACED_MAX
 from swarm_memory.monitor import SERIES_MAX
 from swarm_memory.monitor.alerts import STATES as ALERT_STATES
 from swarm_memory.monitor.sample import SPANS
+from swarm_memory.optimizing import STEPS
+from swarm_memory.optimizing.optimizer import BUDGET_S_MAX
 from swarm_memory.seats import MODES
 
 WHOLE_MAX = 2**62
@@ -65,6 +68,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "visible_after_s": number(0.001, messages.VISIBLE_S_MAX),
     "delay_s": number(0, messages.DELAY_S_MAX),
     "interval_s": number(0, RETENTION_S_MAX),
+    "budget_s": number(0.001, BUDGET_S_MAX),
+    "only": {"minLength": 1, "maxLength": 20, "items": one_of(*STEPS)},
     "duration_s": number(0, outcomes.AMOUNT_MAX),
     "cost": number(0, outcomes.AMOUNT_MAX),
     "cost_weight": number(0, outcomes.AMOUNT_MAX),
@@ -112,6 +117,10 @@ LIMITS: dict[str, dict[str, Any]] = {
     "outcome_id": text(outcomes.NAME_BYTES_MAX),
     "also": {"maxLength": REPLACED_MAX, "items": {"pattern": KEY, "maxLength": 255}},
     "but": {"items": {"pattern": KEY, "maxLength": 255}},
+    "window_s": number(forecast.WINDOW_S_MIN, forecast.WINDOW_S_MAX),
+    "paths": {"maxLength": forecast.PATHS_MAX, "items": text(forecast.PATH_CHARS_MAX)},
+    "keys": {"maxLength": forecast.PATHS_MAX, "items": {"pattern": KEY, "maxLength": 255}},
+    "tasks": {"maxLength": TASKS_MAX, "items": text(forecast.PATH_CHARS_MAX)},
     "files": {"maxLength": FILES_MAX, "items": text(1024)},
     "names": {"maxLength": leases.PATTERNS_MAX, "items": text(leases.NAME_BYTES_MAX)},
     "agents": {"items": text(outcomes.NAME_BYTES_MAX)},
@@ -138,7 +147,17 @@ OF_VERB: dict[tuple[str, str], dict[str, Any]] = {
     ("retention.due", "name"): text(outcomes.NAME_BYTES_MAX),
     ("alerts.list", "state"): one_of(*ALERT_STATES),
     ("monitor.series", "limit"): number(1, SERIES_MAX),
+    ("forecast.risk", "session_id"): text(sessions.NAME_BYTES_MAX, 0),
+    ("forecast.risk", "agent_id"): text(sessions.ID_BYTES_MAX, 0),
+    ("forecast.risk", "files"): number(1, WHOLE_MAX),
+    ("forecast.keys", "agent"): text(sessions.NAME_BYTES_MAX),
+    ("forecast.assign", "agents"): {
+        "minLength": 1,
+        "maxLength": forecast.AGENTS_MAX,
+        "items": text(outcomes.NAME_BYTES_MAX),
+    },
     ("events.changes", "name"): text(outcomes.NAME_BYTES_MAX),
 }
-# Without it a call may mean the caller's own session, which a client says by its name.
+# Without it a call may mean the caller's own session, which a client says by its name; not where
+# it is as well asked by somebody in none.
 REQUIRED = {"session_id"}

@@ -15,8 +15,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from swarm_memory.conflicts import Conflict
 from swarm_memory.errors import InvalidArgumentError
+from swarm_memory.forecast import Risk
 from swarm_memory.integrity.verify import Finding, VerifyReport
 from swarm_memory.lean import NamedTuple
+from swarm_memory.learning.assignment import Plan
 from swarm_memory.letters import Counts, Message, Sent
 from swarm_memory.lives import Agent, Held, Session
 from swarm_memory.memories import Similar, Stored
@@ -25,16 +27,19 @@ from swarm_memory.monitor.alerts import Alert
 from swarm_memory.monitor.sample import Sample
 from swarm_memory.monitor.trends import Trends
 from swarm_memory.outcomes import Observation
+from swarm_memory.packing import Packed
 from swarm_memory.records import Put
 from swarm_memory.reports import (
+    Advice,
     Changes,
     Choice,
+    Gain,
     HealthReport,
     Insight,
     Outcome,
     Recommendation,
 )
-from swarm_memory.retention import Packed, Swept
+from swarm_memory.retention import Swept
 from swarm_memory.search import Hit, Hits
 from swarm_memory.seats import Lease, Seat
 
@@ -110,10 +115,10 @@ NAMES: dict[str, Any] = {
     **{
         kind.__name__: kind
         for kind in (
-            Addressed, Agent, Alert, Changes, Choice, Conflict, Counts, Event, Finding, Found,
-            HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome, Packed,
-            Put, Recommendation, Record, Sample, Scanned, Seat, Sent, Session, Similar, Stored,
-            Swept, Touched, Trends, VerifyReport,
+            Addressed, Advice, Agent, Alert, Changes, Choice, Conflict, Counts, Event, Finding,
+            Found, Gain, HealthReport, Held, HeldLease, Hit, Insight, Message, Observation,
+            Outcome, Packed, Plan, Put, Recommendation, Record, Risk, Sample, Scanned, Seat, Sent,
+            Session, Similar, Stored, Swept, Touched, Trends, VerifyReport,
         )
     },
 }  # fmt: skip
@@ -133,6 +138,7 @@ SENT = {
     "Sequence[str]": "list[str]",
     "Sequence[str] | None": "list[str] | None",
     "Collection[str]": "list[str]",
+    "Mapping[str, Sequence[str]]": "dict[str, list[str]]",
 }
 GIVEN = {
     "Lease": "HeldLease",
@@ -252,10 +258,18 @@ def _decoder(kind: Any) -> Convert:
             return _same
         return lambda value: {known(name): inner(one) for name, one in value.items()}
     if origin is tuple:
-        return lambda value: tuple(value)
+        return _plain_tuple_decoder(get_args(kind))
     if isinstance(kind, type) and hasattr(kind, "_fields"):
         return _tuple_decoder(kind)
     return _same
+
+
+def _plain_tuple_decoder(kinds: tuple[Any, ...]) -> Convert:
+    if kinds[-1] is Ellipsis:
+        inner = _decoder(kinds[0])
+        return tuple if inner is _same else lambda value: tuple(inner(each) for each in value)
+    parts = [_decoder(each) for each in kinds]
+    return lambda value: tuple(part(each) for part, each in zip(parts, value, strict=True))
 
 
 def _tuple_decoder(kind: Any) -> Convert:
@@ -353,4 +367,5 @@ _SENDING: dict[str, Convert] = {
     "Sequence[str]": _texts,
     "Sequence[str] | None": list,
     "Collection[str]": list,
+    "Mapping[str, Sequence[str]]": lambda given: {n: _texts(each) for n, each in given.items()},
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from swarm_memory.conflicts import Conflicts
 from swarm_memory.events import Events
+from swarm_memory.forecast import Forecast
 from swarm_memory.health import Health
 from swarm_memory.journal import Journal
 from swarm_memory.lean import NamedTuple
@@ -15,6 +16,7 @@ from swarm_memory.memories import Memories
 from swarm_memory.messages import Messages
 from swarm_memory.monitor import Monitor
 from swarm_memory.monitor.alerts import Alerts
+from swarm_memory.optimizing import Optimizer
 from swarm_memory.outcomes import Outcomes
 from swarm_memory.records import Records
 from swarm_memory.retention import Retention
@@ -40,6 +42,7 @@ SERVICES: dict[str, type[Any]] = {
     "sessions": Sessions,
     "outcomes": Outcomes,
     "conflicts": Conflicts,
+    "forecast": Forecast,
     "memories": Memories,
     "journal": Journal,
     "finder": Search,
@@ -47,6 +50,7 @@ SERVICES: dict[str, type[Any]] = {
     "monitor": Monitor,
     "alerts": Alerts,
     "retention": Retention,
+    "optimizer": Optimizer,
     "swarm": Swarm,
 }
 # Of these a transaction has its own.
@@ -130,6 +134,10 @@ VERBS = (
     Verb("conflicts", "list", "GET", "/conflicts", READ),
     Verb("conflicts", "get", "GET", "/conflicts/{conflict_id}", READ),
     Verb("swarm", "resolve_conflict", "POST", "/conflicts/{conflict_id}", ONCE),
+    Verb("forecast", "risk", "POST", "/forecast/risk", READ),
+    Verb("forecast", "keys", "POST", "/forecast/keys", READ),
+    Verb("forecast", "assign", "POST", "/forecast/plan", READ),
+    Verb("forecast", "keep_up", "POST", "/upkeep/forecast", AGAIN),
     Verb("outcomes", "record", "POST", "/outcomes", KEPT),
     Verb("outcomes", "recent", "GET", "/outcomes", READ),
     Verb("outcomes", "count", "GET", "/outcomes/count", READ),
@@ -165,6 +173,16 @@ VERBS = (
     Verb("retention", "pack", "POST", "/upkeep/pack", AGAIN),
     Verb("retention", "train", "POST", "/upkeep/train", AGAIN),
     Verb("finder", "keep_up", "POST", "/upkeep/index", AGAIN),
+    Verb("optimizer", "plan", "POST", "/upkeep/plan", READ),
+    Verb(
+        "optimizer",
+        "apply",
+        "POST",
+        "/upkeep/optimize",
+        KEPT,
+        ("to", "progress"),
+        "budget_s",
+    ),
     Verb("swarm", "tick", "POST", "/upkeep/tick", AGAIN),
     Verb("swarm", "maintain", "POST", "/upkeep/maintain", AGAIN),
     Verb("swarm", "verify", "POST", "/upkeep/verify", KEPT, ("progress",)),
@@ -172,4 +190,6 @@ VERBS = (
     Verb("swarm", "file_bytes", "GET", "/upkeep/file-bytes", READ),
     Verb("swarm", "agents", "GET", "/agents", READ),
 )
+# What asks for somebody in a session, and is as well asked by somebody in none.
+SESSION_OR_NONE = {"forecast.risk"}
 BY_NAME = {verb.full_name: verb for verb in VERBS}

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from swarm_memory.model import Json
+    from swarm_memory.swarm import Swarm
 
     Agents = Callable[[str, str], tuple[str, ...]]
 
 PAIRS_MAX, WORKTREES_MAX, CLASHES_MAX = 300, 64, 500
 CALL_S, ALL_S = 20.0, 120.0
+EDITORS_MAX = 1000
 UNBORN = "0" * 40
 OBJECTS, INDEX = "objects", "index"
 
@@ -138,6 +140,23 @@ def check(
             except GitError as error:
                 skipped.append((text(os.fsencode(place)), str(error)))
         return _merged(git, states, skipped, agents, pairs_max, until_s)
+
+
+def editors_of(swarm: Swarm) -> Agents | None:
+    """Return who changes a file in a worktree; who changes others there if nobody is known.
+
+    None where the store is kept by a server: it serves its clients no edits.
+    """
+    if swarm.url.startswith(("http://", "https://")):
+        return None
+    editors = swarm.edits.list(limit=EDITORS_MAX)
+
+    def named(worktree: str, path: str) -> tuple[str, ...]:
+        there = [e for e in editors if e.worktree == worktree]
+        very = [e for e in there if e.path == path]
+        return tuple(dict.fromkeys(e.agent for e in very or there))
+
+    return named
 
 
 def _merged(

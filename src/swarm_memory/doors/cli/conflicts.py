@@ -16,13 +16,10 @@ from swarm_memory.locate import root_of
 from swarm_memory.patterns import below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
     from swarm_memory.forecast import Risk
     from swarm_memory.model import Json
-    from swarm_memory.swarm import Swarm
     from swarm_memory.worktrees import Report
     from swarm_memory.worktrees.merging import Hunk, Span
 
@@ -100,10 +97,10 @@ def _resolve(door: Door, conflict_id: str, settled: Json) -> int:
 
 
 def _check(door: Door) -> int:
-    from swarm_memory.worktrees import check
+    from swarm_memory.worktrees import check, editors_of
 
     with door.open(create=False) as swarm:
-        report = check(os.getcwd(), os.environ, agents=_editors(swarm))
+        report = check(os.getcwd(), os.environ, agents=editors_of(swarm))
     rows = [
         [c.path, c.kind, c.left.worktree, c.left.branch, ",".join(c.left.agents),
          c.right.worktree, c.right.branch, ",".join(c.right.agents), _lines(c.hunks)]
@@ -113,18 +110,6 @@ def _check(door: Door) -> int:
         door.show.note(f"not checked: {what}: {why}")
     door.show.result(report.to_dict(), rows, lambda console: _clashes(console, report))
     return 3 if report.clashes else 0
-
-
-def _editors(swarm: Swarm) -> Callable[[str, str], tuple[str, ...]]:
-    """Return who changes a file in a worktree; who changes others there if nobody is known."""
-    editors = swarm.edits.list(limit=1000)
-
-    def named(worktree: str, path: str) -> tuple[str, ...]:
-        there = [e for e in editors if e.worktree == worktree]
-        very = [e for e in there if e.path == path]
-        return tuple(dict.fromkeys(e.agent for e in very or there))
-
-    return named
 
 
 def _clashes(console: Console, report: Report) -> None:

@@ -1,14 +1,16 @@
-"""The verbs of the whole store: where health snapshot optimize demo."""
+"""The verbs of the whole store: where health snapshot demo."""
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from swarm_memory.doors.cli.frame import Door, verb
 from swarm_memory.doors.cli.show import cell, count, human_bytes, safe, table
+from swarm_memory.doors.cli.watching import Watched
 from swarm_memory.locate import file_of
 from swarm_memory.moving import home_of, without_password
 from swarm_memory.swarm import Swarm
@@ -16,11 +18,12 @@ from swarm_memory.swarm import Swarm
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swarm_memory.reports import HealthReport, Optimization
+    from swarm_memory.reports import HealthReport
 
 PANEL = "Store"
 BAR_WIDTH = 24
 LISTED_MAX = 12
+WATCHING_S = 45.0  # so long the demo takes for somebody who watches
 SYNC = {
     "shared": "writers share one sync of the log",
     "direct": "every durable write syncs for itself: no locks that can be relied on here",
@@ -174,41 +177,6 @@ def snapshot(door: Door) -> None:
     )
 
 
-@verb("optimize", PANEL)
-def optimize(
-    door: Door,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only say what.")] = False,
-) -> None:
-    """Remove what has expired, compress, give space back. Nothing that is live is removed.
-
-    Example: swarm-memory optimize --apply
-    """
-    with door.manager(create=apply) as manager:
-        found = manager.optimize_memory(auto_apply=apply)
-    door.show.result(
-        found.to_dict(),
-        [
-            ["applied", found.applied],
-            ["space_saved_bytes", found.space_saved_bytes],
-            ["entries_cleaned", found.entries_cleaned],
-            *(["optimization", text] for text in found.optimizations),
-            *(["recommendation", text] for text in found.recommendations),
-        ],
-        lambda console: _print_optimization(found, console),
-    )
-
-
-def _print_optimization(found: Optimization, console: Console) -> None:
-    for text in found.optimizations:
-        console.print(cell(text))
-    if not found.optimizations:
-        console.print(cell("there is nothing to clean up"))
-    elif not found.applied:
-        console.print(cell("nothing was done yet: --apply does it", "dim"))
-    for text in found.recommendations:
-        console.print(cell(text))
-
-
 @verb("demo", PANEL)
 def demo(
     door: Door,
@@ -216,25 +184,41 @@ def demo(
         str | None, typer.Argument(metavar="PATH", help="A source tree; by default its own.")
     ] = None,
     agents: Annotated[int, typer.Option(metavar="N", min=2, max=64, help="Processes.")] = 6,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Slowly, and with the dashboard, until Ctrl-C.")
+    ] = False,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Only say where the dashboard is.")
+    ] = False,
 ) -> int:
     """Let a real swarm of processes study a source tree together, and look at what it learned.
 
     The store stays for swarm-memory to look into. Exit status 1 if anything was lost or done twice.
+    With --watch the agents take their time and the dashboard shows them, until Ctrl-C.
 
     Example: swarm-memory demo src
     """
     from swarm_memory import demo as study
 
-    with door.show.progress("the agents are working") as bar:
-        report = study.run(
-            path,
-            url=door.url,
-            agents=agents,
-            progress=lambda done, total: bar(done, total, f"{done} of {total} tasks"),
-        )
-    if door.show.as_json:
-        door.show.json(report.to_dict())
-    else:
-        for line in study.lines(report):
-            print(safe(line))
+    with ExitStack() as ending:
+        watched = Watched(no_open) if watch else None
+        if watched is not None:
+            ending.enter_context(watched)
+        with door.show.progress("the agents are working") as bar:
+            report = study.run(
+                path,
+                url=door.url,
+                agents=agents,
+                progress=lambda done, total: bar(done, total, f"{done} of {total} tasks"),
+                ready=None if watched is None else watched.begin,
+                lasting_s=0.0 if watched is None else WATCHING_S,
+            )
+        if door.show.as_json:
+            door.show.json(report.to_dict())
+        else:
+            for line in study.lines(report):
+                print(safe(line))
+        if watched is not None:
+            door.show.note("the dashboard stays until Ctrl-C")
+            watched.wait()
     return 0 if report.ok else 1

@@ -43,6 +43,7 @@ def stopped(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         actor.swarm.edits.released(actor.session_id, actor.agent_id)
         swarm.sessions.agent_stopped(actor.session_id, actor.agent_id)
         actor.swarm.practice.agent_ended(actor.session_id, actor.session.short, actor.agent_id)
+        actor.swarm.forecast.keep_up()
     return ""
 
 

@@ -69,12 +69,13 @@ def stop(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         actor.remember(REPORT, said)
         actor.swarm.briefing.cited(actor.session_id, said)
     actor.swarm.edits.released(actor.session_id, actor.agent_id)
-    actor.swarm.practice.turn_ended(actor.session_id, actor.session.short)
+    # Nobody waits for an agent whose turn is over: what takes its time is done here.
     if swarm.config.record != OFF:
-        from swarm_memory.labelling import settle
+        from swarm_memory.labelling import turn_ended
 
-        settle(actor.swarm, actor.session_id, actor.session.short)
-    actor.swarm.tick()  # nobody waits for an agent whose turn is over
+        turn_ended(actor.swarm, actor.session_id, actor.session.short)
+    actor.swarm.forecast.keep_up()
+    actor.swarm.tick()
     return ""
 
 

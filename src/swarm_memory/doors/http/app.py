@@ -11,9 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from swarm_memory.doors.dashboard.data import Pages
+from swarm_memory.doors.dashboard.files import Files
+from swarm_memory.doors.http.api.calls import Caller
 from swarm_memory.doors.http.api.routes import Api
 from swarm_memory.doors.http.guard import HEALTH, Guard
 from swarm_memory.doors.http.hooks import HookRoute
+from swarm_memory.doors.http.metrics import AGENT, MetricsRoute
 from swarm_memory.doors.http.streams import Streams
 from swarm_memory.doors.mcp.acting import CLAUDE_SESSION, named_in
 from swarm_memory.doors.mcp.http import HERE, Trimmed, http_app
@@ -44,7 +48,7 @@ def make_app(
     rate: float | None = None,
     everything: bool = False,
 ) -> Served:
-    """Return the application of hooks, the API, MCP and health; its lifespan opens and closes all.
+    """Return the application of all routes; its lifespan opens and closes what they need.
 
     Args:
         environment: The variables that hooks and MCP are told by; SWARM_MEMORY_URL makes one
@@ -58,12 +62,15 @@ def make_app(
     named = _named(environment)
     mcp = http_app(named, everything=everything, names=known)
     api = Api(lambda: Swarm.open(named.url, swarm=named.swarm), ticks=True)
+    files = Files()
+    pages = Pages(api.calls, swarm=named.swarm, acts=token is not None)
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         async with mcp.router.lifespan_context(mcp), anyio.create_task_group() as group:
             group.start_soon(hooks.sweep)
             api.start(group)
+            pages.start(group)
             try:
                 yield
             finally:
@@ -73,14 +80,18 @@ def make_app(
                     await api.close()
 
     streams = Streams()
+    metrics = MetricsRoute(lambda: api.calls.door(Caller(named.swarm, AGENT)))
     routes = [
         Route(HEALTH, _health),
         *hooks.routes(),
+        *metrics.routes(),
         Mount("/v1", api.app(streams.around)),
+        *files.routes(),
+        *pages.routes(streams.around),
         Mount("/", streams.around(mcp)),
     ]
     app = Starlette(routes=routes, lifespan=life, exception_handlers={HTTPException: api.refuse})
-    return Served(Trimmed(Guard(app, known, token, rate)), streams.end)
+    return Served(Trimmed(Guard(app, known, token, rate, files.paths)), streams.end)
 
 
 def _named(environment: Mapping[str, str]) -> Named:

@@ -23,6 +23,8 @@ BODY_BYTES_MAX = 32 * 1024 * 1024  # an event holds the file that was written, a
 TOO_LONG = 413, f"a body has at most {BODY_BYTES_MAX} bytes"
 CLIENTS_MAX = 4096  # whose requests are counted; who was away longest is forgotten
 BURST_S = 2.0  # so many seconds' worth of requests may come at once
+API = "/v1/"
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 HEALTH = "/healthz"  # says nothing of anybody, so it asks for no token
 
 
@@ -34,6 +36,7 @@ class Guard:
         token: What a request has to bear, None if nothing. Several are separated by spaces, so
             that one can be replaced while clients still bear the other.
         rate: How many requests a second one client may make, None if that is not counted.
+        shown: Paths that need no token, because they say nothing of anybody.
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class Guard:
         names: Collection[str],
         token: str | None,
         rate: float | None = None,
+        shown: Collection[str] = (),
     ) -> None:
         self._app = app
         self._names = frozenset(names)
         self._tokens = [known.encode() for known in (token or "").split()]
         self._rates = None if rate is None else Rates(rate)
+        self._shown = frozenset({HEALTH, *shown})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -55,7 +60,7 @@ class Guard:
         headers: dict[str, list[str]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-        refusal = self._refusal(scope["path"], headers)
+        refusal = self._refusal(scope["method"], scope["path"], headers)
         late_s = self._late_s(scope) if refusal is None else 0.0
         if late_s:
             refusal = 429, "too many requests"
@@ -70,14 +75,27 @@ class Guard:
             more = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": f"{late_s:.0f}"}}
             await PlainTextResponse(f"{why}\n", status, more.get(status))(scope, receive, send)
 
-    def _refusal(self, path: str, headers: dict[str, list[str]]) -> tuple[int, str] | None:
+    def _refusal(
+        self, method: str, path: str, headers: dict[str, list[str]]
+    ) -> tuple[int, str] | None:
         """Return the status and the reason of a refusal, None for a request that may go on."""
         hosts = headers.get("host", [])
         if len(hosts) != 1 or name_of(hosts[0]) not in self._names:
             return 421, "this server is not called that; serve --name lets it"
         if any(not self._is_own(origin) for origin in headers.get("origin", ())):
             return 403, "pages of another origin may not ask this server"
-        if self._tokens and path != HEALTH and not self._bears_token(headers):
+        if (
+            not self._tokens
+            and path.startswith(API)
+            and method not in READING
+            and "origin" in headers
+        ):
+            # Any program of this machine may serve a page here, and a browser would send for it.
+            return (
+                403,
+                "pages may change nothing where there is no token: swarm-memory ui makes one",
+            )
+        if self._tokens and path not in self._shown and not self._bears_token(headers):
             return 401, "a token is missing or wrong: Authorization: Bearer $SWARM_MEMORY_TOKEN"
         length = headers.get("content-length", ["0"])[0]
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:

@@ -37,7 +37,7 @@ LOCK_TTL_S, LOCK_TTL_S_MAX = 300.0, 3600.0  # an agent's step lasts minutes
 LOCK_WAIT_S_MAX = 600.0
 IN_HAND_S = 600.0  # then a message that was not done comes again
 MESSAGES, MESSAGES_MAX = 10, 100
-ABOUT = ("kind", "files", "verified")  # of a provenance, what tells a reader something
+ABOUT = ("kind", "files", "verified", "stale")  # of a provenance, what tells a reader something
 
 _value = JSON | {"description": "A text, or any JSON."}
 _expect = WHOLE | {"description": "Only if the key is at this version; 0: only if it is new."}

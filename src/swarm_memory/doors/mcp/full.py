@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from swarm_memory.doors.mcp import default
@@ -26,6 +27,7 @@ from swarm_memory.doors.mcp.tools import (
     tool,
 )
 from swarm_memory.errors import InvalidArgumentError, NotFoundError
+from swarm_memory.identity import agent_id_in
 from swarm_memory.learning.observation import LABEL_SOURCES, STATUSES
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ FULL: list[Tool] = []
 LIST, LIST_MAX = 50, 1000
 _limit = WHOLE | {"minimum": 1, "maximum": LIST_MAX, "default": LIST}
 _name = TEXT | {"minLength": 1}
+WINDOW_S = 1800.0
+_window = SECONDS | {"minimum": 60, "maximum": 30 * 86_400, "default": WINDOW_S}
 
 
 @tool(
@@ -169,6 +173,67 @@ def conflicts(call: Call, parked: bool = False, limit: int = LIST) -> dict[str, 
 )
 def resolve(call: Call, conflict_id: str, value: Json) -> dict[str, Json]:
     return default.without_value(call.swarm.resolve_conflict(conflict_id, value))
+
+
+@tool(
+    FULL,
+    "Says how likely another agent is to touch a file or a record soon, who was there lately, and "
+    "who has reserved it. Where it is not calibrated only the order counts.",
+    effect=READS,
+    returns={"risks": OBJECTS},
+    paths=TEXTS | {"minItems": 1, "description": "Files, below their worktree."},
+    keys={"type": "array", "items": KEY, "minItems": 1, "description": "Instead: keys of records."},
+    window_s=_window,
+)
+def risk(
+    call: Call,
+    paths: list[str] | None = None,
+    keys: list[str] | None = None,
+    window_s: float = WINDOW_S,
+) -> dict[str, Json]:
+    if (paths is None) == (keys is None):
+        raise InvalidArgumentError("paths and keys", hint="give one of them")
+    swarm = call.swarm
+    if keys is not None:
+        found = swarm.forecast.keys(keys, window_s=window_s)
+    else:
+        found = swarm.forecast.risk(
+            paths or [], agent_id=agent_id_in(swarm.context.agent), window_s=window_s
+        )
+    return {"risks": [each.to_dict() for each in found]}
+
+
+@tool(
+    FULL,
+    "Merges the worktrees around the server with each other as they stand, and names the files and "
+    "lines that would not merge, branches and agents. Changes nothing.",
+    effect=READS,
+    returns={"clashes": OBJECTS, "worktrees": TEXTS, "pairs": WHOLE, "skipped": OBJECTS},
+)
+def merges(call: Call) -> dict[str, Json]:
+    from swarm_memory.worktrees import check, editors_of
+
+    return check(os.getcwd(), os.environ, agents=editors_of(call.swarm)).to_dict()
+
+
+@tool(
+    FULL,
+    "Says which task to give to whom, so that agents meet at the same files least.",
+    effect=READS,
+    required=["tasks", "agents"],
+    returns={"tasks": OBJECT, "meetings": OBJECTS, "reasons": TEXTS},
+    tasks=OBJECT
+    | {
+        "additionalProperties": TEXTS,
+        "description": 'Files or globs of each, such as {"login": ["src/auth.py"]}.',
+    },
+    agents=TEXTS | {"minItems": 1},
+    window_s=_window,
+)
+def plan(
+    call: Call, tasks: dict[str, list[str]], agents: list[str], window_s: float = WINDOW_S
+) -> dict[str, Json]:
+    return dict(call.swarm.forecast.assign(tasks, agents, window_s=window_s).to_dict())
 
 
 @tool(

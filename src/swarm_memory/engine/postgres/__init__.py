@@ -19,7 +19,7 @@ from zlib import crc32
 import psycopg
 
 from swarm_memory.engine import DURABILITIES, MACHINE
-from swarm_memory.engine.postgres import migrate
+from swarm_memory.engine.postgres import migrate, upkeep
 from swarm_memory.engine.postgres.address import Address
 from swarm_memory.engine.postgres.commits import CLOCK, PRUNE, Commits, Doubt
 from swarm_memory.engine.postgres.connections import Pool
@@ -393,18 +393,26 @@ class PostgresEngine:
         size = int(row[0]) if row else 0
         return {"file_bytes": size, "free_bytes": 0, "page_bytes": PAGE_BYTES, "wal_bytes": 0}
 
+    def wear(self) -> dict[str, int]:
+        return self._again(lambda connection: upkeep.wear(connection, self._address.namespace))
+
+    def analyse(self) -> None:
+        self._again(lambda connection: upkeep.analyse(connection, self._address.namespace))
+
+    def give_back(self, *, free_ratio: float, within_s: float) -> int:
+        """Let the server clean its tables for others to use; the bytes are those it shrank by."""
+        before = self.usage()["file_bytes"]
+        if free_ratio * before < self.wear()["free_bytes"]:
+            namespace = self._address.namespace
+            self._again(lambda connection: upkeep.vacuum(connection, namespace, within_s))
+        return max(0, before - self.usage()["file_bytes"])
+
     def maintain(self) -> int:
         """Let the server clean its tables; return the bytes by which they shrank."""
         before = self.usage()["file_bytes"]
 
         def clean(connection: Connection) -> None:
-            tables = connection.execute(
-                "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = %s::regnamespace"
-                " AND relkind IN ('r', 'p') AND NOT relispartition",
-                (self._address.namespace,),
-            ).fetchall()
-            for (table,) in tables:
-                connection.execute(f"VACUUM (ANALYZE) {table}")
+            upkeep.vacuum(connection, self._address.namespace, upkeep.WHATEVER_IT_TAKES_S)
             connection.execute("; ".join(["BEGIN", *self._address.settings, PRUNE, "COMMIT"]))
 
         self._again(clean)

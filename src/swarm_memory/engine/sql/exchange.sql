@@ -22,14 +22,39 @@ ORDER BY choice_id
 LIMIT :limit
 
 -- export_outcomes --
--- The next outcomes in order of their ids; the counts are made again from them.
-SELECT outcome_id, task_type, task, strategy, status, reward, label_source, duration_s, cost,
-    agents, context, signals, error_class, failed_agent, failed_step, choice_id, propensity,
-    author, session, at_ms
-FROM outcomes
-WHERE swarm = :swarm AND outcome_id > :after
-ORDER BY outcome_id
+-- The next outcomes in the order of learning; the counts are made again from them. Behind the
+-- columns stands what each said at first, if its label was revised and the log still tells how it
+-- became what it is.
+SELECT o.seq, o.outcome_id, o.task_type, o.task, o.strategy, o.status, o.reward, o.label_source,
+    o.duration_s, o.cost, o.agents, o.context, o.signals, o.error_class, o.failed_agent,
+    o.failed_step, o.choice_id, o.propensity, o.author, o.session, o.at_ms,
+    f.was_status, f.was_reward, f.was_source, f.was_error_class
+FROM outcomes AS o
+LEFT JOIN relabels AS l ON l.swarm = o.swarm AND l.outcome_id = o.outcome_id
+    AND l.status = o.status AND l.reward = o.reward AND l.label_source = o.label_source
+    AND l.seq = (SELECT max(seq) FROM relabels
+        WHERE swarm = o.swarm AND outcome_id = o.outcome_id)
+LEFT JOIN relabels AS f ON f.swarm = l.swarm AND f.outcome_id = l.outcome_id
+    AND f.seq = (SELECT min(seq) FROM relabels
+        WHERE swarm = o.swarm AND outcome_id = o.outcome_id)
+WHERE o.swarm = :swarm AND o.seq > :after
+ORDER BY o.seq
 LIMIT :limit
+
+-- export_relabels --
+-- The next revisions of labels in the order of learning, in which outcomes count too.
+SELECT seq, outcome_id, status, reward, label_source, error_class, was_status, was_reward,
+    was_source, was_error_class, author, at_ms
+FROM relabels
+WHERE swarm = :swarm AND seq > :after
+ORDER BY seq
+LIMIT :limit
+
+-- relabel_known --
+-- Whether a revision is here already, as a copy of the same one.
+SELECT 1 FROM relabels
+WHERE swarm = :swarm AND outcome_id = :outcome_id AND at_ms = :at_ms AND author = :author
+    AND status = :status AND label_source = :label_source AND was_status = :was_status
 
 -- export_conflicts --
 -- The next conflicts in order of their ids.

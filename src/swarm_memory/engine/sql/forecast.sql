@@ -43,6 +43,13 @@ ON CONFLICT (swarm, window_ms) DO UPDATE SET model = excluded.model,
     calibrated = excluded.calibrated, at_ms = excluded.at_ms
 WHERE forecasts.at_ms <= excluded.at_ms
 
+-- forecast_prune --
+-- Keep the models that were learned last: anybody may ask for any length of the window.
+DELETE FROM forecasts
+WHERE swarm = :swarm AND at_ms < (
+    SELECT at_ms FROM forecasts WHERE swarm = :swarm ORDER BY at_ms DESC LIMIT 1 OFFSET :kept
+)
+
 -- forecast_claims --
 -- Who has reserved paths: few, so each is compared in full.
 SELECT owner, coalesce(session, ''), pattern FROM seats

@@ -5,20 +5,36 @@ ON CONFLICT (swarm, verb, bucket) DO UPDATE SET calls = meters.calls + excluded.
 
 -- meter_list --
 -- What all processes have handed in since the last sample.
-SELECT verb, bucket, calls FROM meters WHERE swarm = :swarm ORDER BY verb, bucket
+SELECT verb, bucket, calls - sampled FROM meters
+WHERE swarm = :swarm AND calls > sampled
+ORDER BY verb, bucket
+
+-- meter_sampled --
+-- A sample has them.
+UPDATE meters SET sampled = calls WHERE swarm = :swarm AND calls > sampled
 
 -- monitor_swarms --
 -- Where anything was called since the last sample, or is held, waits, runs or is wrong.
-SELECT swarm FROM meters
+SELECT swarm FROM meters WHERE calls > sampled
 UNION SELECT swarm FROM alerts WHERE state <> 'resolved'
 UNION SELECT swarm FROM seats
 UNION SELECT swarm FROM message_runs
 UNION SELECT swarm FROM sessions WHERE state = 'active'
 ORDER BY swarm
 
--- meter_clear --
--- A sample has them.
-DELETE FROM meters WHERE swarm = :swarm
+-- meter_totals --
+-- What all processes have handed in since the store was made.
+SELECT verb, bucket, calls FROM meters WHERE swarm = :swarm ORDER BY verb, bucket
+
+-- meter_known --
+-- Where anything was ever called: from each swarm on to the next one, past the rows between.
+WITH RECURSIVE known (swarm) AS (
+    SELECT min(swarm) FROM meters
+    UNION ALL
+    SELECT (SELECT min(m.swarm) FROM meters AS m WHERE m.swarm > known.swarm) FROM known
+    WHERE known.swarm IS NOT NULL
+)
+SELECT swarm FROM known WHERE swarm IS NOT NULL LIMIT :limit
 
 -- sample_put --
 -- Keep a sample. Of two at the same moment the later one knows what came between them.
@@ -47,6 +63,14 @@ WHERE swarm = :swarm AND span = :span AND (at_ms < :before_ms OR at_ms > :ahead_
 -- sample_key --
 -- A key that was written lately, by the number of an event.
 SELECT key FROM events WHERE swarm = :swarm AND seq >= :seq ORDER BY seq LIMIT 1
+
+-- sample_values --
+-- Values to measure the compression of, with all that their checksum covers: those from a key on.
+SELECT key, version, author, session, created_ms, updated_ms, expires_ms, provenance, value
+FROM records
+WHERE swarm = :swarm AND key >= :from_key AND value IS NOT NULL
+ORDER BY key
+LIMIT :limit
 
 -- monitor_seats --
 -- For each lease that somebody waits for: who has it, how many wait, and since when the first does.

@@ -29,6 +29,18 @@ WHERE swarm = :swarm AND (:state = '' OR state = :state)
 ORDER BY state = 'active' DESC, touched_ms DESC, session_id
 LIMIT :limit
 
+-- session_ended_since --
+-- Sessions that ended after a moment, in the order of their end. Those of one moment stay together,
+-- so that a reader can go on behind it.
+SELECT session_id, short, kind, state, agent, about, process, ttl_ms, boot_id, expires_ms,
+    began_ms, touched_ms, ended_ms, reason
+FROM sessions
+WHERE swarm = :swarm AND state <> 'active' AND ended_ms > :after_ms
+    AND ended_ms <= coalesce((SELECT ended_ms FROM sessions
+        WHERE swarm = :swarm AND state <> 'active' AND ended_ms > :after_ms
+        ORDER BY ended_ms LIMIT 1 OFFSET :limit - 1), 9223372036854775807)
+ORDER BY ended_ms, session_id
+
 -- session_held --
 -- What sessions hold: seats at leases, messages in hand, agents that run.
 SELECT session, sum(leases), sum(messages), sum(agents) FROM (

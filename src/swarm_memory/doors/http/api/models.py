@@ -22,6 +22,7 @@ from swarm_memory.key import check_key
 from swarm_memory.wire import shapes
 from swarm_memory.wire.limits import LIMITS, OF_VERB, REQUIRED
 from swarm_memory.wire.shapes import Addressed, Put, Touched
+from swarm_memory.wire.verbs import SESSION_OR_NONE
 
 if TYPE_CHECKING:
     from swarm_memory.wire.verbs import Verb
@@ -62,8 +63,9 @@ def taken_by(verb: Verb) -> type[BaseModel]:
     for name, argument in shapes.arguments(verb).items():
         kind = _translated(shapes.kind_of(argument.sent), base)
         limit = OF_VERB.get((verb.full_name, name), LIMITS.get(name))
-        required = argument.required or name in REQUIRED
-        kind = _limited(kind, limit, base, optional=name not in REQUIRED)
+        said = name in REQUIRED and verb.full_name not in SESSION_OR_NONE
+        required = argument.required or said
+        kind = _limited(kind, limit, base, optional=not said)
         made[name] = (kind, ... if required else _default(argument))
     return create_model(f"{verb.service}_{verb.name}", __base__=base, **made)
 
@@ -87,7 +89,8 @@ def _limited(
     noted: list[Any] = []
     if limit is not None:
         if "items" in limit:
-            kind = list[_limited(str, limit["items"], base)]  # type: ignore[misc]
+            texts: Any = list[_limited(str, limit["items"], base)]  # type: ignore[misc]
+            kind = dict[str, texts] if get_origin(kind) is dict else texts
         said = {_FIELD[name]: value for name, value in limit.items() if name != "items"}
         noted.append(Field(**said))
     if kind is int and base is _Strict:
@@ -135,6 +138,8 @@ def _translated(kind: Any, base: type[BaseModel]) -> Any:
         return Union[tuple(_translated(each, base) for each in get_args(kind))]  # noqa: UP007
     if origin is list:
         return list[_translated(get_args(kind)[0], base)]  # type: ignore[misc]
+    if origin is dict:
+        return dict[str, _translated(get_args(kind)[1], base)]  # type: ignore[misc]
     if origin is tuple and get_args(kind)[-1] is Ellipsis:  # JSON has no tuples
         return list[_translated(get_args(kind)[0], base)]  # type: ignore[misc]
     if origin is tuple:

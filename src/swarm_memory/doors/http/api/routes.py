@@ -75,6 +75,11 @@ class Api:
         self._working = anyio.CapacityLimiter(WORKING_MAX)
         self._waiting = anyio.CapacityLimiter(WAITING_MAX)
 
+    @property
+    def calls(self) -> Calls:
+        """What opens doors to the store, for who looks at it beside the API."""
+        return self._calls
+
     def start(self, group: Any) -> None:
         """Let what works in the background run in a task group."""
         self._feeds.start(group)

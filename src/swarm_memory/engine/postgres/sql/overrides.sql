@@ -264,3 +264,30 @@ SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM messages_seq_seq
 -- model_head --
 -- Whoever asks for the head will learn: others wait here until that is committed.
 SELECT version, state FROM models WHERE swarm = :swarm AND part = '' FOR UPDATE
+
+-- record_pick --
+-- Some pages by chance, and of what they hold a part: neighbours were often written together.
+SELECT key, expires_ms, history_id, length(value), substr(value, 1, 3), length(key)
+FROM records TABLESAMPLE SYSTEM (least(100, 100 * :share::float8))
+WHERE swarm = :swarm AND value IS NOT NULL
+ORDER BY random()
+LIMIT :limit
+
+-- record_frames --
+SELECT key, value FROM records
+WHERE swarm = :swarm AND key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+    AND value IS NOT NULL
+
+-- history_below --
+WITH RECURSIVE chain (key, prev_id, depth, bytes) AS (
+    SELECT records.key, history.prev_id, 1::bigint, coalesce(length(history.value), 0)
+    FROM records JOIN history ON history.swarm = :swarm AND history.id = records.history_id
+        AND history.key = records.key
+    WHERE records.swarm = :swarm
+        AND records.key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+    UNION ALL
+    SELECT chain.key, history.prev_id, chain.depth + 1, coalesce(length(history.value), 0)
+    FROM chain JOIN history ON history.swarm = :swarm AND history.id = chain.prev_id
+        AND history.key = chain.key
+)
+SELECT key, depth, bytes FROM chain WHERE depth >= :depth

@@ -1,51 +1,10 @@
-"""The forecast of merges, and which task to give to whom."""
+"""Which task to give to whom."""
 
 import random
 
 import pytest
 
 from swarm_memory.learning.assignment import assigned
-from swarm_memory.learning.merges import NO_COMMON_FILE, RATE_FIRST, Merge, MergeModel
-
-
-def merge(*common, branch=5, main=20, age_s=3600.0):
-    return Merge(age_s, main, branch, common, len(common), 2)
-
-
-def test_without_a_common_file_a_merge_is_expected_to_go_well():
-    assert NO_COMMON_FILE == MergeModel().risk(merge())
-
-
-def test_more_common_files_are_more_risk_before_anything_is_known():
-    model = MergeModel()
-
-    assert model.risk(merge("a")) < model.risk(merge("a", "b", "c"))
-
-
-def test_the_history_of_a_file_is_drawn_to_the_rate_of_all():
-    model = MergeModel()
-
-    assert pytest.approx(RATE_FIRST) == model.history(["a"])
-    model.learn(merge("a"), ["a"])
-    rate = (1 + RATE_FIRST * 3) / (1 + 3)
-    assert pytest.approx((1 + 3 * rate) / (1 + 3)) == model.history(["a"])
-    assert pytest.approx(rate) == model.history(["b"])
-    assert pytest.approx(1 - (1 - rate) ** 2) == model.history(["b", "c"])
-
-
-def test_files_that_stopped_merges_before_rank_above_those_that_did_not():
-    chance = random.Random(1)
-    model = MergeModel()
-    for _ in range(200):
-        hot = chance.random() < 0.5
-        path = f"hot-{chance.randrange(3)}" if hot else f"cold-{chance.randrange(3)}"
-        model.learn(merge(path), [path] if chance.random() < (0.7 if hot else 0.05) else [])
-
-    assert model.risk(merge("hot-1")) > 0.5
-    assert model.risk(merge("cold-1")) < 0.2
-
-
-# --- who gets which task ---
 
 
 def plan(tasks, agents, risks=None):
