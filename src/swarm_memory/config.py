@@ -56,14 +56,17 @@ _RANGES: dict[str, tuple[float, float]] = {
     "explore_ratio": (0, 1),
 }
 _WHOLE = ("_max", "_min")
-# The settings that are no numbers: a word of a few, and a list of globs.
+# The settings that are no numbers: a word of a few, a list of globs, a text.
 _WORDS = {
     "record": ("off", "metadata", "full"),
     "warn_edits": ("off", "context", "deny"),
+    "alert_private": ("refuse", "allow"),
     "tuning": ("off", "on"),
 }
-_GLOBS = ("record_denied",)
-_SETTINGS = (*_RANGES, *_WORDS, *_GLOBS)
+_GLOBS = ("record_denied", "alert_hosts")
+# Texts, "" for none, and how long one may be.
+_TEXTS = {"alert_agent": 100, "alert_webhook": 2000}
+_SETTINGS = (*_RANGES, *_WORDS, *_GLOBS, *_TEXTS)
 VERSIONS_MAX_DEFAULT = 10
 RETENTION_S_MAX = 3_153_600_000  # a hundred years
 
@@ -116,6 +119,10 @@ class Config:
     label_ratio: float
     explore_ratio: float
     tuning: str
+    alert_agent: str
+    alert_webhook: str
+    alert_hosts: tuple[str, ...]
+    alert_private: str
 
     def __init__(
         self,
@@ -252,7 +259,7 @@ def _override_from_variable(document: Json, variable: str, text: str) -> None:
             document["settings"][name] = lean_json.loads(text)
         except ValueError:
             raise ConfigError(f"{variable}={text!r} is no number", hint="give a number") from None
-    elif name in _WORDS:
+    elif name in _WORDS or name in _TEXTS:
         document["settings"][name] = text
     elif name in _GLOBS:
         # Added to the file's: what a project has closed is opened only by a `!` that says so.
@@ -266,6 +273,8 @@ def _setting(name: str, value: Json) -> Json:
         return _word(name, value)
     if name in _GLOBS:
         return _globs(name, value)
+    if name in _TEXTS:
+        return _text(name, value)
     low, high = _RANGES[name]
     whole = name.endswith(_WHOLE)
     fits = isinstance(value, int) if whole else isinstance(value, (int, float))
@@ -279,6 +288,13 @@ def _word(name: str, value: Json) -> str:
     if value not in _WORDS[name]:
         raise ConfigError(f"{name} is {value!r}", hint=f"give one of {', '.join(_WORDS[name])}")
     return str(value)
+
+
+def _text(name: str, value: Json) -> str:
+    longest = _TEXTS[name]
+    if not isinstance(value, str) or len(value.encode()) > longest or not value.isprintable():
+        raise ConfigError(f"{name} is no text", hint=f"give up to {longest} bytes, or nothing")
+    return value
 
 
 def _globs(name: str, value: Json) -> tuple[str, ...]:

@@ -11,14 +11,13 @@ if TYPE_CHECKING:
     from swarm_memory.context import Context
     from swarm_memory.engine import Engine, Row
     from swarm_memory.model import Json
+    from swarm_memory.monitor.alerts import Alert
 
-FRAGMENTATION_WARN = 0.3
-WAL_BYTES_WARN = 256 * 1024 * 1024
 HEALTHY, WARNING, CRITICAL = "healthy", "warning", "critical"
 
 
 class Health:
-    """Reads one swarm's counters and judges them; writes nothing."""
+    """Reads one swarm's counters and judges them by the rules of alerts; writes nothing."""
 
     def __init__(self, engine: Engine, context: Context) -> None:
         self._engine = engine
@@ -29,17 +28,29 @@ class Health:
     ) -> HealthReport:
         """Return the health of the swarm's memory.
 
+        Issues are the alerts that there would be if a sample was taken now (see `monitor`), so
+        one that is over is none, and no sample has to have been taken.
+
         `more` are metrics of other services, `agent` what they know of the one who asks.
         """
+        from swarm_memory.monitor.live import standing
+        from swarm_memory.monitor.trends import trends_in
+
+        rows = self._engine.all("usage_list", swarm=self._context.swarm)
+        metrics = self._metrics(rows, self._engine.usage()) | (more or {})
+        alerts = standing(self._engine, self._context)
+        trends = trends_in(self._engine, self._context)
+        info = self._agent_info(rows) | (agent or {})
+        return HealthReport(*_judged(alerts), metrics, info, trends.to_dict())
+
+    def near_limits(self, now_ms: int) -> HealthReport:
+        """Return what usage and the size of the file alone tell, for who only looks into a file."""
+        from swarm_memory.monitor.live import near_limits
+
         rows = self._engine.all("usage_list", swarm=self._context.swarm)
         disk = self._engine.usage()
-        metrics = self._metrics(rows, disk) | (more or {})
-        judge = _Judge()
-        self._judge_limits(judge, rows, metrics)
-        _judge_disk(judge, disk, metrics)
-        _judge_messages(judge, metrics)
-        info = self._agent_info(rows) | (agent or {})
-        return HealthReport(judge.overall, judge.issues, judge.recommendations, metrics, info)
+        alerts = near_limits(rows, disk, self._context, now_ms)
+        return HealthReport(*_judged(alerts), self._metrics(rows, disk), self._agent_info(rows))
 
     def _metrics(self, rows: list[Row], disk: dict[str, int]) -> dict[str, Any]:
         memory = [row for row in rows if not row[2]]
@@ -64,24 +75,6 @@ class Health:
             "sessions": {r[0]: r[4] for r in _by_scope(memory) if r[0].startswith("session-")},
         }
 
-    def _judge_limits(self, judge: _Judge, rows: list[Row], metrics: dict[str, Any]) -> None:
-        config = self._context.config
-        used = [("the swarm", metrics["bytes"], config.total_bytes_max)]
-        for name, size in metrics["agents"].items():
-            used.append((name, size, config.agent_bytes_max))
-        for name, size in metrics["sessions"].items():
-            used.append((name, size, config.session_bytes_max))
-        for name, size, limit in used:
-            ratio = size / limit
-            if ratio < config.warn_ratio:
-                continue
-            level = CRITICAL if ratio >= config.clean_ratio else WARNING
-            judge.add(
-                level,
-                f"{name} uses {ratio:.0%} of its {_bytes(limit)}",
-                f"delete what {name} no longer needs, or raise the limit in the configuration",
-            )
-
     def _agent_info(self, rows: list[Row]) -> dict[str, Json]:
         scope = f"agent-{self._context.agent}"
         own = [row for row in rows if row[0] == scope]
@@ -103,47 +96,9 @@ def _by_scope(rows: list[Row]) -> list[tuple[str, str, int, int, int]]:
     return [(scope, "", 0, records, size) for scope, (records, size) in sums.items()]
 
 
-class _Judge:
-    def __init__(self) -> None:
-        self.overall = HEALTHY
-        self.issues: list[str] = []
-        self.recommendations: list[str] = []
-
-    def add(self, level: str, issue: str, recommendation: str) -> None:
-        self.issues.append(issue)
-        if recommendation not in self.recommendations:
-            self.recommendations.append(recommendation)
-        if self.overall != CRITICAL:
-            self.overall = level
-
-
-def _judge_disk(judge: _Judge, disk: dict[str, int], metrics: dict[str, Any]) -> None:
-    if metrics["fragmentation_level"] > FRAGMENTATION_WARN and disk["free_bytes"] > 2**20:
-        judge.add(
-            WARNING,
-            f"{metrics['fragmentation_level']:.0%} of the file is free space",
-            "give it back: swarm-memory optimize, or optimize_memory(auto_apply=True)",
-        )
-    if disk["wal_bytes"] > WAL_BYTES_WARN:
-        judge.add(
-            WARNING,
-            f"the write-ahead log has grown to {_bytes(disk['wal_bytes'])}",
-            "look for a process that keeps a read open, and end it",
-        )
-
-
-def _judge_messages(judge: _Judge, metrics: dict[str, Any]) -> None:
-    if dead := metrics.get("messages_dead"):
-        judge.add(
-            WARNING,
-            f"{dead} messages failed every attempt",
-            "look at them with messages.dead(), then revive or forget them",
-        )
-
-
-def _bytes(size: float) -> str:
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.4g} {unit}"
-        size /= 1024
-    return f"{size:.4g} GiB"
+def _judged(alerts: list[Alert]) -> tuple[str, list[str], list[str]]:
+    """Return the overall health, the issues, and what to do about them, each once."""
+    severities = {alert.severity for alert in alerts}
+    overall = CRITICAL if CRITICAL in severities else WARNING if severities else HEALTHY
+    advice = dict.fromkeys(alert.advice for alert in alerts)
+    return overall, [alert.text for alert in alerts], list(advice)

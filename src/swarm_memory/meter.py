@@ -2,7 +2,8 @@
 
 A call is a number in memory. Every few seconds the next write hands in what was counted, as rows
 that the store adds up over all processes, so nothing is merged by anybody and nothing is kept in a
-process that may die. What a process counted since it last handed in dies with it.
+process that may die. What a process counted since it last handed in dies with it: a command that
+ends within these seconds costs the store no write of its own. Only damage is always handed in.
 
 How long a call took is kept as a bucket: a quarter of an octave of nanoseconds, so a percentile is
 right to within an eighth. (The way of HdrHistogram and OpenTelemetry's exponential histograms.)
@@ -13,7 +14,7 @@ from __future__ import annotations
 import os
 from time import perf_counter_ns
 
-from swarm_memory.errors import SwarmMemoryError
+from swarm_memory.errors import AmbiguousCommitError, SwarmMemoryError
 from swarm_memory.locks import Lock
 
 TYPE_CHECKING = False
@@ -35,6 +36,17 @@ COUNTED = 0  # the bucket of what has no duration
 FAILED = "!"  # between a verb and the code of the error that it failed with
 HITS, MISSES = "cache.hit", "cache.miss"
 HIT_US = "cache.hit_us"  # microseconds that all hits took
+DAMAGE = frozenset({"corrupt_value", "damaged"})  # codes of errors that nobody may miss
+_generation = 0  # of this process: how many forks lie between it and the first one
+
+
+def _begin_in_child() -> None:
+    global _generation
+    _generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def bucket_of(duration_ns: int) -> int:
@@ -51,16 +63,21 @@ def duration_of(bucket: int) -> float:
 
 
 class Meter:
-    """What one process has counted in one swarm and not handed in yet. Safe between threads."""
+    """What one process has counted in one swarm and not handed in yet. Safe between threads.
+
+    `clock_ns` tells the time by which calls are measured; `perf_counter_ns`, unless somebody sets
+    another one.
+    """
 
     __slots__ = (
-        "_cache", "_config", "_due_ns", "_engine", "_lock", "_look_ns", "_noted", "_pid", "_seen",
-        "_sums", "_swarm",
+        "_cache", "_config", "_due_ns", "_engine", "_generation", "_lock", "_look_ns", "_noted",
+        "_seen", "_sums", "_swarm", "clock_ns",
     )  # fmt: skip
 
     def __init__(
         self, engine: Engine, swarm: str, cache: Cache | None, config: Config | None = None
     ) -> None:
+        self.clock_ns: Callable[[], int] = perf_counter_ns
         self._engine = engine
         self._swarm = swarm
         self._cache = cache
@@ -71,12 +88,14 @@ class Meter:
         self._config = config
         self._seen = (0, 0, 0)
         self._lock = Lock()
-        self._pid = os.getpid()
-        self._due_ns = self._look_ns = perf_counter_ns() + HAND_IN_NS
+        self._generation = _generation
+        self._due_ns = self._look_ns = self.clock_ns() + HAND_IN_NS
 
     def took(self, verb: str, begun_ns: int, writes: bool) -> None:
-        """Note a call that began at `begun_ns` of `perf_counter_ns` and has ended."""
-        now_ns = perf_counter_ns()
+        """Note a call that began at `begun_ns` of `clock_ns` and has ended."""
+        now_ns = self.clock_ns()
+        if self._generation != _generation:
+            self._begin_anew()
         duration_ns = now_ns - begun_ns | 4
         bits = duration_ns.bit_length()
         try:
@@ -95,20 +114,27 @@ class Meter:
 
     def count(self, what: str, calls: int = 1) -> None:
         """Note something that has no duration."""
-        self._of(what).extend([COUNTED] * calls)
+        if self._generation != _generation:
+            self._begin_anew()
+        noted = self._of(what)
+        noted.extend([COUNTED] * calls)
+        if len(noted) >= NOTED_MAX:
+            self._add_up()
 
     def failed(self, verb: str, code: str) -> None:
         """Note a call that raised an error."""
-        self._of(f"{verb}{FAILED}{code}").append(COUNTED)
+        self.count(f"{verb}{FAILED}{code}")
+        if code in DAMAGE:
+            self._due_ns = self.clock_ns()
 
     @property
     def is_due(self) -> bool:
         """Whether a process that ends now has anything worth a write of its own."""
-        return perf_counter_ns() >= self._due_ns
+        return self._generation == _generation and self.clock_ns() >= self._due_ns
 
     def look(self) -> None:
         """Use from now on what the tuner has set in the store; see `tuned`."""
-        self._look_ns = perf_counter_ns() + HAND_IN_NS
+        self._look_ns = self.clock_ns() + HAND_IN_NS
         if self._config is None:
             return
         from swarm_memory.tuned import apply  # only here: no hook stays for so long
@@ -121,12 +147,12 @@ class Meter:
 
     def hand_in(self) -> None:
         """Add what was counted to the store; if that fails it stays here for the next time."""
-        self._due_ns = perf_counter_ns() + HAND_IN_NS
+        if self._generation != _generation:
+            self._begin_anew()
+        self._due_ns = self.clock_ns() + HAND_IN_NS
         with self._lock:
             self._add_up_locked()
             sums, self._sums = self._sums, {}
-        if self._pid != os.getpid():  # a forked child: what its parent counted is the parent's
-            self._pid, sums = os.getpid(), {}
         rows = [
             {"swarm": self._swarm, "verb": verb, "bucket": bucket, "calls": calls}
             for (verb, bucket), calls in sorted(sums.items())
@@ -135,6 +161,8 @@ class Meter:
             return
         try:
             self._engine.write(lambda tx: tx.many("meter_add", rows), durability="machine")
+        except AmbiguousCommitError:
+            pass  # rather counted by nobody than twice
         except SwarmMemoryError:
             # What was asked for has been done: that it was not counted is no reason to fail it.
             with self._lock:
@@ -144,6 +172,15 @@ class Meter:
 
     def _of(self, what: str) -> list[int]:
         return self._noted.setdefault(what, [])
+
+    def _begin_anew(self) -> None:
+        """Begin in a forked child: what its parent counted and holds locked is the parent's."""
+        self._lock = Lock()
+        self._noted, self._sums = {}, {}
+        if self._cache is not None:
+            cache = self._cache
+            self._seen = cache.hits, cache.misses, cache.hit_ns // 1000
+        self._generation = _generation
 
     def _add_up(self) -> None:
         with self._lock:
@@ -180,7 +217,7 @@ def metered(
             meter = self._context.meter
             if meter is None or not self._db.alone:
                 return method(self, *args, **named)
-            begun_ns = perf_counter_ns()
+            begun_ns = meter.clock_ns()
             try:
                 result = method(self, *args, **named)
             except SwarmMemoryError as error:

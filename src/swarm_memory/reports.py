@@ -140,7 +140,8 @@ class HealthReport(NamedTuple):
     """Whether the store is well: `overall_health` is healthy, warning or critical.
 
     `issues` and `recommendations` are sentences; `metrics` are ratios in [0, 1], counts and
-    bytes; `agent_info` tells who asked and what is counted to them.
+    bytes; `agent_info` tells who asked and what is counted to them. `trends` says how the swarm
+    grows, in how many days it is full and what changed since yesterday (see `monitor.trends`).
     """
 
     overall_health: str
@@ -148,6 +149,7 @@ class HealthReport(NamedTuple):
     recommendations: list[str]
     metrics: dict[str, Json]
     agent_info: dict[str, Json]
+    trends: dict[str, Json] = {}  # noqa: RUF012 - nobody writes into it
 
     def to_dict(self) -> dict[str, Json]:
         return self._asdict()

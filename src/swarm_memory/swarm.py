@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from swarm_memory.messages import Messages
     from swarm_memory.model import Event, Json
     from swarm_memory.monitor import Monitor
+    from swarm_memory.monitor.alerts import Alerts
     from swarm_memory.optimizing import Optimizer
     from swarm_memory.outcomes import Outcomes
     from swarm_memory.overview import Overview
@@ -137,6 +138,14 @@ class Swarm:
         environment = os.environ
         config_path = config_path or environment.get("SWARM_MEMORY_CONFIG")
         config = configuration.load_config(config_path, environment)
+        if config.alerts:
+            from swarm_memory.monitor.rules import rules_of
+
+            rules_of(config)  # a mistake in them is told now, and not by the first sample
+        if config.alert_webhook:
+            from swarm_memory.monitor.webhook import webhook_of
+
+            webhook_of(config)
         for sentence in configuration.unknown_variables(environment):
             import warnings
 
@@ -442,6 +451,11 @@ class Swarm:
         from swarm_memory.tuning.tuner import Tuner
 
         return Tuner(self, self._engine)
+
+    @property
+    def alerts(self) -> Alerts:
+        """What is wrong, or was."""
+        return self.monitor.alerts
 
     @property
     def retention(self) -> Retention:

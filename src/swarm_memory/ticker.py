@@ -9,25 +9,40 @@ from __future__ import annotations
 import os
 import threading
 
-from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError
+from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError, SwarmMovedError
 from swarm_memory.monitor.facts import BACKUP_FAILED, BACKUP_MADE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from swarm_memory.monitor.delivery import Delivery
     from swarm_memory.swarm import Swarm
 
 AGENT = "monitor"
 LOOK_S_MAX = 60.0
+LOOKS = 2  # in the time between two samples
 BACKUP_LOOK_S = 900
 
 
 class Ticker:
-    """Ticks for all swarms of a store in which something is called, until `stop`."""
+    """Ticks for all swarms of a store in which something is called, until `stop`.
 
-    def __init__(self, swarm: Swarm) -> None:
+    It logs the alerts that are raised and resolved meanwhile, by whatever process, and delivers
+    them (see `monitor.delivery`). A swarm that a server keeps is ticked by that server: what is
+    begun for one does nothing.
+
+    Args:
+        logs: Whether alerts go to the log; not where they are printed anyway.
+    """
+
+    def __init__(self, swarm: Swarm, *, logs: bool = True) -> None:
         self._swarm = swarm.as_agent(AGENT)
+        self._logs = logs
+        self._deliveries: dict[str, Delivery] = {}
         self._pid = os.getpid()
         self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        if swarm.url.startswith(("http://", "https://")):
+            return
         self._thread = threading.Thread(target=self._run, name="swarm-memory monitor", daemon=True)
         self._thread.start()
 
@@ -36,26 +51,39 @@ class Ticker:
         if os.getpid() != self._pid:
             return
         self._stopped.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def tick(self) -> None:
         """Do now what is due."""
         mine = self._swarm.context.swarm
-        for name in {mine, *self._swarm.monitor.swarms()}:
+        for name in sorted({mine, *self._swarm.monitor.swarms()}):
             if not self._stopped.is_set():
-                self._swarm.as_agent(AGENT, swarm=name).tick()
-        if self._swarm.retention.due("backup", BACKUP_LOOK_S):
+                self._tick_one(name, self._swarm.as_agent(AGENT, swarm=name))
+        if not self._stopped.is_set() and self._swarm.retention.due("backup", BACKUP_LOOK_S):
             self._back_up()
 
+    def _tick_one(self, name: str, swarm: Swarm) -> None:
+        """Do what is due in one swarm; what is wrong in it keeps no other one waiting."""
+        try:
+            if name not in self._deliveries:
+                self._deliveries[name] = swarm.monitor.delivery(logs=self._logs)
+            swarm.tick()
+            self._deliveries[name].deliver()
+        except SwarmMovedError:
+            pass  # it is ticked where it lives
+        except SwarmMemoryError as error:
+            # A store that is away comes back, and the next tick tries again; what kept failing is
+            # counted, so that it is seen.
+            _count(swarm, f"tick!{error.code}")
+
     def _run(self) -> None:
-        look_s = min(LOOK_S_MAX, self._swarm.config.monitor_interval_s) / 2
+        look_s = min(LOOK_S_MAX, self._swarm.config.monitor_interval_s) / LOOKS
         while not self._stopped.wait(look_s):
             try:
                 self.tick()
             except SwarmMemoryError as error:
-                # A store that is away comes back, and the next tick tries again; what kept failing
-                # is counted, so that it is seen.
-                self._count(f"tick!{error.code}")
+                _count(self._swarm, f"tick!{error.code}")
 
     def _back_up(self) -> None:
         try:
@@ -63,11 +91,12 @@ class Ticker:
         except InvalidArgumentError:
             return  # in no folder: who keeps such a store backs it up where he wants
         except SwarmMemoryError:
-            self._count(BACKUP_FAILED)
+            _count(self._swarm, BACKUP_FAILED)
             raise
         if made is not None:
-            self._count(BACKUP_MADE)
+            _count(self._swarm, BACKUP_MADE)
 
-    def _count(self, what: str) -> None:
-        if self._swarm.context.meter is not None:
-            self._swarm.context.meter.count(what)
+
+def _count(swarm: Swarm, what: str) -> None:
+    if swarm.context.meter is not None:
+        swarm.context.meter.count(what)

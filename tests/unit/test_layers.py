@@ -16,6 +16,7 @@ BASE |= {"prompts"}
 PARTS = {"rows", "quota", "settle", "once", "seats", "lines", "letters", "runs"}  # of services
 PARTS |= {"paging", "cache", "lives", "touching"}
 PARTS |= {"indexing", "alike", "meter", "tuned", "packing"}
+PARTS |= {"monitor"}
 PARTS |= {"learned", "advice", "findings"}  # of outcomes
 SERVICES = {"records", "events", "outcomes", "health", "retention", *PARTS}
 SERVICES |= {"leases", "messages", "conflicts", "sessions"}
@@ -33,7 +34,7 @@ FACADE |= {"forgetting", "flow", "moving"}
 FACADE |= {"wire", "remote"}
 FACADE |= {"tuning", "labelling"}
 FACADE |= {"worktrees", "optimizing"}
-FACADE |= {"monitor", "ticker"}
+FACADE |= {"ticker"}
 FACADE |= {"overview"}  # of the dashboard
 SERVICES |= {"forecast"}
 ALLOWED = {
@@ -47,9 +48,9 @@ ALLOWED = {
     "doctor": BASE | SERVICES | {"doctor", "engine", "importers", "wiring"},
     "doors": BASE
     | FACADE
-    | {"doors", "demo", "importers", "doctor", "wiring", "findings", "learning"},
+    | {"doors", "demo", "importers", "doctor", "wiring", "findings", "learning", "monitor"},
     "demo": BASE | FACADE | {"demo"},
-    "telemetry": BASE | FACADE,
+    "telemetry": BASE | FACADE | {"monitor"},
     "adapters": BASE | FACADE | {"adapters", "records"},  # of records only Put
     "testing": BASE | SERVICES | FACADE | {"testing", "engine", "doors"},
 }

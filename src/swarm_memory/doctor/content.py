@@ -13,6 +13,7 @@ from swarm_memory.engine.mark import SUFFIX
 from swarm_memory.errors import ConfigError, SchemaError, SwarmMemoryError
 from swarm_memory.health import CRITICAL, HEALTHY, Health
 from swarm_memory.lives import Life, Now
+from swarm_memory.monitor.rules import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,15 +175,16 @@ def limits(case: Case, store: Inspection) -> Iterator[Finding]:
     """What every swarm holds against its limits."""
     try:
         config = load_config(case.environment.get("SWARM_MEMORY_CONFIG"), case.environment)
+        rules_of(config)
     except ConfigError:
         config = load_config()  # what is wrong there is another check's finding
     # Health reads usage by statements, of which an inspection knows as many as an engine.
     engine: Any = store
     compressor: Any = None
-    near = False
+    near, now_ms = False, case.clock.now_ms()
     for (swarm,) in store.all("doctor_swarms", limit=ROWS_MAX):
         context = Context(swarm, case.agent, None, config, compressor)
-        report = Health(engine, context).report()
+        report = Health(engine, context).near_limits(now_ms)
         if report.overall_health == HEALTHY:
             continue
         near = True

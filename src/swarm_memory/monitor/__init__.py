@@ -6,15 +6,11 @@ Samples are kept for a day, those of an hour as one for a month, those of a day 
 
 from __future__ import annotations
 
-import os
-import shutil
-
 from swarm_memory.checks import check_whole
 from swarm_memory.errors import InvalidArgumentError
 from swarm_memory.lean import NamedTuple
-from swarm_memory.locate import file_of
 from swarm_memory.monitor.alerts import Alert, Alerts, judge
-from swarm_memory.monitor.collect import collect
+from swarm_memory.monitor.collect import BASELINE, first_in, look, newest_in, sampled
 from swarm_memory.monitor.facts import facts_of
 from swarm_memory.monitor.rules import rules_of
 from swarm_memory.monitor.sample import (
@@ -30,16 +26,18 @@ from swarm_memory.monitor.sample import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from swarm_memory.engine import Engine, Row, Tx
-    from swarm_memory.monitor.collect import Groups
+    from swarm_memory.engine import Engine, Tx
+    from swarm_memory.monitor.delivery import Delivery
     from swarm_memory.monitor.sample import Buckets
     from swarm_memory.monitor.trends import Trends
     from swarm_memory.swarm import Swarm
 
 KEPT_S = {MINUTE: 86_400, HOUR: 31 * 86_400, DAY: 731 * 86_400}
-BASELINE = 60  # samples that the newest one is compared with
-OUTCOMES = 500  # whose course is looked at
 SERIES_MAX = 1500
+MESSAGE_TYPE = "alert"
+PART_MAX = 10_000  # samples that one of an hour or a day is made of
+PARTS_MAX = 100  # of these made at once: more than there are hours whose minutes are kept
+AHEAD_MS = 60_000  # how far clocks of several machines may lie apart
 ALERTS_KEPT_S = 31 * 86_400
 SWARMS_MAX = 1000
 
@@ -74,32 +72,38 @@ class Monitor:
         What others count meanwhile is in the next one. `tick` asks for one when it is due.
 
         Raises:
-            ConfigError: A rule of the configuration is not valid.
+            ConfigError: A rule of the configuration is not valid; nothing was written.
         """
-        rules = rules_of(self._context.config.alerts)
+        rules = rules_of(self._context.config)
         if self._context.meter is not None:
             self._context.meter.hand_in()
-        gauges, groups, outcomes = self._look()
+        seen = look(self._engine, self._context)
+        # Read before the others have to wait: of these only the very newest may be another by then.
+        earlier = newest_in(self._engine, self._context, MINUTE, BASELINE)
+        first = first_in(self._engine, self._context, self._engine.now_ms)
 
         def write(tx: Tx) -> Taken:
-            earlier = self._newest(tx, MINUTE, BASELINE)
-            length_s = (tx.now_ms - earlier[0].at_ms) / 1000 if earlier else 0.0
+            self._prune(tx)
+            newest = newest_in(tx, self._context, MINUTE, 1)
+            # Two at the same moment: neither may take the place of the other.
+            at_ms = max(tx.now_ms, newest[0].at_ms + 1) if newest else tx.now_ms
             rows = tx.all("meter_list", swarm=self._context.swarm)
             tx.run("meter_sampled", swarm=self._context.swarm)
-            sample = Sample(tx.now_ms, MINUTE, length_s, gauges, {}, groups, *tallied(rows))
+            sample = sampled(seen, at_ms, newest, rows)
             self._keep(tx, sample)
             self._roll_up(tx, MINUTE, HOUR)
             self._roll_up(tx, HOUR, DAY)
-            self._prune(tx)
-            facts = facts_of(sample, earlier, outcomes, self._context.config)
-            return Taken(sample, judge(tx, self._context, rules, facts))
+            facts = facts_of(sample, earlier, first, seen.outcomes, self._context.config)
+            changed = judge(tx, self._context, rules, facts)
+            self._send(tx, changed)
+            return Taken(sample, changed)
 
         return self._engine.write(write, durability="relaxed")
 
     def look(self) -> Sample:
         """Return a sample of this moment that is not kept, and tells of no calls."""
-        gauges, groups, _ = self._look()
-        return Sample(self._engine.now_ms, MINUTE, 0.0, gauges, {}, groups, {}, {}, {})
+        seen = look(self._engine, self._context)
+        return sampled(seen, self._engine.now_ms, (), ())
 
     def recent(self) -> Sample:
         """Return the last sample if it is at most two intervals old, else what `look` does."""
@@ -119,7 +123,7 @@ class Monitor:
 
     def newest(self) -> Sample | None:
         """Return the last sample, None before the first."""
-        found = self._newest(self._engine, MINUTE, 1)
+        found = newest_in(self._engine, self._context, MINUTE, 1)
         return found[0] if found else None
 
     def series(
@@ -135,12 +139,12 @@ class Monitor:
             raise InvalidArgumentError(f"span {span!r}", hint=f"give one of {', '.join(SPANS)}")
         check_whole("limit", limit, 1, SERIES_MAX)
         check_whole("since_ms", since_ms, 0, 2**53)
-        found = self._newest(self._engine, span, limit)
+        found = newest_in(self._engine, self._context, span, limit)
         return [sample for sample in reversed(found) if sample.at_ms >= since_ms]
 
     def swarms(self) -> list[str]:
-        """Return the swarms of the store in which something was called since their last sample."""
-        return [row[0] for row in self._engine.all("meter_swarms")]
+        """Return the swarms of the store in which something happens, waits or is wrong."""
+        return [row[0] for row in self._engine.all("monitor_swarms")]
 
     def known_swarms(self, limit: int = SWARMS_MAX) -> list[str]:
         """Return swarms of the store in which anything was ever called, by name."""
@@ -149,29 +153,24 @@ class Monitor:
 
     def trends(self) -> Trends:
         """Return how the swarm grows, what changed since yesterday, and when it is full."""
-        from swarm_memory.monitor.trends import trends_of
+        from swarm_memory.monitor.trends import trends_in
 
-        return trends_of(self.series(MINUTE), self.series(HOUR, limit=8 * 24), self._context.config)
+        return trends_in(self._engine, self._context)
 
-    # --- looking ---
+    def delivery(self, *, logs: bool = True) -> Delivery:
+        """Return what tells of the alerts that change from now on."""
+        from swarm_memory.monitor.delivery import Delivery
 
-    def _look(self) -> tuple[dict[str, float], Groups, list[Row]]:
-        """Return the gauges and groups of this moment, and rows of the newest outcomes."""
-        disk = {name: float(size) for name, size in self._engine.usage().items()} | self._disk()
-        (gauges, groups), outcomes = self._engine.read(
-            lambda tx: (
-                collect(tx, self._context),
-                tx.all("monitor_outcomes", swarm=self._context.swarm, limit=OUTCOMES),
-            )
-        )
-        known = {name: round(float(value), 6) for name, value in (gauges | disk).items()}
-        return known, groups, outcomes
+        return Delivery(self._swarm, self._engine, logs=logs)
+
+    def _send(self, tx: Tx, changed: list[Alert]) -> None:
+        """Send alerts to the agent that wants them; they are seen if the sample is kept."""
+        to = self._context.config.alert_agent
+        if to and changed:
+            bodies = [alert.to_dict() for alert in changed]
+            self._swarm.messages.within(tx).send_many(bodies, to=to, type=MESSAGE_TYPE)
 
     # --- keeping ---
-
-    def _newest(self, db: Tx | Engine, span: str, limit: int) -> list[Sample]:
-        rows = db.all("sample_newest", swarm=self._context.swarm, span=span, limit=limit)
-        return [sample_of(span, *row) for row in rows]
 
     def _keep(self, tx: Tx, sample: Sample) -> None:
         where = {"swarm": self._context.swarm, "span": sample.span, "at_ms": sample.at_ms}
@@ -183,26 +182,22 @@ class Monitor:
         over_ms = tx.now_ms // length_ms * length_ms
         done = tx.all("sample_newest", swarm=self._context.swarm, span=span, limit=1)
         from_ms = done[0][0] + length_ms if done else 0
-        if from_ms >= over_ms:
-            return
-        between = {"from_ms": from_ms, "before_ms": over_ms, "limit": 2 * SERIES_MAX}
-        rows: list[Row] = tx.all("sample_between", swarm=self._context.swarm, span=finer, **between)
-        parts: dict[int, list[Sample]] = {}
-        for row in rows:
-            parts.setdefault(row[0] // length_ms * length_ms, []).append(sample_of(finer, *row))
-        for begun_ms, samples in parts.items():
-            self._keep(tx, merged(span, begun_ms, samples))
+        where = {"swarm": self._context.swarm, "span": finer}
+        for _ in range(PARTS_MAX):
+            first = tx.all("sample_between", **where, from_ms=from_ms, before_ms=over_ms, limit=1)
+            if not first:
+                return
+            begun_ms = first[0][0] // length_ms * length_ms
+            from_ms = begun_ms + length_ms
+            rows = tx.all(
+                "sample_between", **where, from_ms=begun_ms, before_ms=from_ms, limit=PART_MAX
+            )
+            self._keep(tx, merged(span, begun_ms, [sample_of(finer, *row) for row in rows]))
 
     def _prune(self, tx: Tx) -> None:
-        swarm = self._context.swarm
+        # A sample of the future is one of a clock that was ahead: nothing would be newer for long.
+        swarm, ahead_ms = self._context.swarm, tx.now_ms + AHEAD_MS
         for span, kept_s in KEPT_S.items():
-            tx.run("sample_prune", swarm=swarm, span=span, before_ms=tx.now_ms - 1000 * kept_s)
+            before_ms = tx.now_ms - 1000 * kept_s
+            tx.run("sample_prune", swarm=swarm, span=span, before_ms=before_ms, ahead_ms=ahead_ms)
         tx.run("alert_prune", swarm=swarm, before_ms=tx.now_ms - 1000 * ALERTS_KEPT_S)
-
-    def _disk(self) -> dict[str, float]:
-        """Return how full the disk is on which the store lies, if that is one of this machine."""
-        path = file_of(self._engine.url)
-        if path is None:
-            return {}
-        disk = shutil.disk_usage(os.path.dirname(path))
-        return {"disk_utilization": 1 - disk.free / disk.total} if disk.total else {}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from swarm_memory.monitor.facts import Facts
     from swarm_memory.monitor.rules import Rule
 
+    Known = dict[tuple[str, str], "Alert"]
+
 PENDING, OPEN, ACKNOWLEDGED, RESOLVED = "pending", "open", "acknowledged", "resolved"
 STATES = (OPEN, ACKNOWLEDGED, RESOLVED)
 SILENT_MAX = 5  # samples that say nothing of a subject, after which an alert about it is over
@@ -133,32 +135,54 @@ class Alerts:
 
 def judge(tx: Tx, context: Context, rules: Sequence[Rule], facts: Facts) -> list[Alert]:
     """Hold facts against rules; return the alerts that are raised or resolved by them."""
-    known = {(row[1], row[2]): Alert(*row) for row in tx.all("alert_pending", swarm=context.swarm)}
-    holding = {
-        (rule.name, subject)
-        for rule in rules
-        for subject, value in facts.get(rule.fact, {}).items()
-        if rule.holds(value)
-    }
+    known = known_in(tx, context)
     changed = []
+    for where, after in outlook(known, rules, facts, tx.now_ms).items():
+        before = known.get(where)
+        if after is not None:
+            _put(tx, context, after)
+            if after.state != PENDING and (before is None or before.state != after.state):
+                changed.append(after)
+        elif before is not None:
+            tx.run("alert_drop", swarm=context.swarm, alert_id=before.alert_id)
+    return changed
+
+
+def known_in(db: Reader, context: Context) -> Known:
+    """Return the alerts that are not over, the pending ones too, by rule and subject."""
+    rows = db.all("alert_pending", swarm=context.swarm)
+    return {(row[1], row[2]): Alert(*row) for row in rows}
+
+
+def outlook(
+    known: Known, rules: Sequence[Rule], facts: Facts, now_ms: int
+) -> dict[tuple[str, str], Alert | None]:
+    """Return every alert as it is after these facts, None for one that there is not any more."""
+    by_name = {rule.name: rule for rule in rules}
+    after: dict[tuple[str, str], Alert | None] = {}
     for rule in rules:
         for subject, value in facts.get(rule.fact, {}).items():
-            alert = known.pop((rule.name, subject), None)
-            silenced = (rule.unless, subject) in holding
-            after = _next(alert, rule, subject, value, silenced, tx.now_ms)
-            if after is not None:
-                _put(tx, context, after)
-                if after.state != PENDING and (alert is None or alert.state != after.state):
-                    changed.append(after)
-            elif alert is not None:
-                tx.run("alert_drop", swarm=context.swarm, alert_id=alert.alert_id)
-    by_name = {rule.name: rule for rule in rules}
-    for alert in known.values():
-        after = _unheard(alert, by_name.get(alert.rule), tx.now_ms)
-        _put(tx, context, after)
-        if after.state == RESOLVED:
-            changed.append(after)
-    return changed
+            where = (rule.name, subject)
+            loud = by_name.get(rule.unless or "")
+            silenced = loud is not None and _is_loud(known, loud, facts, subject)
+            found = _next(known.get(where), rule, subject, value, silenced, now_ms)
+            if found is not None or where in known:
+                after[where] = found
+    for where, alert in known.items():
+        if where not in after:
+            after[where] = _unheard(alert, by_name.get(alert.rule), now_ms)
+    return after
+
+
+def _is_loud(known: Known, rule: Rule, facts: Facts, subject: str) -> bool:
+    """Tell whether there is an alert of a rule after these facts."""
+    value = facts.get(rule.fact, {}).get(subject)
+    alert = known.get((rule.name, subject))
+    if value is None:
+        return False
+    if alert is not None and alert.state != PENDING:
+        return not rule.is_over(value)
+    return rule.holds(value) and (alert.streak if alert else 0) + 1 >= rule.samples
 
 
 def _next(
@@ -176,8 +200,11 @@ def _next(
     if alert.state != PENDING:
         if silenced or rule.is_over(value):
             return alert._replace(state=RESOLVED, resolved_ms=now_ms, streak=0)
-        seen_ms = now_ms if holds else alert.seen_ms
-        return _told(alert, rule, value)._replace(seen_ms=seen_ms, streak=max(alert.streak, 0) + 1)
+        if holds:
+            alert = alert._replace(seen_ms=now_ms, severity=rule.severity)
+        if holds or not rule.stays:  # what stays goes on to say how it was
+            alert = _told(alert, rule, value)
+        return alert._replace(streak=max(alert.streak, 0) + 1)
     if not holds:
         return None
     streak = alert.streak + 1
@@ -194,10 +221,12 @@ def _told(alert: Alert, rule: Rule, value: float) -> Alert:
     )
 
 
-def _unheard(alert: Alert, rule: Rule | None, now_ms: int) -> Alert:
+def _unheard(alert: Alert, rule: Rule | None, now_ms: int) -> Alert | None:
     """Return an alert of whose subject a sample says nothing."""
+    if alert.state == PENDING:
+        return None  # nobody was told of it, so nobody is told that it is over
     streak = min(alert.streak, 0) - 1
-    gone = rule is None or alert.state == PENDING or rule.fact in GONE_IS_OVER
+    gone = rule is None or rule.fact in GONE_IS_OVER
     if gone or (streak <= -SILENT_MAX and not (rule and rule.stays)):
         return alert._replace(state=RESOLVED, resolved_ms=now_ms, streak=streak)
     return alert._replace(streak=streak)

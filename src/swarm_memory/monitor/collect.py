@@ -2,21 +2,87 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 from swarm_memory import codec, runs
-from swarm_memory.monitor.sample import GROUP_MAX
+from swarm_memory.lean import NamedTuple
+from swarm_memory.locate import file_of
+from swarm_memory.monitor.sample import GROUP_MAX, MINUTE, Sample, sample_of, tallied
 from swarm_memory.rows import meaning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from swarm_memory.context import Context
-    from swarm_memory.engine import Row, Tx
+    from swarm_memory.engine import Engine, Reader, Row, Tx
     from swarm_memory.model import Json
 
     Gauges = dict[str, float]
     Groups = dict[str, dict[str, list[Json]]]
 
+BASELINE = 60  # samples that the newest one is compared with
+OUTCOMES = 500  # whose course is looked at
+DAY_MS = 86_400_000
 VALUES = 32  # whose compression is measured
 EVENTS_BACK = 10_000  # how far back those are looked for
+
+
+class Seen(NamedTuple):
+    """What a look at a swarm found: gauges, groups and its newest outcomes."""
+
+    gauges: dict[str, float]
+    groups: dict[str, dict[str, list[Json]]]
+    outcomes: list[Row]
+
+
+def look(engine: Engine, context: Context) -> Seen:
+    """Return the state of a swarm at this moment; nothing is written."""
+    disk = {name: float(size) for name, size in engine.usage().items()} | _disk(engine.url)
+
+    def read(tx: Tx) -> Seen:
+        gauges, groups = collect(tx, context)
+        outcomes = tx.all("monitor_outcomes", swarm=context.swarm, limit=OUTCOMES)
+        known = {name: round(float(value), 6) for name, value in (gauges | disk).items()}
+        return Seen(known, groups, outcomes)
+
+    return engine.read(read)
+
+
+def sampled(seen: Seen, at_ms: int, earlier: Sequence[Sample], rows: Sequence[Row]) -> Sample:
+    """Return what was seen as a sample, with the calls that the rows of a meter tell of."""
+    length_s = (at_ms - earlier[0].at_ms) / 1000 if earlier else 0.0
+    return Sample(at_ms, MINUTE, length_s, seen.gauges, {}, seen.groups, *tallied(rows))
+
+
+def newest_in(db: Reader, context: Context, span: str, limit: int) -> list[Sample]:
+    """Return the newest samples of a span, the newest first."""
+    rows = db.all("sample_newest", swarm=context.swarm, span=span, limit=limit)
+    return [sample_of(span, *row) for row in rows]
+
+
+def first_in(db: Reader, context: Context, now_ms: int) -> Sample | None:
+    """Return the oldest sample of the last day."""
+    between = {"from_ms": now_ms - DAY_MS, "before_ms": now_ms, "limit": 1}
+    rows = db.all("sample_between", swarm=context.swarm, span=MINUTE, **between)
+    return sample_of(MINUTE, *rows[0]) if rows else None
+
+
+def _disk(url: str) -> Gauges:
+    """Return how full the disk is on which a store lies, if that is one of this machine."""
+    path = file_of(url)
+    if path is None:
+        return {}
+    try:
+        disk = shutil.disk_usage(os.path.dirname(path) or os.curdir)
+    except FileNotFoundError:
+        return {}  # the folder was removed under us: whoever reads the store is told so
+    # Of what users may have: file systems keep some back.
+    return {
+        "disk_utilization": disk.used / max(1, disk.used + disk.free),
+        "disk_free_bytes": float(disk.free),
+    }
 
 
 def collect(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
@@ -31,8 +97,12 @@ def collect(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
 
 
 def _usage(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
-    rows = tx.all("usage_list", swarm=context.swarm)
-    config = context.config
+    gauges, groups = usage_of(tx.all("usage_list", swarm=context.swarm), context)
+    return gauges | {"event_seq": _newest(tx)}, groups
+
+
+def usage_of(rows: Sequence[Row], context: Context) -> tuple[Gauges, Groups]:
+    """Return the gauges and groups that the counters of a swarm's usage tell."""
     memory = [row for row in rows if not row[2]]
     used = sum(row[4] for row in memory)
     agents, sessions = _scopes(memory, "agent-"), _scopes(memory, "session-")
@@ -45,14 +115,13 @@ def _usage(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
         "records": sum(row[3] for row in memory),
         "telemetry": sum(row[3] for row in rows if row[2]),
         "bytes": used,
-        "memory_utilization": used / config.total_bytes_max,
-        "event_seq": _newest(tx),
+        "memory_utilization": used / context.config.total_bytes_max,
     }
     groups = {"category": _most(categories), "agent": _most(agents), "session": _most(sessions)}
     return gauges, groups
 
 
-def _scopes(rows: list[Row], prefix: str) -> dict[str, list[int]]:
+def _scopes(rows: Sequence[Row], prefix: str) -> dict[str, list[int]]:
     sums: dict[str, list[int]] = {}
     for scope, _, _, records, size in rows:
         if scope.startswith(prefix):

@@ -9,7 +9,7 @@ import math
 from statistics import median
 
 from swarm_memory.learning.page_hinkley import Drift, advance
-from swarm_memory.meter import FAILED
+from swarm_memory.meter import DAMAGE, FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from swarm_memory.config import Config
     from swarm_memory.engine import Row
+    from swarm_memory.model import Json
     from swarm_memory.monitor.sample import Sample
 
     Facts = dict[str, dict[str, float]]
@@ -29,12 +30,16 @@ ANSWERS = frozenset(
         "cursor_expired", "access_denied", "limit_exceeded", "swarm_moved",
     }
 )  # fmt: skip
-DAMAGE = frozenset({"corrupt_value", "damaged"})
 CALLS_MIN = 20  # of a verb in a sample; a share or a percentile of fewer says nothing
+FAILED_MIN = 3  # of a verb in a sample; less may happen to anybody
 BASELINE_MIN = 10  # samples with enough calls that a latency is compared with
 WAITS = frozenset({"acquire", "claim"})  # how long these take is up to others
+LATENCY_MS_MIN = 1.0  # of a median; what is faster keeps nobody waiting, however slow it was
 SPREAD_MIN = 0.15  # of a log latency: what a quiet machine shows anyway
 DAY_MS = 86_400_000
+GROWTH_DAYS_MIN = 0.25  # a forecast of days does not rest on less
+DISK_AMPLE_BYTES = 10 * 2**30  # what leaves so much free is not full, whatever its share
+FILE_LOOSE_BYTES_MIN = 2**20
 BACKUP_MADE, BACKUP_FAILED = "backup.made", "backup.failed"  # as the meter counts them
 # Of these a subject is missing when there is nothing of it any more.
 GONE_IS_OVER = frozenset(
@@ -43,19 +48,21 @@ GONE_IS_OVER = frozenset(
 
 
 def facts_of(
-    sample: Sample, earlier: Sequence[Sample], outcomes: Sequence[Row], config: Config
+    sample: Sample,
+    earlier: Sequence[Sample],
+    first: Sample | None,
+    outcomes: Sequence[Row],
+    config: Config,
 ) -> Facts:
     """Return all facts of a swarm.
 
     Args:
         earlier: The samples before it, the newest first.
+        first: The oldest sample of the last day, from which its growth is reckoned.
         outcomes: Rows (task type, strategy, reward), the newest first.
     """
-    gauges, groups = sample.gauges, sample.groups
-    facts: Facts = {name: {"": value} for name, value in gauges.items()}
-    agents = {name: row[1] / config.agent_bytes_max for name, row in groups["agent"].items()}
-    sessions = {name: row[1] / config.session_bytes_max for name, row in groups["session"].items()}
-    facts["agent_utilization"], facts["session_utilization"] = agents, sessions
+    facts = limits_of(sample.gauges, sample.groups, config)
+    groups = sample.groups
     patience_ms = 1000 * max(1.0, config.lock_timeout_s)
     facts["lease_wait"] = {n: row[2] / patience_ms for n, row in groups["lease"].items()}
     facts["lapsed_messages_ms"] = {n: row[2] for n, row in groups["queue"].items()}
@@ -64,7 +71,24 @@ def facts_of(
     facts["backup_failed"] = {"": _backup_failed([sample, *earlier])}
     facts["latency_shift"] = _shifts(sample, earlier)
     facts["strategy_drop"] = drops(outcomes)
-    facts["days_left"] = _days_left(sample, earlier, config)
+    facts["days_left"] = _days_left(sample, first, config)
+    return facts
+
+
+def limits_of(
+    gauges: dict[str, float], groups: dict[str, dict[str, list[Json]]], config: Config
+) -> Facts:
+    """Return the facts that a swarm's usage and its disk alone tell."""
+    facts: Facts = {name: {"": value} for name, value in gauges.items()}
+    agents = {name: row[1] / config.agent_bytes_max for name, row in groups["agent"].items()}
+    sessions = {name: row[1] / config.session_bytes_max for name, row in groups["session"].items()}
+    facts["agent_utilization"], facts["session_utilization"] = agents, sessions
+    file_bytes, free_bytes = gauges.get("file_bytes", 0.0), gauges.get("free_bytes", 0.0)
+    loose = free_bytes > FILE_LOOSE_BYTES_MIN and file_bytes
+    facts["file_free"] = {"": free_bytes / file_bytes if loose else 0.0}
+    if "disk_utilization" in gauges:
+        ample = gauges["disk_free_bytes"] > DISK_AMPLE_BYTES
+        facts["disk_pressure"] = {"": 0.0 if ample else gauges["disk_utilization"]}
     return facts
 
 
@@ -83,16 +107,21 @@ def _backup_failed(newest_first: Sequence[Sample]) -> float:
 
 
 def _error_ratios(sample: Sample) -> dict[str, float]:
+    """Return which share of a verb's calls failed that should not, for those with enough calls.
+
+    One or two that fail are none: of twenty calls they would be a tenth.
+    """
     failed: dict[str, int] = {}
     for name, count in sample.errors.items():
         verb, _, code = name.partition(FAILED)
         if code not in ANSWERS:
             failed[verb] = failed.get(verb, 0) + count
     ratios = {}
-    for verb, count in failed.items():
+    for verb in {*sample.latencies, *failed}:
+        count = failed.get(verb, 0)
         calls = sample.calls(verb) + count
         if calls >= CALLS_MIN:
-            ratios[verb] = count / calls
+            ratios[verb] = count / calls if count >= FAILED_MIN else 0.0
     return ratios
 
 
@@ -114,7 +143,8 @@ def _shifts(sample: Sample, earlier: Sequence[Sample]) -> dict[str, float]:
         usual = median(before)
         spread = max(1.4826 * median(abs(x - usual) for x in before), SPREAD_MIN)
         score = (math.log(now_ms) - usual) / spread
-        shifts[verb] = now_ms / math.exp(usual) if score > 6 else 1.0
+        news = score > 6 and now_ms >= LATENCY_MS_MIN
+        shifts[verb] = now_ms / math.exp(usual) if news else 1.0
     return shifts
 
 
@@ -138,13 +168,11 @@ def drops(outcomes: Iterable[Row]) -> dict[str, float]:
     return found
 
 
-def _days_left(sample: Sample, earlier: Sequence[Sample], config: Config) -> dict[str, float]:
+def _days_left(sample: Sample, first: Sample | None, config: Config) -> dict[str, float]:
     """Return in how many days the swarm is full if it grows as it did since the first sample."""
-    if not earlier:
+    days = (sample.at_ms - first.at_ms) / DAY_MS if first else 0.0
+    if first is None or days < GROWTH_DAYS_MIN:
         return {}
-    first = earlier[-1]
-    days = (sample.at_ms - first.at_ms) / DAY_MS
     grown = sample.gauges["bytes"] - first.gauges["bytes"]
-    if days <= 0 or grown <= 0:
-        return {}
-    return {"": (config.total_bytes_max - sample.gauges["bytes"]) / (grown / days)}
+    left = (config.total_bytes_max - sample.gauges["bytes"]) * days
+    return {"": max(0.0, left / grown) if grown > 0 else math.inf}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from string import Formatter
 
 from swarm_memory.errors import ConfigError
 from swarm_memory.lean import NamedTuple, lru_cache
@@ -12,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from swarm_memory.config import Config
     from swarm_memory.model import Json
 
 SEVERITIES = ("warning", "critical")
@@ -24,9 +26,12 @@ class Rule(NamedTuple):
 
     It holds for a subject whose `fact` has reached `above` (or lies under `below`), in so many
     `samples` in a row; an alert that is raised stays until the fact has come back beyond `until`,
-    so one that moves about the threshold raises one alert and not many. It is silent while the
-    rule `unless` holds for the same subject. What `stays`
-    is over when a person says so. `text` and `advice` may name {subject} and {value}.
+    so one that moves about the threshold raises one alert and not many. It is silent while there
+    is an alert of the rule `unless` for the same subject. What `stays` is over when a person says
+    so. `text` and `advice` may name {subject} and {value}.
+
+    In a configuration a threshold may be the name of a setting, and `slack` may stand for `until`:
+    how far beyond the threshold that is.
     """
 
     name: str
@@ -63,18 +68,18 @@ def shipped() -> dict[str, dict[str, Json]]:
     return known
 
 
-def rules_of(changes: Mapping[str, Json]) -> list[Rule]:
-    """Return the shipped rules as `changes` has them: {rule: {field: value}}, new rules too.
+def rules_of(config: Config) -> list[Rule]:
+    """Return the shipped rules as `config.alerts` has them: {rule: {field: value}}, new ones too.
 
     Raises:
         ConfigError: A field is unknown, missing or out of range.
     """
     fields = {name: dict(known) for name, known in shipped().items()}
-    for name, changed in changes.items():
+    for name, changed in config.alerts.items():
         if not isinstance(changed, dict):
             raise ConfigError(f"alert {name} is {changed!r}", hint='like {"above": 0.9}')
-        fields.setdefault(name, {}).update(changed)
-    rules = [_rule(name, said) for name, said in fields.items()]
+        fields[name] = _changed(fields.get(name, {}), changed)
+    rules = [_rule(name, said, config.settings) for name, said in fields.items()]
     names = {rule.name for rule in rules}
     for rule in rules:
         if rule.unless is not None and rule.unless not in names:
@@ -84,37 +89,67 @@ def rules_of(changes: Mapping[str, Json]) -> list[Rule]:
     return [rule for rule in rules if rule.enabled]
 
 
-def _rule(name: str, said: Mapping[str, Json]) -> Rule:
-    unknown = sorted(set(said) - set(Rule._fields[1:]))
-    missing = [f for f in ("fact", "severity", "text", "advice", "until") if f not in said]
+def _changed(before: Mapping[str, Json], changed: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a rule's fields with changes: of two ways to say one thing the new one holds."""
+    twins = {"above": "below", "below": "above", "until": "slack", "slack": "until"}
+    replaced = {twins[field] for field in changed if field in twins}
+    return {field: v for field, v in before.items() if field not in replaced} | dict(changed)
+
+
+def _rule(name: str, said: Mapping[str, Json], settings: Mapping[str, Json]) -> Rule:
+    unknown = sorted(set(said) - {*Rule._fields[1:], "slack"})
+    missing = [field for field in ("fact", "severity", "text", "advice") if field not in said]
     if unknown or missing:
         wrong = f"{unknown[0]!r} is unknown" if unknown else f"{missing[0]} is missing"
         raise ConfigError(f"alert {name}: {wrong}", hint="see docs/monitoring.md")
-    rule = Rule(name=name, **said)
-    texts = (rule.fact, rule.severity, rule.text, rule.advice)
-    numbers = [rule.until, *(x for x in (rule.above, rule.below) if x is not None)]
+    rule = Rule(name=name, **_resolved(name, said, settings))
+    texts = (rule.fact, rule.severity, rule.text, rule.advice, rule.unless or "")
+    high, low = (rule.above, rule.until) if rule.above is not None else (rule.until, rule.below)
     for fits, expected in (
         (all(isinstance(text, str) for text in texts), "texts in fact, severity, text and advice"),
         (rule.severity in SEVERITIES, f"severity {' or '.join(SEVERITIES)}"),
-        (all(_is_number(number) for number in numbers), "numbers in above, below and until"),
         ((rule.above is None) != (rule.below is None), "either above or below"),
-        (isinstance(rule.samples, int) and 1 <= rule.samples <= SAMPLES_MAX, "samples from 1"),
+        (low is not None and high is not None and low <= high, "an until on the healthy side"),
+        (_is_whole(rule.samples) and 1 <= rule.samples <= SAMPLES_MAX, "samples from 1"),
         (isinstance(rule.enabled, bool), "enabled true or false"),
         (isinstance(rule.stays, bool), "stays true or false"),
-        (_is_template(rule.text), "a text with no other names than {subject} and {value}"),
+        (_is_template(rule.text) and _is_template(rule.advice), "no names but {subject}, {value}"),
     ):
         if not fits:
             raise ConfigError(f"alert {name} is not valid", hint=f"give {expected}")
     return rule
 
 
+def _resolved(name: str, said: Mapping[str, Json], settings: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a rule's fields with numbers for its thresholds."""
+    fields = dict(said)
+    slack = fields.pop("slack", None)
+    for field in ("above", "below"):
+        if isinstance(fields.get(field), str):
+            fields[field] = settings.get(fields[field], fields[field])
+    if slack is not None and "until" not in fields:
+        threshold = fields.get("above", fields.get("below"))
+        if _is_number(slack) and _is_number(threshold):
+            fields["until"] = threshold + (slack if "above" not in fields else -slack)
+    numbers = [fields[f] for f in ("above", "below", "until") if fields.get(f) is not None]
+    if fields.get("until") is None or not all(map(_is_number, numbers)):
+        raise ConfigError(
+            f"alert {name} is not valid", hint="give numbers in above or below, and until or slack"
+        )
+    return fields
+
+
 def _is_number(value: Json) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 
-def _is_template(text: str) -> bool:
+def _is_whole(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_template(text: Json) -> bool:
     try:
-        text.format(subject="a", value=1.0)
+        str(text).format(subject="a", value=1.0)
+        return {part[1] for part in Formatter().parse(str(text))} <= {None, "subject", "value"}
     except (ValueError, LookupError, AttributeError):
         return False
-    return True

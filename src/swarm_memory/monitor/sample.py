@@ -38,7 +38,7 @@ class Sample(NamedTuple):
     gauges: dict[str, float]
     peaks: dict[str, float]
     groups: dict[str, dict[str, list[Json]]]
-    latencies: dict[str, Buckets]
+    latencies: dict[str, dict[int, int]]
     counts: dict[str, int]
     errors: dict[str, int]
 
@@ -110,7 +110,7 @@ def tallied(rows: Iterable[Row]) -> tuple[dict[str, Buckets], dict[str, int], di
 def merged(span: str, at_ms: int, samples: Sequence[Sample]) -> Sample:
     """Return several samples as one; there must be one at least."""
     gauges, peaks = {}, {}
-    for name in samples[-1].gauges:
+    for name in sorted({name for sample in samples for name in sample.gauges}):
         known = [sample.gauges[name] for sample in samples if name in sample.gauges]
         gauges[name] = round(sum(known) / len(known), 6)
         highest = [sample.peaks.get(name, sample.gauges.get(name, 0.0)) for sample in samples]

@@ -6,19 +6,23 @@ from itertools import combinations
 from statistics import median
 
 from swarm_memory.lean import NamedTuple
-from swarm_memory.monitor.sample import merged
+from swarm_memory.monitor.collect import newest_in
+from swarm_memory.monitor.sample import HOUR, MINUTE, merged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from swarm_memory.config import Config
+    from swarm_memory.context import Context
+    from swarm_memory.engine import Reader
     from swarm_memory.model import Json
     from swarm_memory.monitor.sample import Sample
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 POINTS_MIN = 3
+MINUTES, HOURS = 240, 8 * 24  # samples that are looked at
 WORTH_TELLING = 0.2  # of what it was
 COUNTS = {
     "records": "records",
@@ -49,8 +53,15 @@ class Trends(NamedTuple):
         return self._asdict()
 
 
+def trends_in(db: Reader, context: Context) -> Trends:
+    """Return the trends of a swarm by the samples that are kept of it."""
+    minutes = newest_in(db, context, MINUTE, MINUTES)
+    hours = newest_in(db, context, HOUR, HOURS)
+    return trends_of(minutes[::-1], hours[::-1], context.config)
+
+
 def trends_of(minutes: Sequence[Sample], hours: Sequence[Sample], config: Config) -> Trends:
-    """Return the trends that samples of minutes (of the last day) and hours (of a week) tell."""
+    """Return the trends that samples of minutes and hours tell, each in the order of their time."""
     known = [*hours, *minutes[-1:]] if len(hours) >= POINTS_MIN else [*minutes]
     growth = slope([(sample.at_ms, sample.gauges["bytes"]) for sample in known])
     left = None

@@ -118,7 +118,7 @@ class Wire:
             expect = given.pop("expect")
             headers |= {"If-None-Match": "*"} if expect == 0 else {"If-Match": f'"{expect}"'}
         path = verb.path
-        for name in ("key", "conflict_id"):
+        for name in ("key", "conflict_id", "alert_id"):
             if f"{{{name}}}" in path:
                 path = path.replace(f"{{{name}}}", _segment(given.pop(name)))
         in_query = verb.method in ("GET", "DELETE")
@@ -220,6 +220,15 @@ class Remote:
 
     def _call(self, name: str, /, *arguments: Any, **options: Any) -> Any:
         return self._wire.call(BY_NAME[f"{self._service}.{name}"], *arguments, **options)
+
+
+class RemoteMonitor(Remote):
+    """The samples of one swarm, which the server takes."""
+
+    @property
+    def alerts(self) -> Remote:
+        """What is wrong, or was."""
+        return Remote(self._wire, "alerts")
 
 
 class RemoteRecords(Remote):

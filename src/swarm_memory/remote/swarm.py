@@ -26,6 +26,7 @@ from swarm_memory.remote.services import (
     RemoteFinder,
     RemoteLeases,
     RemoteMessages,
+    RemoteMonitor,
     RemoteRecords,
     RemoteSessions,
     Wire,
@@ -58,6 +59,8 @@ SERVICES: dict[str, Callable[[Wire], Any]] = {
             "optimizer",
         )
     },
+    "alerts": lambda wire: Remote(wire, "alerts"),
+    "monitor": lambda wire: RemoteMonitor(wire, "monitor"),
 }  # fmt: skip
 
 
@@ -168,6 +171,16 @@ class RemoteSwarm(Swarm):
     def health(self) -> Any:
         """How the swarm's memory is doing."""
         return self._service("health")
+
+    @property
+    def monitor(self) -> Any:
+        """Samples that the server has taken, and trends."""
+        return self._service("monitor")
+
+    @property
+    def alerts(self) -> Any:
+        """What is wrong, or was."""
+        return self._service("alerts")
 
     @property
     def retention(self) -> Any:

@@ -30,11 +30,11 @@ WORDS = ("decide", "progress", "task", "agent", "result", "memory", "lease", "ou
 
 def checks() -> list[Check]:
     """Return all checks of this module and of the modules beside it, in order."""
-    from swarm_memory.testing import conformance_upkeep
+    from swarm_memory.testing import conformance_monitor, conformance_upkeep
 
     return [
         check
-        for names in (globals(), vars(conformance_upkeep))
+        for names in (globals(), vars(conformance_upkeep), vars(conformance_monitor))
         for name, check in names.items()
         if name.startswith("check_")
     ]

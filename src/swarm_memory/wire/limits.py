@@ -13,6 +13,9 @@ from swarm_memory.config import RETENTION_S_MAX
 from swarm_memory.learning.assignment import TASKS_MAX
 from swarm_memory.lives import STATES
 from swarm_memory.memories import FILES_MAX, KINDS, REPLACED_MAX
+from swarm_memory.monitor import SERIES_MAX
+from swarm_memory.monitor.alerts import STATES as ALERT_STATES
+from swarm_memory.monitor.sample import SPANS
 from swarm_memory.optimizing import STEPS
 from swarm_memory.optimizing.optimizer import BUDGET_S_MAX
 from swarm_memory.seats import MODES
@@ -100,6 +103,9 @@ LIMITS: dict[str, dict[str, Any]] = {
     "task_type": text(outcomes.NAME_BYTES_MAX),
     "strategy": text(outcomes.NAME_BYTES_MAX),
     "conflict_id": NAME,
+    "alert_id": NAME,
+    "span": one_of(*SPANS),
+    "since_ms": number(0, 2**53),
     "mode": one_of(*MODES),
     "durability": one_of("full", "relaxed"),
     "order": one_of(*messages.ORDERS),
@@ -139,6 +145,8 @@ OF_VERB: dict[tuple[str, str], dict[str, Any]] = {
     ("leases.upgrade", "mode"): one_of(*MODES[1:]),
     ("swarm.search", "limit"): number(1, search.HITS_MAX),
     ("retention.due", "name"): text(outcomes.NAME_BYTES_MAX),
+    ("alerts.list", "state"): one_of(*ALERT_STATES),
+    ("monitor.series", "limit"): number(1, SERIES_MAX),
     ("forecast.risk", "session_id"): text(sessions.NAME_BYTES_MAX, 0),
     ("forecast.risk", "agent_id"): text(sessions.ID_BYTES_MAX, 0),
     ("forecast.risk", "files"): number(1, WHOLE_MAX),

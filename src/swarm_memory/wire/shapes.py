@@ -23,6 +23,9 @@ from swarm_memory.letters import Counts, Message, Sent
 from swarm_memory.lives import Agent, Held, Session
 from swarm_memory.memories import Similar, Stored
 from swarm_memory.model import Event, Page, Record
+from swarm_memory.monitor.alerts import Alert
+from swarm_memory.monitor.sample import Sample
+from swarm_memory.monitor.trends import Trends
 from swarm_memory.outcomes import Observation
 from swarm_memory.packing import Packed
 from swarm_memory.records import Put
@@ -112,11 +115,10 @@ NAMES: dict[str, Any] = {
     **{
         kind.__name__: kind
         for kind in (
-            Addressed, Advice, Agent, Changes, Choice, Conflict, Counts, Event, Finding, Found,
-            Gain, HealthReport, Held, HeldLease, Hit, Insight, Message, Observation, Outcome,
-            Packed, Plan, Put, Recommendation, Record, Risk, Scanned, Seat, Sent, Session,
-            Similar, Stored,
-            Swept, Touched, VerifyReport,
+            Addressed, Advice, Agent, Alert, Changes, Choice, Conflict, Counts, Event, Finding,
+            Found, Gain, HealthReport, Held, HeldLease, Hit, Insight, Message, Observation,
+            Outcome, Packed, Plan, Put, Recommendation, Record, Risk, Sample, Scanned, Seat, Sent,
+            Session, Similar, Stored, Swept, Touched, Trends, VerifyReport,
         )
     },
 }  # fmt: skip
@@ -203,7 +205,11 @@ def encode(value: Any) -> Any:
         if hasattr(value, "_fields"):
             shown = dict(zip(value._fields, value, strict=True))
             for name in _inner(type(value)):
-                shown[name] = encode(shown[name])
+                inner = shown[name]
+                if isinstance(inner, dict):
+                    shown[name] = {str(key): encode(each) for key, each in inner.items()}
+                else:
+                    shown[name] = encode(inner)
             return shown
         return [encode(each) for each in value]
     if isinstance(value, Page):
@@ -215,6 +221,8 @@ def encode(value: Any) -> Any:
         return {name: getattr(value, name) for name in HeldLease._fields}
     if isinstance(value, list) and value and isinstance(value[0], (tuple, Lease)):
         return [encode(each) for each in value]
+    if isinstance(value, dict) and not all(isinstance(name, str) for name in value):
+        return {str(name): each for name, each in value.items()}
     return value
 
 
@@ -242,13 +250,15 @@ def _decoder(kind: Any) -> Convert:
         (each,) = get_args(kind)
         inner = _decoder(each)
         return _same if inner is _same else lambda value: [inner(one) for one in value]
+    if origin is dict:
+        # Names in JSON are texts, also of what is counted by numbers.
+        name_of, each = get_args(kind)
+        inner, known = _decoder(each), int if name_of is int else _same
+        if inner is _same and known is _same:
+            return _same
+        return lambda value: {known(name): inner(one) for name, one in value.items()}
     if origin is tuple:
         return _plain_tuple_decoder(get_args(kind))
-    if origin is dict:
-        inner = _decoder(get_args(kind)[1])
-        if inner is _same:
-            return _same
-        return lambda value: {name: inner(each) for name, each in value.items()}
     if isinstance(kind, type) and hasattr(kind, "_fields"):
         return _tuple_decoder(kind)
     return _same

@@ -14,6 +14,8 @@ from swarm_memory.lean import NamedTuple
 from swarm_memory.leases import Leases
 from swarm_memory.memories import Memories
 from swarm_memory.messages import Messages
+from swarm_memory.monitor import Monitor
+from swarm_memory.monitor.alerts import Alerts
 from swarm_memory.optimizing import Optimizer
 from swarm_memory.outcomes import Outcomes
 from swarm_memory.records import Records
@@ -45,6 +47,8 @@ SERVICES: dict[str, type[Any]] = {
     "journal": Journal,
     "finder": Search,
     "health": Health,
+    "monitor": Monitor,
+    "alerts": Alerts,
     "retention": Retention,
     "optimizer": Optimizer,
     "swarm": Swarm,
@@ -157,6 +161,13 @@ VERBS = (
     Verb("sessions", "agent_started", "POST", "/sessions/agent-started", KEPT),
     Verb("sessions", "agent_stopped", "POST", "/sessions/agent-stopped", KEPT),
     Verb("health", "report", "POST", "/health", READ),
+    Verb("monitor", "newest", "GET", "/monitor/newest", READ),
+    Verb("monitor", "series", "GET", "/monitor/series", READ),
+    Verb("monitor", "trends", "GET", "/monitor/trends", READ),
+    Verb("alerts", "list", "GET", "/alerts", READ),
+    Verb("alerts", "get", "GET", "/alerts/{alert_id}", READ),
+    Verb("alerts", "acknowledge", "POST", "/alerts/{alert_id}/acknowledge", AGAIN),
+    Verb("alerts", "resolve", "POST", "/alerts/{alert_id}/resolve", AGAIN),
     Verb("retention", "due", "POST", "/upkeep/due", KEPT),
     Verb("retention", "sweep", "POST", "/upkeep/sweep", AGAIN),
     Verb("retention", "pack", "POST", "/upkeep/pack", AGAIN),

@@ -61,7 +61,7 @@ def make_app(
     hooks = HookRoute(environment)
     named = _named(environment)
     mcp = http_app(named, everything=everything, names=known)
-    api = Api(lambda: Swarm.open(named.url, swarm=named.swarm))
+    api = Api(lambda: Swarm.open(named.url, swarm=named.swarm), ticks=True)
     files = Files()
     pages = Pages(api.calls, swarm=named.swarm, acts=token is not None)
 

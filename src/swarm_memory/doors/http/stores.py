@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from swarm_memory.errors import EngineUnavailableError
+from swarm_memory.ticker import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,11 +110,12 @@ class Stores:
 class _Slot:
     """One store: open or not yet, how many use it, and since when nobody does."""
 
-    __slots__ = ("_lock", "_place", "_store", "retired", "used_s", "users")
+    __slots__ = ("_lock", "_place", "_store", "_ticker", "retired", "used_s", "users")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # of the opening: other stores do not wait for it
         self._store: Swarm | None = None
+        self._ticker: Ticker | None = None
         self._place: tuple[int, int] | None = None
         self.users = 0
         self.used_s = 0.0
@@ -123,6 +125,7 @@ class _Slot:
         with self._lock:
             if self._store is None:
                 self._store = open_store()
+                self._ticker = Ticker(self._store)
                 self._place = _place_of(path)
             return self._store
 
@@ -139,6 +142,8 @@ class _Slot:
         return not self.users
 
     def close(self) -> None:
+        if self._ticker is not None:
+            self._ticker.stop()
         if self._store is not None:
             self._store.close()
 

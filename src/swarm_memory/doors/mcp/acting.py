@@ -17,6 +17,7 @@ from swarm_memory.errors import EngineUnavailableError, LeaseLostError
 from swarm_memory.identity import agent_name
 from swarm_memory.lean import NamedTuple, suppress
 from swarm_memory.swarm import DEFAULT_SWARM, Swarm
+from swarm_memory.ticker import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,7 @@ class Acting:
         self._named = named
         self._lock = threading.Lock()
         self._swarm: Swarm | None = None
+        self._ticker: Ticker | None = None
         self._closed = False
         self._session = named.session
         self._doors: dict[tuple[str, str, bool], Swarm] = {}
@@ -77,6 +79,7 @@ class Acting:
             if self._swarm is None:
                 named = self._named
                 self._swarm = Swarm.open(named.url, swarm=named.swarm)
+                self._ticker = Ticker(self._swarm)
             if self._session is None:
                 self._session = f"mcp-{os.urandom(6).hex()}"
             return self._swarm
@@ -121,6 +124,8 @@ class Acting:
             swarm, self._swarm = self._swarm, None
         if swarm is None:
             return
+        if self._ticker is not None:
+            self._ticker.stop()
         with swarm:
             for (name, token), door in self._taken.items():
                 with suppress(LeaseLostError):  # it has lapsed, which is as good

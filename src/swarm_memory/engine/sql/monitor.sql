@@ -13,9 +13,14 @@ ORDER BY verb, bucket
 -- A sample has them.
 UPDATE meters SET sampled = calls WHERE swarm = :swarm AND calls > sampled
 
--- meter_swarms --
--- Where anything was called since the last sample.
-SELECT DISTINCT swarm FROM meters WHERE calls > sampled ORDER BY swarm
+-- monitor_swarms --
+-- Where anything was called since the last sample, or is held, waits, runs or is wrong.
+SELECT swarm FROM meters WHERE calls > sampled
+UNION SELECT swarm FROM alerts WHERE state <> 'resolved'
+UNION SELECT swarm FROM seats
+UNION SELECT swarm FROM message_runs
+UNION SELECT swarm FROM sessions WHERE state = 'active'
+ORDER BY swarm
 
 -- meter_totals --
 -- What all processes have handed in since the store was made.
@@ -51,8 +56,9 @@ ORDER BY at_ms
 LIMIT :limit
 
 -- sample_prune --
--- Forget the samples of a span that are older than a moment.
-DELETE FROM samples WHERE swarm = :swarm AND span = :span AND at_ms < :before_ms
+-- Forget the samples of a span that are older than a moment, or newer than another.
+DELETE FROM samples
+WHERE swarm = :swarm AND span = :span AND (at_ms < :before_ms OR at_ms > :ahead_ms)
 
 -- sample_key --
 -- A key that was written lately, by the number of an event.
@@ -148,6 +154,15 @@ FROM alerts
 WHERE swarm = :swarm AND state = 'resolved'
 ORDER BY resolved_ms DESC, alert_id
 LIMIT :limit
+
+-- alert_changed --
+-- What was raised or resolved after a moment, by when it was raised.
+SELECT alert_id, rule, subject, state, severity, text, advice, value, streak, raised_ms, seen_ms,
+    acknowledged_by, acknowledged_ms, resolved_ms
+FROM alerts
+WHERE swarm = :swarm AND state <> 'pending'
+    AND (raised_ms > :after_ms OR (resolved_ms IS NOT NULL AND resolved_ms > :after_ms))
+ORDER BY raised_ms, alert_id
 
 -- alert_get --
 -- One alert.

@@ -11,6 +11,7 @@ from swarm_memory.checks import check_name
 from swarm_memory.errors import EngineUnavailableError, InvalidArgumentError
 from swarm_memory.lean import NamedTuple
 from swarm_memory.swarm import DEFAULT_AGENT, NAME_BYTES_MAX, Swarm
+from swarm_memory.ticker import Ticker
 from swarm_memory.wire.flows import Flows
 from swarm_memory.wire.shapes import fence_of
 from swarm_memory.wire.verbs import ONCE
@@ -41,12 +42,15 @@ class Calls:
 
     Args:
         open_store: Opens it when it is first asked for, and again if that failed.
+        ticks: Whether the duties of the store are done here, too (see `ticker`).
     """
 
-    def __init__(self, open_store: Callable[[], Swarm]) -> None:
+    def __init__(self, open_store: Callable[[], Swarm], *, ticks: bool = False) -> None:
         self._open_store = open_store
+        self._ticks = ticks
         self._lock = threading.Lock()
         self._store: Swarm | None = None
+        self._ticker: Ticker | None = None
         self._closed = False
         self._doors: dict[Any, Swarm] = {}
         self._flows = Flows()
@@ -67,6 +71,7 @@ class Calls:
                 raise EngineUnavailableError("the server ends", hint="ask again in a moment")
             if self._store is None:
                 self._store = self._open_store()
+                self._ticker = Ticker(self._store) if self._ticks else None
             while len(self._doors) >= DOORS_MAX:
                 del self._doors[next(iter(self._doors))]
             beside = next((d for k, d in self._doors.items() if k[0] == caller.swarm), self._store)
@@ -106,6 +111,9 @@ class Calls:
             self._closed = True
             self._doors.clear()
             store, self._store = self._store, None
+            ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.stop()
         if store is not None:
             store.close()
 

@@ -65,8 +65,8 @@ ALIVE_S = 15.0  # between two signs of life of a stream
 class Api:
     """The API on one store: its routes, and what lives as long as the server."""
 
-    def __init__(self, open_store: Callable[[], Swarm]) -> None:
-        self._calls = Calls(open_store)
+    def __init__(self, open_store: Callable[[], Swarm], *, ticks: bool = False) -> None:
+        self._calls = Calls(open_store, ticks=ticks)
         self._answers = Answers()
         self._transactions = Transactions()
         self._feeds = Feeds()
@@ -249,7 +249,10 @@ class Api:
 
     async def _config(self, request: Request) -> Response:
         door = await to_thread.run_sync(self._calls.door, _caller(request))
-        return _json(door.config.to_dict())
+        shown = door.config.to_dict()
+        # Only the server delivers, and such a URL is often a secret.
+        shown["settings"] |= {"alert_webhook": ""}
+        return _json(shown)
 
     async def _stream(self, request: Request) -> Response:
         given = _stream_arguments(request)
