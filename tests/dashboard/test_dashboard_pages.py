@@ -19,7 +19,7 @@ PAGES = {
     "messages": ("Messages", "the canary was not healthy"),
     "locks": ("Locks", "canary of 2.14"),
     "learning": ("Learning", "small-steps"),
-    "health": ("Health", "1 messages failed every attempt"),
+    "health": ("Health", "messages that failed every attempt: 1"),
     "shown?agent=main@3f2a9c1b&kind=memory": ("Shown", "memory/notes/"),
 }
 EMPTY = {

@@ -187,7 +187,7 @@ def test_damage_is_told_until_a_person_says_that_it_is_over(opened):
     for _ in range(10):
         assert [("damage", "")] == raised(swarm)
     (alert,) = swarm.alerts.list()
-    assert "1 reads met damaged data" == alert.text
+    assert "reads that met damaged data: 1" == alert.text
 
     swarm.alerts.resolve(alert.alert_id)
 

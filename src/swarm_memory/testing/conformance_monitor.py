@@ -166,7 +166,7 @@ def check_an_alert_is_raised_once_and_resolved_when_it_is_over(store: Store) -> 
 
     (alert,) = swarm.alerts.list()
     assert (alert.rule, alert.subject, alert.state) == ("dead_letters", "", "open")
-    assert (alert.severity, alert.text) == ("warning", "1 messages failed every attempt")
+    assert (alert.severity, alert.text) == ("warning", "messages that failed every attempt: 1")
     assert (alert.raised_ms, alert.seen_ms) == (raised_ms, store.clock.now_ms())
     assert swarm.alerts.get(alert.alert_id) == alert
 
@@ -239,7 +239,7 @@ def check_health_tells_of_alerts_before_the_first_sample(store: Store) -> None:
     report = swarm.health.report()
 
     assert report.overall_health == "warning"
-    assert report.issues == ["1 messages failed every attempt"]
+    assert report.issues == ["messages that failed every attempt: 1"]
     assert len(report.recommendations) == 1
     assert swarm.monitor.newest() is None
     assert swarm.alerts.list() == []

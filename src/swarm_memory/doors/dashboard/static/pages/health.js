@@ -70,7 +70,6 @@ function verdict({ report, alerts: open, sample }) {
     h("p.big", WORDS[overall]),
     h("p", open.length ? plural(open.length, "open alert") : "no open alerts", " · ", `${number(metrics.records)} records, ${size(metrics.bytes)}`,
       sample ? [" · sampled ", when(sample.at_ms)] : null),
-    report.issues.length ? h("ul", report.issues.map((issue, at) => h("li", issue, report.recommendations[at] ? h("span.faint", ` ${report.recommendations[at]}`) : null))) : null,
   );
 }
 
