@@ -19,7 +19,9 @@ def look(swarm: Swarm, engine: Engine) -> dict[str, Json]:
     leases: dict[str, dict[str, Json]] = {}
     for seat in swarm.leases.list(limit=SEATS_MAX):
         lease = leases.setdefault(seat.name, {"name": seat.name, "holds": [], "waits": []})
-        lease["holds" if seat.state == "held" else "waits"].append(seat.to_dict())
+        lease["holds" if seat.state == "held" else "waits"].append(
+            seat.to_dict() | {"agent": seat.owner.partition("/")[0]}
+        )
     listed = sorted(leases.values(), key=lambda lease: (-_wait_ms(lease), lease["name"]))
     return {"now_ms": engine.now_ms, "leases": listed}
 

@@ -9,7 +9,7 @@ import { when } from "../lib/time.js";
 
 const WORDS = { healthy: "All is well", warning: "Something needs a look", critical: "Something is wrong" };
 const KINDS = { healthy: "good", warning: "warn", critical: "bad" };
-const ms = (value) => (value === null ? "–" : value < 10 ? `${value.toPrecision(2)} ms` : `${number(Math.round(value))} ms`);
+const ms = (value) => (value === null ? "–" : value === 0 ? "0 ms" : value < 10 ? `${value.toPrecision(2)} ms` : `${number(Math.round(value))} ms`);
 
 export default {
   show(target, { swarm, acts, announce }) {

@@ -34,5 +34,5 @@ function lease({ name, holds, waits }) {
 }
 
 function person(seat, about) {
-  return h("li", { "data-key": seat.holder }, agentName(seat.owner), about, seat.reason ? h("span.text", seat.reason) : null);
+  return h("li", { "data-key": seat.holder }, agentName(seat.agent), about, seat.reason ? h("span.text", seat.reason) : null);
 }
