@@ -32,7 +32,7 @@ SHAPES = {
     "5 rows a task": {"rows_per_task": 5, "hardness": 0.2},
     "10 rows a task": {"rows_per_task": 10, "hardness": 0.25},
 }
-CURVE_SHAPES = ("1 row a task", "5 rows a task")
+CURVE_SHAPES = tuple(SHAPES)
 NULLS, PLANTED, CURVE, COVERED = 40, 40, 20, 30
 STREAMS = 1000
 CANDIDATES = 60
@@ -324,7 +324,7 @@ def _plot(power: Power) -> list[Figure]:
     from matplotlib import pyplot
 
     names = list(dict.fromkeys(key[0] for key in power))
-    figure, panels = pyplot.subplots(1, len(names), figsize=(10, 4.2), layout="constrained")
+    figure, panels = pyplot.subplots(1, len(names), figsize=(13, 4.2), layout="constrained")
     colours = ("#1f5fa8", "#c2571a", "#3c8c4a", "#7a4fa3")
     for panel, name in zip(panels, names, strict=True):
         for support, colour in zip(SUPPORTS, colours, strict=True):
