@@ -63,7 +63,9 @@ def scenery(place):
     return scene.SWARM
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: as long as it is there, playwright keeps an event loop running, and no
+# test of another module could begin one.
+@pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -3,6 +3,7 @@
 What is broken is real: processes that are frozen, a quota that fills, a store that is held.
 """
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -37,7 +38,8 @@ message.ack()
 def hold(tx):
     print("ready", flush=True)
     time.sleep({HELD_S})
-while True:
+print("ready", flush=True)
+for line in sys.stdin:
     swarm.transact(hold)
 """,
 }
@@ -60,7 +62,8 @@ def started(url):
 
     def start(name):
         command = [sys.executable, "-c", BEGIN + PROGRAMS[name], url, name]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         running.append(process)
         assert "ready\n" == process.stdout.readline()
         return process
@@ -69,6 +72,7 @@ def started(url):
     for process in running:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 
@@ -136,14 +140,20 @@ def test_a_frozen_consumer_is_a_stuck_one(opened, started):
 
 def test_a_store_that_is_held_is_a_shift_of_latency(opened, started):
     swarm = opened()
+    meter: Meter = swarm.context.meter
+    usual = itertools.count(0, 500_000)  # what is usual here must not depend on the machine
+    meter.clock_ns = lambda: next(usual)
     for sample in range(10):
         for n in range(20):
             swarm.records.put(f"x/{n}", sample)
         assert [] == raised(swarm)
+    meter.clock_ns = time.perf_counter_ns
     blocker = started("blocker")
     for n in range(20):
+        blocker.stdin.write("hold it\n")
+        blocker.stdin.flush()
+        blocker.stdout.readline()  # it has the store
         swarm.records.put(f"x/{n}", "held")
-        blocker.stdout.readline()  # it has the store again
 
     assert [("latency_shift", "put")] == raised(swarm)
 

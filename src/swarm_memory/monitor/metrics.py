@@ -54,6 +54,7 @@ GAUGES = {
     "file_bytes": ("file", BYTES, "Size of the store that the swarm is in, its log left out."),
     "free_bytes": ("file_free", BYTES, "Free space in the file of that store."),
     "wal_bytes": ("wal", BYTES, "Size of the log of that store."),
+    "disk_free_bytes": ("disk_free", BYTES, "How much of the disk of that store is free."),
     "disk_utilization": ("disk_utilization", RATIO, "How full the disk of that store is."),
 }
 SUFFIXES = {"_ms": (SECONDS, 1e-3), "_bytes": (BYTES, 1.0), "_utilization": (RATIO, 1.0)}
