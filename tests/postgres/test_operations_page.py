@@ -135,6 +135,13 @@ def test_standbys_are_told(archived, url, ask):
 
 
 def test_a_commit_that_waits_for_a_standby_is_told(archived, url, ask):
+    told = threading.Event()
+
+    def write():
+        # Again and again: the server reads its settings some time after it was asked to.
+        while not told.is_set():
+            swarm.records.put("notes/1", 2)
+
     with Swarm.open(url, agent="a", swarm="s") as swarm:
         swarm.records.put("notes/1", 1)
         assert [] == ask("waiting for a standby")
@@ -142,10 +149,11 @@ def test_a_commit_that_waits_for_a_standby_is_told(archived, url, ask):
             db.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
             db.execute("SELECT pg_reload_conf()")
             try:
-                writer = threading.Thread(target=swarm.records.put, args=("notes/1", 2))
+                writer = threading.Thread(target=write)
                 writer.start()
                 rows = until(lambda: ask("waiting for a standby"))
             finally:
+                told.set()
                 db.execute("ALTER SYSTEM RESET synchronous_standby_names")
                 db.execute("SELECT pg_reload_conf()")
         writer.join(WAIT_S)
