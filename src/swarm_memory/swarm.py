@@ -527,41 +527,15 @@ class Swarm:
         Every `monitor_interval_s` a sample is taken (see `monitor`), once a `cleanup_interval_s`
         the store is cleaned.
         """
-        if self.retention.due("monitor", self.config.monitor_interval_s):
-            self.monitor.take()
-            self.tuner.step()
-        if not self.retention.due("cleanup", self.config.cleanup_interval_s):
-            return False
-        self.retention.sweep()
-        self.sessions.reap()
-        self._label()
-        self.prune()
-        self.forecast.keep_up()
-        self.retention.pack()
-        self.finder.keep_up()
-        return True
+        from swarm_memory.duties import tick
 
-    def _label(self) -> None:
-        from swarm_memory.recording import OFF
-
-        if self.config.record != OFF:
-            from swarm_memory.labelling import catch_up
-
-            catch_up(self)
+        return tick(self)
 
     def prune(self) -> int:
         """Forget what has ended or aged beside the records; return how many rows."""
-        self.sessions.reap()
-        return sum(
-            (
-                self.sessions.prune(),
-                self.messages.prune(),
-                self.leases.prune(),
-                self.edits.prune(),
-                self.forecast.prune(),
-                self.briefing.log.prune(),
-            )
-        )
+        from swarm_memory.duties import prune
+
+        return prune(self)
 
     def agents(self) -> list[str]:
         """Return the scopes (`agent-…`) of the agents that have a state."""

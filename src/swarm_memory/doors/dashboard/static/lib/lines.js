@@ -1,10 +1,9 @@
 // Plots of figures over time, with what they show in words beside them.
 
 import { h } from "./dom.js";
-import { load } from "./plot.js";
+import { color, keepPlot } from "./plot.js";
 
 const HEIGHT = 150;
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** A plot that keeps itself: `set(data, summary)` with data as uPlot takes it, times in seconds.
  *
@@ -15,28 +14,7 @@ export function lines(title, series, { unit = String, low = null, high = null } 
   const words = h("p.below");
   const legend = h("p.legend", series.map(([label, name]) => h("span", h("i", { class: name.slice(2) }), label)));
   const element = h("div.figure", h("h3", title), legend, canvas, words);
-  let plot = null;
-  let data = null;
-  let making = false;
-
-  async function draw() {
-    if (making || !data) return;
-    if (plot) {
-      plot.setData(data);
-      return;
-    }
-    making = true;
-    try {
-      const uPlot = await load();
-      if (canvas.isConnected && canvas.clientWidth) plot = new uPlot(options(canvas.clientWidth), data, canvas);
-    } catch (error) {
-      words.textContent = error.message;
-    } finally {
-      making = false;
-    }
-  }
-
-  function options(width) {
+  function options(_, width) {
     const axis = { stroke: color("--faint"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     return {
       width,
@@ -53,22 +31,15 @@ export function lines(title, series, { unit = String, low = null, high = null } 
     };
   }
 
-  new ResizeObserver(() => {
-    if (plot && canvas.clientWidth) plot.setSize({ width: canvas.clientWidth, height: HEIGHT });
-    else draw();
-  }).observe(canvas);
-  document.addEventListener("theme", () => {
-    plot?.destroy();
-    plot = null;
-    draw();
+  const draw = keepPlot(canvas, options, (said) => {
+    words.textContent = said;
   });
 
   return {
     element,
     set(given, summary) {
-      data = given;
       words.textContent = summary;
-      draw();
+      draw(given);
     },
   };
 }

@@ -1,5 +1,6 @@
 // Parts that several pages are made of.
 
+import { Refused } from "./api.js";
 import { h } from "./dom.js";
 import { lasting } from "./time.js";
 
@@ -130,6 +131,17 @@ export function toast(text, kind = "good") {
   const line = h("p.toast", { class: kind }, text);
   box.append(line);
   setTimeout(() => line.remove(), 6000);
+}
+
+/** Do a change and say `done`, or why it was refused. */
+export async function attempt(work, done) {
+  try {
+    await work();
+    toast(done);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    toast(`${error.message} ${error.hint}`, "bad");
+  }
 }
 
 /** Ask whether something shall be done; resolves to the fields of the form, or null. */

@@ -5,7 +5,7 @@ import { plural } from "./parts.js";
 
 let loading = null;
 
-export function load() {
+function load() {
   loading ??= new Promise((resolve, reject) => {
     const style = document.createElement("link");
     style.rel = "stylesheet";
@@ -19,13 +19,14 @@ export function load() {
   return loading;
 }
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** How many changes there were in each minute of the last hour. `set(activity)` shows them. */
-export function activityPlot() {
-  const canvas = h("div.canvas", { "aria-hidden": "true" });
-  const summary = h("p.below");
-  const element = h("div.inside", h("h2", "Changes a minute"), canvas, summary);
+/** Keep a plot in `canvas` as wide as that is and in the colours of the theme.
+ *
+ * `options(uPlot, width)` says how it looks, and `complain` is told why there is none. Returns what
+ * shows data, as uPlot takes it.
+ */
+export function keepPlot(canvas, options, complain) {
   let plot = null;
   let data = null;
   let making = false;
@@ -39,35 +40,47 @@ export function activityPlot() {
     making = true;
     try {
       const uPlot = await load();
-      if (!canvas.isConnected || canvas.clientWidth === 0) return;
-      plot = new uPlot(options(uPlot, canvas.clientWidth), data, canvas);
+      if (canvas.isConnected && canvas.clientWidth) plot = new uPlot(options(uPlot, canvas.clientWidth), data, canvas);
     } catch (error) {
-      summary.textContent = error.message;
+      complain(error.message);
     } finally {
       making = false;
     }
   }
 
-  function remake() {
+  new ResizeObserver(() => {
+    if (plot && canvas.clientWidth) plot.setSize({ width: canvas.clientWidth, height: plot.height });
+    else draw();
+  }).observe(canvas);
+  document.addEventListener("theme", () => {
+    if (!canvas.isConnected) return;
     plot?.destroy();
     plot = null;
     draw();
-  }
+  });
 
-  new ResizeObserver(() => {
-    if (plot && canvas.clientWidth) plot.setSize({ width: canvas.clientWidth, height: HEIGHT });
-    else draw();
-  }).observe(canvas);
-  document.addEventListener("theme", () => canvas.isConnected && remake());
+  return (given) => {
+    data = given;
+    draw();
+  };
+}
+
+/** How many changes there were in each minute of the last hour. `set(activity)` shows them. */
+export function activityPlot() {
+  const canvas = h("div.canvas", { "aria-hidden": "true" });
+  const summary = h("p.below");
+  const element = h("div.inside", h("h2", "Changes a minute"), canvas, summary);
+  const draw = keepPlot(canvas, options, (words) => {
+    summary.textContent = words;
+  });
 
   function set(activity) {
     const seconds = activity.minutes.map(([ms]) => ms / 1000);
     const memories = activity.minutes.map(([, count]) => count);
     const all = activity.minutes.map(([, count, operations]) => count + operations);
-    data = [seconds, all, memories];
     const sum = (list) => list.reduce((a, b) => a + b, 0);
     summary.textContent = `last hour: ${plural(sum(memories), "change")} of memories, ${plural(sum(all) - sum(memories), "operation")}`;
-    draw();
+    draw([seconds, all, memories]);
   }
 
   return { element, set };

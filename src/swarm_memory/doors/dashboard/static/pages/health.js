@@ -1,10 +1,10 @@
 // Health: whether the swarm is well, what is wrong and what to do, and how it went lately.
 
-import { Refused, change } from "../lib/api.js";
+import { change } from "../lib/api.js";
 import { fill, h, slot } from "../lib/dom.js";
 import { lines } from "../lib/lines.js";
 import { page } from "../lib/page.js";
-import { agentName, badge, card, empty, number, plural, size, table, toast } from "../lib/parts.js";
+import { agentName, attempt, badge, card, empty, number, plural, size, table } from "../lib/parts.js";
 import { when } from "../lib/time.js";
 
 const WORDS = { healthy: "All is well", warning: "Something needs a look", critical: "Something is wrong" };
@@ -20,13 +20,7 @@ export default {
     let handle = null;
 
     async function act(alert, what, done) {
-      try {
-        await change(swarm, "POST", `alerts/${encodeURIComponent(alert.alert_id)}/${what}`, "{}");
-        toast(done);
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        toast(`${error.message} ${error.hint}`, "bad");
-      }
+      await attempt(() => change(swarm, "POST", `alerts/${encodeURIComponent(alert.alert_id)}/${what}`, "{}"), done);
       handle.update();
     }
 

@@ -1,9 +1,9 @@
 // Messages: how full the queues are, what lies there that nobody finishes, and the dead letters.
 
-import { Refused, change } from "../lib/api.js";
+import { change } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { page } from "../lib/page.js";
-import { agentName, badge, card, duration, empty, number, table, toast } from "../lib/parts.js";
+import { agentName, attempt, badge, card, duration, empty, number, table } from "../lib/parts.js";
 import { when } from "../lib/time.js";
 
 export default {
@@ -12,13 +12,8 @@ export default {
     let handle = null;
 
     async function revive(message) {
-      try {
-        await change(swarm, "POST", "messages/revive", JSON.stringify({ message_id: message.message_id }));
-        toast("It is back in its queue, with all its attempts");
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        toast(`${error.message} ${error.hint}`, "bad");
-      }
+      const body = JSON.stringify({ message_id: message.message_id });
+      await attempt(() => change(swarm, "POST", "messages/revive", body), "It is back in its queue, with all its attempts");
       handle.update();
     }
 
