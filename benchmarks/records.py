@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from unittest import mock
 
 import apsw
 import orjson
@@ -178,12 +179,13 @@ def key(number: int) -> str:
 
 
 def run() -> list[dict[str, object]]:
-    os.environ["SWARM_MEMORY_CACHE_BYTES_MAX"] = "0"  # what is measured here are uncached gets
     folder = tempfile.mkdtemp(prefix="bench-records-")
-    try:
-        return _run(folder)
-    finally:
-        shutil.rmtree(folder)
+    # What is measured here are uncached gets; who comes after this has his cache.
+    with mock.patch.dict(os.environ, {"SWARM_MEMORY_CACHE_BYTES_MAX": "0"}):
+        try:
+            return _run(folder)
+        finally:
+            shutil.rmtree(folder)
 
 
 def _run(folder: str) -> list[dict[str, object]]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 HAND_IN_NS = 10_000_000_000
 NOTED_MAX = 65_536  # calls of a verb in a process that only reads, before they are added up
 COUNTED = 0  # the bucket of what has no duration
+UNTIMED = -1  # stands for a call that is taken to have lasted as long as the timed one before it
+TIMED = 16  # one read of so many is timed: to time and note it costs a sixth of the read
 FAILED = "!"  # between a verb and the code of the error that it failed with
 HITS, MISSES = "cache.hit", "cache.miss"
 HIT_US = "cache.hit_us"  # microseconds that all hits took
@@ -70,8 +72,8 @@ class Meter:
     """
 
     __slots__ = (
-        "_cache", "_config", "_due_ns", "_engine", "_generation", "_lock", "_look_ns", "_noted",
-        "_seen", "_sums", "_swarm", "clock_ns",
+        "_cache", "_config", "_due_ns", "_engine", "_generation", "_last", "_lock", "_look_ns",
+        "_noted", "_seen", "_sums", "_swarm", "clock_ns",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +86,7 @@ class Meter:
         # Buckets by verb: small numbers that are made once, so a call leaves nothing behind that
         # the garbage collector would go through again and again.
         self._noted: dict[str, list[int]] = {}
+        self._last: dict[str, int] = {}
         self._sums: dict[tuple[str, int], int] = {}
         self._config = config
         self._seen = (0, 0, 0)
@@ -94,14 +97,9 @@ class Meter:
     def took(self, verb: str, begun_ns: int, writes: bool) -> None:
         """Note a call that began at `begun_ns` of `clock_ns` and has ended."""
         now_ns = self.clock_ns()
-        if self._generation != _generation:
-            self._begin_anew()
         duration_ns = now_ns - begun_ns | 4
         bits = duration_ns.bit_length()
-        try:
-            noted = self._noted[verb]
-        except KeyError:
-            noted = self._of(verb)
+        noted = self.noted(verb)
         # As `bucket_of` has it: a call of it would be a quarter of what counting costs.
         noted.append(bits << 2 | duration_ns >> bits - 3 & 3)
         # Only after a write: whoever reads may do so within a transaction that keeps us out.
@@ -112,11 +110,18 @@ class Meter:
         if now_ns >= self._look_ns:
             self.look()
 
-    def count(self, what: str, calls: int = 1) -> None:
-        """Note something that has no duration."""
+    def noted(self, verb: str) -> list[int]:
+        """Return the list to which each call of a verb adds: its bucket, or `UNTIMED`."""
         if self._generation != _generation:
             self._begin_anew()
-        noted = self._of(what)
+        try:
+            return self._noted[verb]
+        except KeyError:
+            return self._noted.setdefault(verb, [])
+
+    def count(self, what: str, calls: int = 1) -> None:
+        """Note something that has no duration."""
+        noted = self.noted(what)
         noted.extend([COUNTED] * calls)
         if len(noted) >= NOTED_MAX:
             self._add_up()
@@ -170,13 +175,10 @@ class Meter:
                     self._sums[what] = self._sums.get(what, 0) + calls
             self.failed("hand_in", "engine_busy")
 
-    def _of(self, what: str) -> list[int]:
-        return self._noted.setdefault(what, [])
-
     def _begin_anew(self) -> None:
         """Begin in a forked child: what its parent counted and holds locked is the parent's."""
         self._lock = Lock()
-        self._noted, self._sums = {}, {}
+        self._noted, self._last, self._sums = {}, {}, {}
         if self._cache is not None:
             cache = self._cache
             self._seen = cache.hits, cache.misses, cache.hit_ns // 1000
@@ -192,8 +194,11 @@ class Meter:
             # Others append meanwhile: what comes after the copy stays.
             taken = noted[:]
             del noted[: len(taken)]
-            for bucket in taken:
+            last = self._last.get(what, COUNTED)
+            for noted_as in taken:
+                bucket = last = last if noted_as == UNTIMED else noted_as
                 sums[what, bucket] = sums.get((what, bucket), 0) + 1
+            self._last[what] = last
         if self._cache is not None:
             hits, misses = self._cache.hits, self._cache.misses
             now = hits, misses, self._cache.hit_ns // 1000
@@ -208,6 +213,8 @@ def metered(
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Let the calls of a service's method be counted as `verb`; in transactions it is not.
 
+    Writes are timed, each of them; of reads, which take a tenth of that, one of `TIMED`.
+
     Args:
         writes: Whether the method's return means that no transaction of this thread is open.
     """
@@ -217,13 +224,18 @@ def metered(
             meter = self._context.meter
             if meter is None or not self._db.alone:
                 return method(self, *args, **named)
-            begun_ns = meter.clock_ns()
+            noted = meter.noted(verb)
+            timed = writes or not len(noted) % TIMED
+            begun_ns = meter.clock_ns() if timed else 0
             try:
                 result = method(self, *args, **named)
             except SwarmMemoryError as error:
                 meter.failed(verb, error.code)
                 raise
-            meter.took(verb, begun_ns, writes)
+            if timed:
+                meter.took(verb, begun_ns, writes)
+            else:
+                noted.append(UNTIMED)
             return result
 
         for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):

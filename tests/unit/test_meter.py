@@ -2,10 +2,12 @@
 
 import gc
 from threading import Barrier, Thread
+from time import perf_counter_ns
 
 import pytest
 
 from swarm_memory import Swarm, meter
+from swarm_memory.errors import InvalidKeyError
 from swarm_memory.meter import bucket_of, duration_of
 
 THREADS, CALLS = 4, 500
@@ -29,6 +31,48 @@ def test_a_call_is_in_the_bucket_of_its_duration(swarm):
     assert len(durations) == sum(counted.values())
     for duration_ns in durations[5:]:
         assert duration_ns / 1e6 == pytest.approx(duration_of(bucket_of(duration_ns)), rel=0.125)
+
+
+def test_a_read_that_is_not_timed_is_counted_like_the_timed_one_before_it(swarm):
+    ticks = iter(range(0, 10**9, 1000))
+    mine = swarm.context.meter
+    mine.clock_ns = lambda: next(ticks)
+    reads = 2 * meter.TIMED + 3
+
+    for _ in range(reads):
+        swarm.records.history("notes/x")
+
+    assert 6 == next(ticks) // 1000  # two of the clock for each of three that are timed
+    mine.clock_ns = perf_counter_ns
+    mine.hand_in()
+    swarm.records.history("notes/x")
+    mine.hand_in()
+    counted = swarm.monitor.totals().latencies["history"]
+    assert reads + 1 == sum(counted.values())
+    assert reads <= counted[bucket_of(1000)]
+
+
+def test_what_is_left_over_from_handing_in_is_counted_like_what_was_handed_in(swarm):
+    mine = swarm.context.meter
+    mine.took("get", mine.clock_ns(), False)
+    mine.hand_in()
+    mine.noted("get").append(meter.UNTIMED)
+    mine.hand_in()
+
+    (counted,) = swarm.monitor.totals().latencies["get"].values()
+    assert 2 == counted
+
+
+def test_a_read_that_fails_is_counted_as_an_error_only(swarm):
+    swarm.records.history("notes/x")
+    for _ in range(3):
+        with pytest.raises(InvalidKeyError):
+            swarm.records.history("/x")
+    swarm.context.meter.hand_in()
+
+    totals = swarm.monitor.totals()
+    assert 1 == sum(totals.latencies["history"].values())
+    assert {"history!invalid_key": 3} == totals.errors
 
 
 def test_calls_of_threads_are_counted_while_others_hand_in(swarm):
