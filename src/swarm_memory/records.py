@@ -6,23 +6,21 @@ the result under its op_id if the caller gave one.
 
 from __future__ import annotations
 
-from swarm_memory import codec, lean_json, settle
+from swarm_memory import lean_json, settle
 from swarm_memory.checks import check_whole
 from swarm_memory.errors import (
     ConflictError,
     CorruptValueError,
-    InvalidArgumentError,
-    LeaseLostError,
     LimitExceededError,
     NotFoundError,
 )
-from swarm_memory.key import check_key, check_prefix, scope_of
+from swarm_memory.key import check_key, check_prefix
 from swarm_memory.lean import NamedTuple
 from swarm_memory.meter import metered
 from swarm_memory.model import Page, Record
 from swarm_memory.once import digest_of, once
-from swarm_memory.quota import TELEMETRY_SCOPE, Quota
-from swarm_memory.rows import meaning, records_of
+from swarm_memory.rows import records_of
+from swarm_memory.writing import Writer, check_expect, check_fence, live_version, ttl_ms_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swarm_memory.cache import Cache
-    from swarm_memory.config import Category
     from swarm_memory.context import Context
     from swarm_memory.engine import Reader, Row, Tx
     from swarm_memory.model import Json
@@ -39,8 +36,6 @@ if TYPE_CHECKING:
 
 
 SCAN_LIMIT = 1000
-PUSHED = -1  # stands for the id of the version that was moved to history last
-TTL_S_MAX = 3_153_600_000  # a hundred years
 
 
 class Put(NamedTuple):
@@ -53,40 +48,26 @@ class Put(NamedTuple):
     provenance: dict[str, Json] | None = None
 
 
-class _Prepared(NamedTuple):
-    """A checked and packed value that waits for its version; `about` is its provenance."""
-
-    key: str
-    category: Category
-    scope: str
-    value: Json
-    encoded: bytes
-    format: int
-    body: bytes
-    ttl_ms: int | None
-    about: str | None
-
-
 class Records:
     """The records of one swarm, on an engine or inside a transaction."""
 
-    __slots__ = ("_cache", "_context", "_db", "_quota")
+    __slots__ = ("_cache", "_context", "_db", "_writer")
 
     def __init__(
         self,
         db: Reader,
         context: Context,
-        quota: Quota | None = None,
+        writer: Writer | None = None,
         cache: Cache | None = None,
     ) -> None:
         self._db = db
         self._context = context
         self._cache = cache
-        self._quota = quota if quota is not None else Quota(context)
+        self._writer = writer if writer is not None else Writer(context, Records)
 
     def within(self, tx: Tx) -> Records:
         """Return these records bound to a transaction."""
-        return Records(tx, self._context, self._quota)
+        return Records(tx, self._context, self._writer)
 
     # --- reading ---
 
@@ -302,21 +283,21 @@ class Records:
             ConflictError: `expect` does not hold.
             InvalidKeyError, InvalidValueError, LimitExceededError, LeaseLostError.
         """
-        prepared = self._prepare(key, value, ttl_s, provenance)
+        prepared = self._writer.prepare(key, value, ttl_s, provenance)
         check_expect(expect)
         if on_conflict is None:
             on_conflict = prepared.category.on_conflict
         if fence is None and op_id is None:
             return self._db.write(
-                lambda tx: self._put(tx, prepared, expect, on_conflict),
+                lambda tx: self._writer.put(tx, prepared, expect, on_conflict),
                 durability=durability,
                 ahead=True,
             )
 
         def write(tx: Tx) -> Record:
             if fence is not None:
-                _check_fence(tx, self._context.swarm, fence)
-            return self._put(tx, prepared, expect, on_conflict)
+                check_fence(tx, self._context.swarm, fence)
+            return self._writer.put(tx, prepared, expect, on_conflict)
 
         if op_id is None:
             return self._db.write(write, durability=durability, ahead=True)
@@ -353,7 +334,7 @@ class Records:
             put = item if isinstance(item, Put) else Put(*item)
             puts.append(put)
             own_ttl_s = put.ttl_s if put.ttl_s is not None else ttl_s
-            ready = self._prepare(put.key, put.value, own_ttl_s, put.provenance)
+            ready = self._writer.prepare(put.key, put.value, own_ttl_s, put.provenance)
             check_expect(put.expect)
             prepared.append((ready, put.expect, on_conflict or ready.category.on_conflict))
             self._check_batch(len(prepared))
@@ -361,7 +342,7 @@ class Records:
             return []
 
         def write(tx: Tx) -> list[Record]:
-            return [self._put(tx, *arguments) for arguments in prepared]
+            return [self._writer.put(tx, *arguments) for arguments in prepared]
 
         if op_id is None:
             return self._db.write(write, durability=durability)
@@ -404,14 +385,14 @@ class Records:
 
         def write(tx: Tx) -> bool:
             if fence is not None:
-                _check_fence(tx, self._context.swarm, fence)
+                check_fence(tx, self._context.swarm, fence)
             head = tx.one("record_head", swarm=self._context.swarm, key=key)
-            live = _live_version(head, tx.now_ms)
+            live = live_version(head, tx.now_ms)
             if expect is not None and expect != live:
                 raise ConflictError(key, expect, live)
             if head is None or live == 0:
                 return False
-            self._bury(tx, key, head)
+            self._writer.bury(tx, key, head)
             return True
 
         if op_id is None:
@@ -455,14 +436,14 @@ class Records:
         touches = []
         for key, ttl_s, expect in items:
             check_expect(expect)
-            touches.append(Touch(check_key(key), _ttl_ms(ttl_s), expect))
+            touches.append(Touch(check_key(key), ttl_ms_of(ttl_s), expect))
         self._check_batch(len(touches))
         # Looked at before the write lock is taken: most readers come again long before it expires.
         lives, due = self._db.read(lambda tx: look(tx, self._context, touches))
         if not due:
             return lives
         written = self._db.write(
-            lambda tx: apply(tx, self._context, self._quota, due), durability=durability
+            lambda tx: apply(tx, self._context, self._writer.quota, due), durability=durability
         )
         return lives - len(due) + written
 
@@ -487,8 +468,8 @@ class Records:
 
         def write(tx: Tx) -> Record:
             older = self._older(tx, key, version)
-            prepared = self._prepare(key, older.value, None, {"rollback_to": older.version})
-            return self._put(tx, prepared, expect, "reject", op="rollback")
+            prepared = self._writer.prepare(key, older.value, None, {"rollback_to": older.version})
+            return self._writer.put(tx, prepared, expect, "reject", op="rollback")
 
         if op_id is None:
             return self._db.write(write)
@@ -518,185 +499,6 @@ class Records:
             hint = "write it in several batches"
             raise LimitExceededError("the batch", limit=limit, actual=rows, unit="rows", hint=hint)
 
-    def _prepare(
-        self, key: str, value: Json, ttl_s: float | None, provenance: dict[str, Json] | None
-    ) -> _Prepared:
-        """Check everything that can be checked before the write lock is taken."""
-        config = self._context.config
-        category: Category = config.category_of(check_key(key))
-        if ttl_s is None:
-            ttl_s = category.retention_s
-        ttl_ms = None if ttl_s is None else _ttl_ms(ttl_s)
-        encoded = codec.encode(
-            value, bytes_max=config.value_bytes_max, depth_max=config.value_depth_max
-        )
-        about = None
-        if self._context.origin is not None:
-            provenance = self._context.origin | (provenance or {})
-        if provenance is not None:
-            about = codec.encode(provenance, bytes_max=config.value_bytes_max).decode()
-        format_, body = self._context.compressor.compress(encoded)
-        return _Prepared(
-            key,
-            category,
-            TELEMETRY_SCOPE if category.telemetry else scope_of(key),
-            value,
-            encoded,
-            format_,
-            body,
-            ttl_ms,
-            about,
-        )
-
-    def _put(
-        self,
-        tx: Tx,
-        prepared: _Prepared,
-        expect: int | None,
-        on_conflict: OnConflict,
-        op: str = "put",
-    ) -> Record:
-        key = prepared.key
-        head = tx.one("record_head", swarm=self._context.swarm, key=key)
-        live = _live_version(head, tx.now_ms)
-        if expect is not None and expect != live:
-            return self._conflict(tx, prepared, expect, live, on_conflict)
-        return self._write(tx, prepared, head, op, live)
-
-    def _write(
-        self,
-        tx: Tx,
-        prepared: _Prepared,
-        head: Row | None,
-        op: str,
-        live: int,
-        origin: tuple[str, int, int, int | None] | None = None,
-    ) -> Record:
-        """Write the next version over `head`; `origin` is (author, created, updated, expires)."""
-        context, key, category, now_ms = self._context, prepared.key, prepared.category, tx.now_ms
-        version, history_id = self._succeed(tx, key, category, head)
-        created_ms = head[5] if head is not None and live else now_ms
-        updated_ms = now_ms
-        expires_ms = None if prepared.ttl_ms is None else now_ms + prepared.ttl_ms
-        session, author = context.session, context.agent
-        if origin is not None:
-            author, created_ms, updated_ms, expires_ms = origin
-        about = prepared.about
-        frame = codec.seal(
-            prepared.format,
-            prepared.body,
-            meaning(
-                context.swarm,
-                key,
-                version,
-                author,
-                session,
-                created_ms,
-                updated_ms,
-                expires_ms,
-                about,
-            ),
-        )
-        tx.do(
-            "record_put",
-            swarm=context.swarm,
-            key=key,
-            version=version,
-            scope=prepared.scope,
-            category=category.name,
-            telemetry=int(category.telemetry),
-            author=author,
-            session=session,
-            provenance=about,
-            created_ms=created_ms,
-            updated_ms=updated_ms,
-            expires_ms=expires_ms,
-            history_id=history_id,
-            value=frame,
-        )
-        self._quota.write(tx, key, version, op, prepared.scope, category, head, len(frame))
-        return Record(
-            key,
-            prepared.value,
-            version,
-            author,
-            session,
-            created_ms,
-            updated_ms,
-            expires_ms,
-            None if about is None else codec.decode(about.encode()),
-        )
-
-    def _succeed(
-        self, tx: Tx, key: str, category: Category, head: Row | None
-    ) -> tuple[int, int | None]:
-        """Move the replaced version into history; return the next version and its history_id."""
-        where = {"swarm": self._context.swarm, "key": key}
-        if head is None:
-            floor = tx.one("fact_get", swarm=self._context.swarm, name="version_floor")
-            return (floor[0] if floor else 0) + 1, None
-        version, kept = head[0] + 1, category.versions_max
-        if kept == 1:
-            return version, None
-        if version % kept == 0:
-            # Now and then instead of always: up to twice as many lie there for a while.
-            tx.do("history_trim", **where, keep=kept - 1)
-        tx.do("history_push", **where)
-        return version, PUSHED
-
-    def _bury(self, tx: Tx, key: str, head: Row) -> None:
-        """Replace a live record by a tombstone, one version on."""
-        context = self._context
-        version, _, scope, category, telemetry, created_ms, _ = head
-        tx.do("history_push", swarm=context.swarm, key=key)
-        tx.do(
-            "record_put",
-            swarm=context.swarm,
-            key=key,
-            version=version + 1,
-            scope=scope,
-            category=category,
-            telemetry=telemetry,
-            author=context.agent,
-            session=context.session,
-            provenance=None,
-            created_ms=created_ms,
-            updated_ms=tx.now_ms,
-            expires_ms=None,
-            history_id=PUSHED,
-            value=None,
-        )
-        self._quota.remove(tx, key, version + 1, "delete", head)
-
-    def _conflict(
-        self, tx: Tx, prepared: _Prepared, expect: int, live: int, on_conflict: OnConflict
-    ) -> Record:
-        """Settle a write whose expected version does not hold; return what then is current."""
-        conflict = ConflictError(prepared.key, expect, live)
-        if on_conflict == "reject":
-            raise conflict
-        mine, context = prepared.value, self._context
-        theirs = self.within(tx).get(prepared.key) if live else None
-        base = self._base(tx, prepared.key, expect)
-        if on_conflict in settle.KEEPS_THEIRS:
-            if theirs is None:
-                raise conflict
-            settle.note(tx, context, on_conflict, mine, theirs, base, conflict)
-            return theirs
-        value = settle.settle(on_conflict, mine, theirs, base, conflict)
-        settle.note(tx, context, on_conflict, mine, theirs, base, conflict, value)
-        ttl_s = None if prepared.ttl_ms is None else prepared.ttl_ms / 1000
-        about = None if prepared.about is None else lean_json.loads(prepared.about)
-        again = self._prepare(prepared.key, value, ttl_s, about)
-        head = tx.one("record_head", swarm=context.swarm, key=prepared.key)
-        return self._write(tx, again, head, "put", live)
-
-    def _base(self, tx: Tx, key: str, version: int) -> Record | None:
-        for record in self.within(tx).history(key):
-            if record.version == version and not record.deleted:
-                return record
-        return None
-
     def _once(
         self, tx: Tx, op_id: str, digest: str, write: Callable[[Tx], Record], value: Json = None
     ) -> Record:
@@ -719,42 +521,20 @@ class Records:
         `digest`. What is there with the same digest is counted as `same`; what has changed at its
         source becomes a new version (`changed`); what was written here since is left (`kept`).
         """
-        prepared = [(item, self._prepare_item(item)) for item in items]
+        prepared = [
+            (item, self._writer.prepare(item.key, item.value, None, item.provenance))
+            for item in items
+        ]
         counts = {"imported": 0, "same": 0, "changed": 0, "kept": 0}
 
         def write(tx: Tx) -> dict[str, int]:
             for name in counts:
                 counts[name] = 0
             for item, ready in prepared:
-                counts[self._load(tx, item, ready)] += 1
+                counts[self._writer.load(tx, item, ready)] += 1
             return counts
 
         return self._db.write(write, durability=durability)
-
-    def _prepare_item(self, item: Any) -> _Prepared:
-        return self._prepare(item.key, item.value, None, item.provenance)
-
-    def _load(self, tx: Tx, item: Any, prepared: _Prepared) -> str:
-        head = tx.one("record_head", swarm=self._context.swarm, key=item.key)
-        live = _live_version(head, tx.now_ms)
-        if head is not None and head[6] is None:
-            return "kept"  # deleted here on purpose: an import does not bring it back
-        current = self.within(tx).get(item.key) if live else None
-        if current is not None:
-            known = (current.provenance or {}).get("digest")
-            if known is None:
-                return "kept"
-            if known == item.provenance.get("digest"):
-                return "same"
-        created_ms = item.created_ms if item.created_ms is not None else tx.now_ms
-        updated_ms = item.updated_ms if item.updated_ms is not None else created_ms
-        expires_ms = item.expires_ms
-        if expires_ms is None and prepared.ttl_ms is not None:
-            expires_ms = tx.now_ms + prepared.ttl_ms
-        author = item.author or self._context.agent
-        origin = (author, created_ms, updated_ms, expires_ms)
-        self._write(tx, prepared, head, "put", live, origin)
-        return "changed" if current is not None else "imported"
 
 
 def _result(record: Record, value: Json) -> dict[str, Json]:
@@ -765,13 +545,6 @@ def _result(record: Record, value: Json) -> dict[str, Json]:
     return result
 
 
-def _live_version(head: Row | None, now_ms: int) -> int:
-    """Return the version a caller may expect: 0 for missing, deleted and expired."""
-    if head is None or head[6] is None or (head[1] is not None and head[1] <= now_ms):
-        return 0
-    return int(head[0])
-
-
 def _check_asked(key: str, record: Record) -> None:
     """Refuse a row of another key: an index that is damaged leads there, and the row is intact."""
     if record.key != key:
@@ -780,23 +553,3 @@ def _check_asked(key: str, record: Record) -> None:
 
 def _is_expired(row: Row, now_ms: int) -> bool:
     return row[6] is not None and row[6] <= now_ms
-
-
-def _ttl_ms(ttl_s: float) -> int:
-    if isinstance(ttl_s, bool) or not 0 < ttl_s <= TTL_S_MAX:
-        raise InvalidArgumentError(f"ttl_s {ttl_s!r}", hint=f"give 0 < seconds ≤ {TTL_S_MAX}")
-    return max(1, round(ttl_s * 1000))
-
-
-def check_expect(expect: int | None) -> None:
-    if expect is not None and (type(expect) is not int or expect < 0):
-        raise InvalidArgumentError(
-            f"expect {expect!r}", hint="give record.version, 0 for a key that must not exist"
-        )
-
-
-def _check_fence(tx: Tx, swarm: str, fence: Lease) -> None:
-    where = {"swarm": swarm, "name": fence.name, "token": fence.token}
-    row = tx.one("lease_token", **where, now_ms=tx.uptime_ms)
-    if row is None:
-        raise LeaseLostError(f"lease {fence.name!r} with token {fence.token} is not held any more")

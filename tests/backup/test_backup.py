@@ -240,7 +240,7 @@ def test_a_process_that_stays_reads_right_after_a_restore_under_it(filled, folde
         live.records.put("notes/y", {"more": "of the words that were there before" * 3})
         assert live.records.get("notes/y") is not None
         assert [] == verify_store(live).findings
-        quota = live.records._quota
+        quota = live.records._writer.quota
         assert quota._known[""][0] == quota._used(live._engine, "")
 
 

@@ -10,7 +10,7 @@ import json
 
 from swarm_memory.errors import NotFoundError
 from swarm_memory.key import check_key
-from swarm_memory.records import TTL_S_MAX
+from swarm_memory.writing import TTL_S_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -31,13 +31,14 @@ from swarm_memory.errors import (
 from swarm_memory.key import check_key, check_prefix
 from swarm_memory.lives import LOGICAL
 from swarm_memory.model import Event, Page
-from swarm_memory.records import Records, check_expect
+from swarm_memory.records import Records
 from swarm_memory.remote.client import Asked, header, raised
 from swarm_memory.search import Hits
 from swarm_memory.seats import Lease, lost, milder_than
 from swarm_memory.wire import shapes
 from swarm_memory.wire.flows import party
 from swarm_memory.wire.verbs import BY_NAME, KEPT, ONCE, READ, SESSION_OR_NONE, Verb
+from swarm_memory.writing import check_expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

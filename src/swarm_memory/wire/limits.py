@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from swarm_memory import conflicts, forecast, leases, messages, outcomes, records, search, sessions
+from swarm_memory import conflicts, forecast, leases, messages, outcomes, search, sessions, writing
 from swarm_memory.config import RETENTION_S_MAX
 from swarm_memory.learning.assignment import TASKS_MAX
 from swarm_memory.lives import STATES
@@ -62,7 +62,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "limit": number(1, ROWS_MAX),
     "min_score": number(0, 1),
     "share": number(0, 1),
-    "ttl_s": number(0.001, records.TTL_S_MAX),
+    "ttl_s": number(0.001, writing.TTL_S_MAX),
     "wait_s": number(0, leases.WAIT_S_MAX),
     "timeout_s": number(0.001, messages.WAIT_S_MAX),
     "visible_after_s": number(0.001, messages.VISIBLE_S_MAX),
