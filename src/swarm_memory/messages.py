@@ -21,12 +21,12 @@ import time
 
 from swarm_memory import codec, runs
 from swarm_memory.checks import check_name, check_number, check_whole
+from swarm_memory.claims import Claim, claims_of, place_of, refuse_stale, shown
 from swarm_memory.context import new_ids
 from swarm_memory.errors import (
     InvalidArgumentError,
     LimitExceededError,
     NotFoundError,
-    StaleReceiptError,
     WaitTimeoutError,
 )
 from swarm_memory.letters import VISIBLE_S_DEFAULT, Counts, Letter, Message, Sent
@@ -272,10 +272,10 @@ class Messages:
             StaleReceiptError: Naming those that are not.
         """
         swarm = self._context.swarm
-        claims, twice = _claims(messages)
+        claims, twice = claims_of(messages)
         known = runs.claimed(self._db, swarm, claims)
         stale = self._write(lambda tx: runs.acknowledge(tx, swarm, claims, known))
-        _refuse_stale(stale + twice)
+        refuse_stale(stale + twice)
         return len(messages)
 
     def nack(
@@ -284,24 +284,24 @@ class Messages:
         """Give a message back; see `Message.nack`."""
         _check_seconds("delay_s", delay_s, 0, DELAY_S_MAX)
         _check_text("reason", reason, REASON_BYTES_MAX)
-        swarm, (seq, receipt) = self._context.swarm, _place(message)
+        swarm, (seq, receipt) = self._context.swarm, place_of(message)
 
         def write(tx: Tx) -> bool:
             visible_ms = tx.now_ms + _ms(delay_s)
             return runs.give_back(tx, swarm, receipt, seq, visible_ms=visible_ms, reason=reason)
 
-        _refuse_stale([] if self._write(write) else [_shown(message)])
+        refuse_stale([] if self._write(write) else [shown(message)])
 
     def extend(self, message: Message | str, visible_after_s: float = VISIBLE_S_DEFAULT) -> None:
         """Keep a message hidden from others for longer; see `Message.extend`."""
         _check_seconds("visible_after_s", visible_after_s, 0.001, VISIBLE_S_MAX)
-        swarm, (seq, receipt) = self._context.swarm, _place(message)
+        swarm, (seq, receipt) = self._context.swarm, place_of(message)
 
         def write(tx: Tx) -> bool:
             visible_ms = tx.now_ms + _ms(visible_after_s)
             return runs.extend(tx, swarm, receipt, seq, visible_ms)
 
-        _refuse_stale([] if self._write(write, relaxed=True) else [_shown(message)])
+        refuse_stale([] if self._write(write, relaxed=True) else [shown(message)])
 
     # --- the dead, and figures ---
 
@@ -479,7 +479,7 @@ class Messages:
         done: Sequence[Message | str] = (),
     ) -> list[Message]:
         deadline = time.monotonic() + wait_s
-        claim = _Claim(self._context, queue, limit, hide_ms, strict, self._engine is not None)
+        claim = Claim(self._context, queue, limit, hide_ms, strict, self._engine is not None)
         rows = self._swap(claim, done) if done else []
         seen, looks = None, 0
         if done and not rows and wait_s and self._engine is not None:
@@ -504,10 +504,10 @@ class Messages:
             looks += 1
         return [self._message(row, queue, claim.receipt, claim.visible_ms) for row in rows]
 
-    def _swap(self, claim: _Claim, done: Sequence[Message | str]) -> list[Row]:
+    def _swap(self, claim: Claim, done: Sequence[Message | str]) -> list[Row]:
         """Acknowledge `done` and take what is there, in one transaction."""
         swarm = self._context.swarm
-        claims, twice = _claims(done)
+        claims, twice = claims_of(done)
         known = runs.claimed(self._db, swarm, claims)
         filled = claim.look(self._db).filled(self._db.now_ms)
 
@@ -516,7 +516,7 @@ class Messages:
             return stale, claim.take(tx) if filled and not stale else []
 
         stale, rows = self._write(write)
-        _refuse_stale(stale)
+        refuse_stale(stale)
         return rows
 
     def _message(self, row: Row, queue: str, receipt: str | None, visible_ms: int) -> Message:
@@ -568,77 +568,9 @@ class Messages:
             )
 
 
-class _Claim:
-    """One call of claim: who takes what, looked at first and taken then."""
-
-    def __init__(
-        self, context: Context, queue: str, limit: int, hide_ms: int, strict: bool, ahead: bool
-    ) -> None:
-        self.receipt = os.urandom(8).hex()
-        self.visible_ms = 0
-        self._context = context
-        self._queue = queue
-        self._limit = limit
-        self._hide_ms = hide_ms
-        self._strict = strict
-        self._ahead = ahead and not strict  # read before the lock is taken
-        self._offer: runs.Offer | None = None
-
-    def look(self, db: Reader) -> runs.Place:
-        """Return where the queue stands, and read what `take` is likely to take."""
-        swarm, queue = self._context.swarm, self._queue
-        place = runs.place_of(db, swarm, queue)
-        if self._ahead:
-            self._offer = runs.offer(db, swarm, queue, place, self._limit)
-        return place
-
-    def take(self, tx: Tx) -> list[Row]:
-        """Take what is there."""
-        context, queue = self._context, self._queue
-        self.visible_ms = tx.now_ms + self._hide_ms
-        hand = runs.Hand(self.receipt, context.agent, context.session, self.visible_ms)
-        if self._offer is not None and runs.accept(tx, self._offer, hand):
-            rows: list[Row] = self._offer.rows
-            return rows
-        return runs.take(tx, context.swarm, queue, self._limit, hand, strict=self._strict)
-
-
-def _shown(message: Message | str) -> str:
-    return message if isinstance(message, str) else str(message.receipt)
-
-
-def _place(message: Message | str) -> tuple[int, str]:
-    """Return where in the store a receipt points, and what it is proven by."""
-    seq, _, receipt = _shown(message).partition("-")
-    known = seq.isascii() and seq.isdigit() and len(seq) < 19
-    return (int(seq), receipt) if known else (-1, "")
-
-
-def _claims(messages: Sequence[Message | str]) -> tuple[dict[str, set[int]], list[str]]:
-    """Return messages by their claims, and the receipts that point nowhere or came before."""
-    claims: dict[str, set[int]] = {}
-    unknown = []
-    for message in messages:
-        seq, receipt = _place(message)
-        seqs = claims.setdefault(receipt, set())
-        if not receipt or seq in seqs:
-            unknown.append(_shown(message))
-        else:
-            seqs.add(seq)
-    return claims, unknown
-
-
 def _refresh_all(tx: Tx, swarm: str, queues: list[Row]) -> None:
     for (queue,) in queues:
         runs.refresh(tx, swarm, queue)
-
-
-def _refuse_stale(receipts: list[str]) -> None:
-    if receipts:
-        raise StaleReceiptError(
-            f"receipt {', '.join(receipts)} is not current: the message was given to somebody"
-            " else, or acknowledged already"
-        )
 
 
 def _ms(seconds: float) -> int:
