@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
+import statistics
 import typing
 
 import pytest
 
-from swarm_memory.lean import MADE_SLOWLY, NamedTuple, lru_cache, suppress
+from swarm_memory.lean import MADE_SLOWLY, NamedTuple, lru_cache, median, suppress
 
 
 class Ours(NamedTuple):
@@ -166,3 +167,8 @@ def test_a_tuple_without_fields_may_be_made_as_often_as_one_likes():
     assert isinstance(made[-1], Empty)
     with pytest.raises(TypeError):
         Empty(1)
+
+
+@pytest.mark.parametrize("values", [[3.0], [2, 1], [5.0, 1.0, 3.0], [4, 1, 3, 2], [0.1, 0.1]])
+def test_a_median_is_that_of_statistics(values: list[float]) -> None:
+    assert statistics.median(values) == median(values)

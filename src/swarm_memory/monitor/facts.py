@@ -6,8 +6,8 @@ A fact of the whole swarm has the subject "".
 from __future__ import annotations
 
 import math
-from statistics import median
 
+from swarm_memory.lean import median
 from swarm_memory.learning.page_hinkley import Drift, advance
 from swarm_memory.meter import DAMAGE, FAILED
 
@@ -141,7 +141,7 @@ def _shifts(sample: Sample, earlier: Sequence[Sample]) -> dict[str, float]:
             continue
         before = [math.log(one.percentile(verb, 0.5) or now_ms) for one in enough]
         usual = median(before)
-        spread = max(1.4826 * median(abs(x - usual) for x in before), SPREAD_MIN)
+        spread = max(1.4826 * median([abs(x - usual) for x in before]), SPREAD_MIN)
         score = (math.log(now_ms) - usual) / spread
         news = score > 6 and now_ms >= LATENCY_MS_MIN
         shifts[verb] = now_ms / math.exp(usual) if news else 1.0
