@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 
+from swarm_memory.duties import attend, let_go, look_s
 from swarm_memory.errors import InvalidArgumentError, SwarmMemoryError, SwarmMovedError
 from swarm_memory.monitor.facts import BACKUP_FAILED, BACKUP_MADE
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from swarm_memory.swarm import Swarm
 
 AGENT = "monitor"
-LOOK_S_MAX = 60.0
-LOOKS = 2  # in the time between two samples
 BACKUP_LOOK_S = 900
 
 
@@ -32,16 +31,18 @@ class Ticker:
 
     Args:
         logs: Whether alerts go to the log; not where they are printed anyway.
+        begins: Whether a thread of this ticks; without it whoever made it calls `look`.
     """
 
-    def __init__(self, swarm: Swarm, *, logs: bool = True) -> None:
+    def __init__(self, swarm: Swarm, *, logs: bool = True, begins: bool = True) -> None:
         self._swarm = swarm.as_agent(AGENT)
         self._logs = logs
         self._deliveries: dict[str, Delivery] = {}
+        self._marks: dict[str, int] = {}
         self._pid = os.getpid()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        if swarm.url.startswith(("http://", "https://")):
+        if not begins or swarm.url.startswith(("http://", "https://")):
             return
         self._thread = threading.Thread(target=self._run, name="swarm-memory monitor", daemon=True)
         self._thread.start()
@@ -54,10 +55,20 @@ class Ticker:
         if self._thread is not None:
             self._thread.join()
 
+    def look(self) -> None:
+        """Do now what is due; what fails is counted, and tried again by the next look."""
+        try:
+            self.tick()
+        except SwarmMemoryError as error:
+            _count(self._swarm, f"tick!{error.code}")
+
     def tick(self) -> None:
-        """Do now what is due."""
-        mine = self._swarm.context.swarm
-        for name in sorted({mine, *self._swarm.monitor.swarms()}):
+        """Do now what is due.
+
+        Raises:
+            SwarmMemoryError: The store cannot be asked; the duties of one swarm raise nothing.
+        """
+        for name in self._names():
             if not self._stopped.is_set():
                 self._tick_one(name, self._swarm.as_agent(AGENT, swarm=name))
         if not self._stopped.is_set() and self._swarm.retention.due("backup", BACKUP_LOOK_S):
@@ -77,13 +88,30 @@ class Ticker:
             # counted, so that it is seen.
             _count(swarm, f"tick!{error.code}")
 
+    def _names(self) -> list[str]:
+        return sorted({self._swarm.context.swarm, *self._swarm.monitor.swarms()})
+
     def _run(self) -> None:
-        look_s = min(LOOK_S_MAX, self._swarm.config.monitor_interval_s) / LOOKS
-        while not self._stopped.wait(look_s):
-            try:
-                self.tick()
-            except SwarmMemoryError as error:
-                _count(self._swarm, f"tick!{error.code}")
+        self._attend()
+        while not self._stopped.wait(look_s(self._swarm.config)):
+            self._attend()
+            self.look()
+        self._go()
+
+    def _attend(self) -> None:
+        """Say of each swarm that this process stays, so that hooks leave its duties to it."""
+        try:
+            for name in self._names():
+                self._marks[name] = attend(self._swarm.as_agent(AGENT, swarm=name))
+        except SwarmMemoryError as error:
+            _count(self._swarm, f"tick!{error.code}")
+
+    def _go(self) -> None:
+        try:
+            for name, mark in self._marks.items():
+                let_go(self._swarm.as_agent(AGENT, swarm=name), mark)
+        except SwarmMemoryError as error:
+            _count(self._swarm, f"tick!{error.code}")  # the marks will be old soon
 
     def _back_up(self) -> None:
         try:

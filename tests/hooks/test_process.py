@@ -75,6 +75,21 @@ def test_a_hook_imports_nothing_that_is_dear(event, stage):
     assert [] == stage.failures()
 
 
+def test_a_turn_that_takes_the_sample_imports_neither_learner_nor_tuner(stage):
+    stage.here(STOP)
+    with Swarm.open(stage.url) as swarm:
+        taken = len(swarm.monitor.series())
+        swarm.transact(
+            lambda tx: tx.tx.run("fact_set", swarm="default", name="duty/monitor", value=0)
+        )
+    loaded = imported(stage, STOP)
+
+    with Swarm.open(stage.url) as swarm:
+        assert taken + 1 == len(swarm.monitor.series())
+    assert set() == loaded & (TOO_DEAR | {"decimal", "fractions", "lzma", "shutil", "statistics"})
+    assert [] == [name for name in loaded if name.startswith("swarm_memory.tuning")]
+
+
 def test_a_tool_hook_imports_of_us_only_what_it_uses(stage):
     stage.here(START)
     loaded = {name for name in imported(stage, EDIT) if name.startswith("swarm_memory.")}

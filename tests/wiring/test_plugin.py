@@ -56,13 +56,17 @@ def test_the_hooks_have_the_form_of_the_contract(form):
         )
         # No character that would make the list of names a pattern.
         assert re.fullmatch(r"[A-Za-z0-9_\-, |]*", first or "")
-        assert ([hooks.SERVER_TOOLS] if event == "PreToolUse" else []) == more
+        further = {"PreToolUse": [hooks.SERVER_TOOLS], "SessionStart": [None]}
+        assert further.get(event, []) == more
         for group in groups:
             assert {"matcher", "hooks"} >= set(group)
             for handler in group["hooks"]:
                 assert set(handler) <= FIELDS
                 assert "command" == handler["type"]
-                assert 1 <= handler["timeout"] <= 10  # seconds, not milliseconds
+                if hooks.stays(handler):
+                    assert (hooks.STAYS_S, True) == (handler["timeout"], handler["async"])
+                else:
+                    assert 1 <= handler["timeout"] <= 10  # seconds, not milliseconds
 
 
 def test_the_plugin_wires_what_the_settings_wire():
@@ -87,17 +91,20 @@ def test_calls_of_our_own_server_are_seen_before_they_are_made(tool, expected):
 def test_a_hook_needs_no_shell_and_no_path_of_a_machine(form):
     handlers = [h for groups in wired_by(form).values() for g in groups for h in g["hooks"]]
 
-    assert {("swarm-memory", ("hook",))} == {(h["command"], tuple(h["args"])) for h in handlers}
+    expected = {("swarm-memory", ("hook",)), ("swarm-memory", ("hook", "tick"))}
+    assert expected == {(h["command"], tuple(h["args"])) for h in handlers}
 
 
 def test_only_what_has_no_order_runs_in_the_background():
     background = {
-        event
+        (event, *handler["args"])
         for event, groups in wired_by("plugin").items()
-        if any(handler.get("async") for group in groups for handler in group["hooks"])
+        for group in groups
+        for handler in group["hooks"]
+        if handler.get("async")
     }
 
-    assert {"Notification"} == background
+    assert {("Notification", "hook"), ("SessionStart", "hook", "tick")} == background
 
 
 def test_the_manifest_names_the_plugin_and_its_version():

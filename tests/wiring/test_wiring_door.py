@@ -360,6 +360,17 @@ def test_events_that_are_missing_are_found(call, found, place):
     )
 
 
+def test_settings_without_the_hook_that_stays_are_found(call, found, place):
+    call("init", "--claude")
+    wired = json.loads(Path(place.user_settings).read_text())
+    del wired["hooks"]["SessionStart"][1]
+    write(place.user_settings, json.dumps(wired))
+
+    assert ("warning", "SessionStart (tick)") == tuple(
+        found()[1]["wired"][0][name] for name in ("severity", "evidence")
+    )
+
+
 def test_settings_and_plugin_together_are_worth_a_note_and_nothing_to_do(call, found, place):
     call("init", "--claude")
     write(place.local_settings, '{"enabledPlugins": {"swarm-memory@swarm-memory": true}}')

@@ -194,6 +194,25 @@ def test_what_an_earlier_version_wrote_is_replaced(place, ledger):
     assert '{"a": 1}' == text_of(path)
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_settings_of_before_there_was_a_hook_that_stays_get_it_and_lose_it_again(
+    place, ledger, quiet
+):
+    path = place.user_settings
+    put(path, '{"a": 1}')
+    wanted = claude.settings(quiet=quiet)
+    [new] = [entry for entry in wanted if "tick" in str(entry.value)]
+    apply(ledger, [enter(ledger, path, [entry for entry in wanted if entry != new])])
+    assert "tick" not in text_of(path)
+
+    apply(ledger, [enter(ledger, path, wanted)])
+
+    [first, second] = json.loads(text_of(path))["hooks"]["SessionStart"]
+    assert [False, True] == [hooks.stays(group["hooks"][0]) for group in (first, second)]
+    take_out(ledger, [leave(ledger, path, [])])
+    assert '{"a": 1}' == text_of(path)
+
+
 def test_servers_of_several_projects_stand_beside_each_other(place, ledger):
     path = place.claude_state
     put(path, '{\n  "projects": {\n    "/a": {"x": 1}\n  }\n}')

@@ -13,9 +13,11 @@ from swarm_memory.wiring.hooks import (
     FLOW_KEYS,
     HOOKS,
     HTTP_HOST,
+    Hook,
     handlers,
     is_flow,
     is_written,
+    stays,
 )
 from swarm_memory.wiring.places import place_of
 
@@ -68,9 +70,7 @@ def wired(case: Case) -> Iterator[Finding]:
     """Hooks of ours are wired, for all events, by settings or by the plugin."""
     by_settings = {path: events for path, events in _wired(case).items() if events}
     plugin = _plugin(case)
-    missing = {hook.event for hook in HOOKS} - {
-        e for events in by_settings.values() for e in events
-    }
+    missing = {hook.name for hook in HOOKS} - {e for events in by_settings.values() for e in events}
     if not by_settings and not plugin:
         yield warning("no hook of swarm-memory is wired, so nothing is recorded", "", _AGAIN)
     elif by_settings and not plugin and missing:
@@ -220,16 +220,20 @@ def _first(case: Case) -> dict[str, Any]:
     """Return the handler that is wired, the plugin's if only that is."""
     for path in place_of(case.directory, case.environment).settings:
         for _, _, handler in handlers(_settings(path)):
-            if is_written(handler) and "command" in handler:
+            if is_written(handler) and "command" in handler and not stays(handler):
                 return handler
     return claude.handler()
 
 
 def _wired(case: Case) -> dict[str, list[str]]:
-    """Return the events of our handlers by settings file."""
+    """Return the events of our handlers by settings file, as `Hook.name` has them."""
     files = place_of(case.directory, case.environment).settings
     return {
-        path: [event for event, _, handler in handlers(_settings(path)) if is_written(handler)]
+        path: [
+            Hook(event, stays=stays(handler)).name
+            for event, _, handler in handlers(_settings(path))
+            if is_written(handler)
+        ]
         for path in files
     }
 

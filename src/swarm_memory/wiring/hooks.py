@@ -30,6 +30,10 @@ NO_HTTP = {"SessionStart", "Setup"}
 # on stderr with exit status 0 goes to the debug log only. This line means the same to sh, to Git
 # Bash and to PowerShell.
 QUIET = f"{COMMAND} hook; exit 0"
+# The hook that stays (see `doors.hooks.staying`), as arguments and as a silent line.
+TICK = ["hook", "tick"]
+QUIET_TICK = f"{COMMAND} hook tick; exit 0"
+STAYS_S = 8 * 3600  # its timeout: a day's work; it ends by itself before that
 TOOLS = "Edit|Write|MultiEdit|NotebookEdit|Bash|PowerShell|Agent"
 # Our own server's, of the settings and of the plugin: so the server learns which agent calls.
 SERVER_TOOLS = "^mcp__(plugin_swarm-memory_)?swarm-memory__"
@@ -48,17 +52,27 @@ FLOW_WORDS = ("claude-flow", "ruflo", "hook-handler.cjs")
 
 
 class Hook(NamedTuple):
-    """An event we answer: of which tools, in how many seconds, whether nobody waits for it."""
+    """An event we answer: of which tools, in how many seconds, whether nobody waits for it.
+
+    One that `stays` does the duties of the store for as long as the session lasts.
+    """
 
     event: str
     matcher: str | None = None
     timeout_s: int = 5
     background: bool = False
+    stays: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called where two of one event have to be told apart."""
+        return f"{self.event} (tick)" if self.stays else self.event
 
 
 # A time is what a slow machine under load needs to start an interpreter, not what we take.
 HOOKS = (
     Hook("SessionStart", timeout_s=10),
+    Hook("SessionStart", timeout_s=STAYS_S, background=True, stays=True),
     Hook("SubagentStart"),
     Hook("UserPromptSubmit"),
     Hook("PreToolUse", TOOLS),
@@ -68,7 +82,7 @@ HOOKS = (
     Hook("SubagentStop", timeout_s=10),
     Hook("TaskCreated"),
     Hook("TaskCompleted"),
-    # The only one whose order and loss do not matter: the others stand in a row.
+    # Its order and its loss do not matter: the others stand in a row.
     Hook("Notification", background=True),
     Hook("PreCompact"),
     Hook("PostCompact", timeout_s=10),
@@ -103,9 +117,10 @@ def group(hook: Hook, *, quiet: bool = False, http_port: int | None = None) -> d
     if http_port is not None and hook.event not in NO_HTTP:
         handler = _by_http(http_port)
     else:
-        handler = {"type": "command", "command": QUIET if quiet else COMMAND}
+        silent = QUIET_TICK if hook.stays else QUIET
+        handler = {"type": "command", "command": silent if quiet else COMMAND}
         if not quiet:
-            handler["args"] = ["hook"]
+            handler["args"] = TICK if hook.stays else ["hook"]
     handler["timeout"] = hook.timeout_s
     if hook.background and handler["type"] == "command":  # no other type has it
         handler["async"] = True
@@ -142,8 +157,13 @@ def is_written(handler: object) -> bool:
     if handler.get("type") != "command":
         return False
     if "args" in handler:
-        return bool(handler.get("command") == COMMAND and handler["args"] == ["hook"])
-    return handler.get("command") in {QUIET, f"{COMMAND} hook"}
+        return bool(handler.get("command") == COMMAND and handler["args"] in (["hook"], TICK))
+    return handler.get("command") in {QUIET, QUIET_TICK, f"{COMMAND} hook"}
+
+
+def stays(handler: dict[str, Any]) -> bool:
+    """Tell whether a handler is that of the hook that stays."""
+    return handler.get("args") == TICK or handler.get("command") == QUIET_TICK
 
 
 def handlers(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -47,6 +47,7 @@ _ROOMS = {
     "WorktreeRemove": "agents",
 }
 SILENT = ("off", "0", "no", "false")
+TICK = "tick"  # the argument of the hook that stays
 
 
 def main(arguments: list[str]) -> None:
@@ -54,6 +55,11 @@ def main(arguments: list[str]) -> None:
     import warnings
 
     warnings.simplefilter("ignore")  # stderr stays empty
+    if arguments[:1] == [TICK]:
+        from swarm_memory.doors.hooks.staying import main as stay
+
+        stay()
+        os._exit(0)
     with suppress(OSError):  # whoever asked went away
         text = answer(_read(), arguments[0] if arguments else None, os.environ)
         if text:

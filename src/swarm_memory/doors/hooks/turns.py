@@ -70,12 +70,14 @@ def stop(swarm: Swarm, event: Event, place: Place, shows: bool) -> str:
         actor.swarm.briefing.cited(actor.session_id, said)
     actor.swarm.edits.released(actor.session_id, actor.agent_id)
     # Nobody waits for an agent whose turn is over: what takes its time is done here.
+    from swarm_memory.duties import tick_in_passing
+
     if swarm.config.record != OFF:
         from swarm_memory.labelling import turn_ended
 
         turn_ended(actor.swarm, actor.session_id, actor.session.short)
     actor.swarm.forecast.keep_up()
-    actor.swarm.tick()
+    tick_in_passing(actor.swarm)
     return ""
 
 
