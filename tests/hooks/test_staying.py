@@ -1,4 +1,4 @@
-"""One hook of all sessions stays and does the duties; it ends with its session, and others leave."""
+"""One hook of all sessions stays and does the duties; it ends with its session, others leave."""
 
 import os
 import signal

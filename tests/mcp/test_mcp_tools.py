@@ -1,6 +1,8 @@
 """The tools, called over standard input and output."""
 
+import base64
 import json
+import random
 import re
 
 import pytest
@@ -253,6 +255,53 @@ def test_a_parked_conflict_is_listed_and_settled(place, run):
             return await call(client, "conflicts", parked=True)
 
     assert [] == run(story)["conflicts"]
+
+
+def test_health_and_alerts_are_told_in_few_words_and_acknowledged(place, run, monkeypatch):
+    monkeypatch.setenv("SWARM_MEMORY_TOTAL_BYTES_MAX", "10000")
+    with Swarm.open(place.url) as swarm:
+        # Of what cannot be compressed, so that 80 % of the limit are reached and not 90.
+        swarm.records.put("a", base64.b64encode(random.Random(7).randbytes(8300)).decode())
+        swarm.monitor.take()
+        [raised] = swarm.alerts.list()
+
+    async def story():
+        named = {"SWARM_MEMORY_AGENT": "watcher"}
+        async with place.client("--tools", "full", **named) as client:
+            health = await call(client, "health")
+            [listed] = (await call(client, "alerts"))["alerts"]
+            seen = await call(client, "acknowledge", alert_id=listed["alert_id"])
+            again = await call(client, "acknowledge", alert_id=listed["alert_id"])
+            unseen = await call(client, "alerts", state="open")
+            known = await call(client, "alerts", state="acknowledged")
+            refused = await client.call_tool("acknowledge", {"alert_id": "none"})
+            return health, listed, seen, again, unseen, known, refused
+
+    health, listed, seen, again, unseen, known, refused = run(story)
+
+    assert ("warning", [raised.text]) == (health["overall_health"], health["issues"])
+    assert [raised.advice] == health["recommendations"]
+    assert (raised.alert_id, "open", raised.text) == tuple(
+        listed[name] for name in ("alert_id", "state", "text")
+    )
+    assert ("acknowledged", "watcher") == (seen["state"], seen["acknowledged_by"])
+    assert seen == again == known["alerts"][0]
+    assert [] == unseen["alerts"]
+    assert "not_found" == refused.structured_content["error"]
+    assert count(json.dumps(health)) <= 120
+    assert count(json.dumps(listed)) <= 120
+
+
+def test_the_health_of_a_sound_swarm_costs_hardly_a_token(place, run):
+    async def story():
+        async with place.client("--tools", "full") as client:
+            return await call(client, "health"), await call(client, "alerts")
+
+    health, alerts = run(story)
+
+    assert ("healthy", []) == (health["overall_health"], health["issues"])
+    assert count(json.dumps(health)) <= 60
+    assert {"alerts": []} == alerts
 
 
 @pytest.mark.parametrize(

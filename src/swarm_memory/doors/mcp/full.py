@@ -32,12 +32,17 @@ from swarm_memory.learning.observation import LABEL_SOURCES, STATUSES
 
 if TYPE_CHECKING:
     from swarm_memory.model import Json
+    from swarm_memory.monitor.alerts import Alert
 
 FULL: list[Tool] = []
 LIST, LIST_MAX = 50, 1000
 _limit = WHOLE | {"minimum": 1, "maximum": LIST_MAX, "default": LIST}
 _name = TEXT | {"minLength": 1}
 WINDOW_S = 1800.0
+ALERT_SHOWN = (
+    "alert_id", "state", "severity", "text", "advice", "raised_ms", "acknowledged_by",
+    "resolved_ms",
+)  # fmt: skip
 _window = SECONDS | {"minimum": 60, "maximum": 30 * 86_400, "default": WINDOW_S}
 
 
@@ -345,6 +350,55 @@ def briefing(call: Call, topic: str | None = None) -> dict[str, Json]:
 def sessions(call: Call, state: str | None = None, limit: int = LIST) -> dict[str, Json]:
     found = call.swarm.sessions.list(state, limit=limit)
     return {"sessions": [session.to_dict() for session in found]}
+
+
+@tool(
+    FULL,
+    "Tells how the memory is doing: what is wrong now, what to do about it, how full it is.",
+    effect=READS,
+    returns={"overall_health": TEXT, "issues": TEXTS, "recommendations": TEXTS},
+)
+def health(call: Call) -> dict[str, Json]:
+    report = call.swarm.health.report()
+    # Sizes of each category and agent are for the command: a model pays for every figure.
+    return {
+        "overall_health": report.overall_health,
+        "issues": report.issues,
+        "recommendations": report.recommendations,
+        "records": report.metrics["records"],
+        "memory_utilization": round(report.metrics["memory_utilization"], 3),
+        "days_left": report.trends["days_left"],
+    }
+
+
+@tool(
+    FULL,
+    "Lists what is wrong and who has seen it, the oldest first; resolved ones by their state.",
+    effect=READS,
+    returns={"alerts": OBJECTS},
+    state={"enum": ["open", "acknowledged", "resolved"]},
+    limit=_limit,
+)
+def alerts(call: Call, state: str | None = None, limit: int = LIST) -> dict[str, Json]:
+    return {"alerts": [_terse(alert) for alert in call.swarm.alerts.list(state, limit=limit)]}
+
+
+@tool(
+    FULL,
+    "Says that you have seen an alert; it stays until what it tells of is over.",
+    effect=ADDS_ONCE,
+    required=["alert_id"],
+    returns={"alert_id": TEXT, "state": TEXT},
+    alert_id=_name,
+)
+def acknowledge(call: Call, alert_id: str) -> dict[str, Json]:
+    return _terse(call.swarm.alerts.acknowledge(alert_id))
+
+
+def _terse(alert: Alert) -> dict[str, Json]:
+    """Return of an alert what somebody has to know to do something about it."""
+    shown = {name: alert.to_dict()[name] for name in ALERT_SHOWN}
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 @tool(
