@@ -21,8 +21,7 @@ MISSED = 3  # looks without a sign of it, after which a process that stays is ta
 
 def tick(swarm: Swarm) -> bool:
     """Do what is due and what no other process has; tell if it did the daily duties."""
-    if swarm.retention.due("monitor", swarm.config.monitor_interval_s):
-        swarm.monitor.take()
+    if _sampled(swarm):
         swarm.tuner.step()
     return _clean_if_due(swarm)
 
@@ -37,9 +36,18 @@ def tick_in_passing(swarm: Swarm) -> bool:
         return swarm.tick()
     if is_attended(swarm):
         return False
-    if swarm.retention.due("monitor", swarm.config.monitor_interval_s):
-        swarm.monitor.take()
+    _sampled(swarm)
     return _clean_if_due(swarm)
+
+
+def _sampled(swarm: Swarm) -> bool:
+    """Take a sample if one is due, with what was counted by processes that are gone."""
+    if not swarm.retention.due("monitor", swarm.config.monitor_interval_s):
+        return False
+    if swarm.context.meter is not None:
+        swarm.context.meter.fold()
+    swarm.monitor.take()
+    return True
 
 
 def _clean_if_due(swarm: Swarm) -> bool:

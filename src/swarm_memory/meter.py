@@ -2,8 +2,9 @@
 
 A call is a number in memory. Every few seconds the next write hands in what was counted, as rows
 that the store adds up over all processes, so nothing is merged by anybody and nothing is kept in a
-process that may die. What a process counted since it last handed in dies with it: a command that
-ends within these seconds costs the store no write of its own. Only damage is always handed in.
+process that may die. A process that ends within these seconds, as a hook does, spares the store a
+write of its own and appends a line to a file beside it, which the next sample folds in (see
+`spool`). Only damage is always handed in.
 
 How long a call took is kept as a bucket: a quarter of an octave of nanoseconds, so a percentile is
 right to within an eighth. (The way of HdrHistogram and OpenTelemetry's exponential histograms.)
@@ -14,7 +15,10 @@ from __future__ import annotations
 import os
 from time import perf_counter_ns
 
+from swarm_memory import lean_json
 from swarm_memory.errors import AmbiguousCommitError, SwarmMemoryError
+from swarm_memory.lean import suppress
+from swarm_memory.locate import file_of
 from swarm_memory.locks import Lock
 
 TYPE_CHECKING = False
@@ -39,6 +43,8 @@ FAILED = "!"  # between a verb and the code of the error that it failed with
 HITS, MISSES = "cache.hit", "cache.miss"
 HIT_US = "cache.hit_us"  # microseconds that all hits took
 DAMAGE = frozenset({"corrupt_value", "damaged"})  # codes of errors that nobody may miss
+SPOOL = "-calls"  # a file beside the store: what processes counted that ended early
+SPOOL_BYTES_MAX = 1024 * 1024  # what comes on top of it is not counted
 _generation = 0  # of this process: how many forks lie between it and the first one
 
 
@@ -155,9 +161,7 @@ class Meter:
         if self._generation != _generation:
             self._begin_anew()
         self._due_ns = self.clock_ns() + HAND_IN_NS
-        with self._lock:
-            self._add_up_locked()
-            sums, self._sums = self._sums, {}
+        sums = self._taken()
         rows = [
             {"swarm": self._swarm, "verb": verb, "bucket": bucket, "calls": calls}
             for (verb, bucket), calls in sorted(sums.items())
@@ -174,6 +178,47 @@ class Meter:
                 for what, calls in sums.items():
                     self._sums[what] = self._sums.get(what, 0) + calls
             self.failed("hand_in", "engine_busy")
+
+    def spool(self) -> None:
+        """Append what was counted to the file beside the store; nothing if there is none.
+
+        A line is one write to a file that is only appended to, so lines of several processes do
+        not mix; one that a power loss tore in two is left out when it is read.
+        """
+        store = file_of(self._engine.url)
+        if store is None or self._generation != _generation:
+            return
+        sums = self._taken()
+        if not sums:
+            return
+        counted = [[verb, bucket, calls] for (verb, bucket), calls in sums.items()]
+        line = f"\n{lean_json.dumps([self._swarm, counted])}\n".encode()
+        with suppress(OSError):  # what was asked for has been done: this is no reason to fail it
+            file = os.open(store + SPOOL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                if os.fstat(file).st_size < SPOOL_BYTES_MAX:
+                    os.write(file, line)
+            finally:
+                os.close(file)
+
+    def fold(self) -> None:
+        """Hand in what processes have spooled that ended early; see `spool`.
+
+        Raises:
+            SwarmMemoryError: The store cannot be written; what is left waits for the next time.
+        """
+        store = file_of(self._engine.url)
+        if store is not None:
+            from swarm_memory.spool import fold  # only here: a hook appends and does not read
+
+            fold(self._engine, store)
+
+    def _taken(self) -> dict[tuple[str, int], int]:
+        """Return what was counted, which is not here any more."""
+        with self._lock:
+            self._add_up_locked()
+            sums, self._sums = self._sums, {}
+        return sums
 
     def _begin_anew(self) -> None:
         """Begin in a forked child: what its parent counted and holds locked is the parent's."""

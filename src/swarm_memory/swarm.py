@@ -586,6 +586,8 @@ class Swarm:
             for meter in [*self._meters.values()]:
                 if meter.is_due:
                     meter.hand_in()
+                else:
+                    meter.spool()
         finally:
             self._engine.close()
 

@@ -260,3 +260,22 @@ def test_what_it_cannot_read_is_logged_and_ends_it(sessions):
     assert NOTHING == ended(process)
     [line] = sessions.stage.failures()
     assert "tick: InvalidArgumentError: no session_id" in line
+
+
+def test_what_hooks_did_is_in_the_samples_of_a_swarm_that_has_only_hooks(sessions):
+    edit = COMMON | {
+        "hook_event_name": "PostToolUse",
+        "tool_name": "Edit",
+        "tool_input": {"file_path": "$PROJECT/src/a.py"},
+        "tool_response": {"success": True},
+    }
+    sessions.swarm.monitor.take()
+    for number in range(3):
+        sessions.stage.process(edit | {"tool_use_id": f"t{number}"})
+
+    sessions.begin_staying()
+    until(lambda: sessions.swarm.monitor.newest().calls("hook.PostToolUse.short"))
+
+    newest = sessions.swarm.monitor.newest()
+    assert 3 == newest.calls("hook.PostToolUse.short")
+    assert newest.percentile("hook.PostToolUse.short", 0.5) > 0

@@ -104,10 +104,15 @@ def respond(swarm: Swarm, event: Event, place: Place, *, shows: bool = True) -> 
     room = _ROOMS.get(event.name)
     if room is None:
         return ""
+    meter = swarm.context.meter
+    begun_ns = 0 if meter is None else meter.clock_ns()
     # Only the one module that is asked for: each costs a hook a third of a millisecond.
     module = __import__(f"{__name__}.{room}", fromlist=["HANDLERS"])
     handler: Handler = module.HANDLERS[event.name]
-    return handler(swarm, event, place, shows)
+    said = handler(swarm, event, place, shows)
+    if meter is not None:
+        meter.took(f"hook.{event.name}", begun_ns, writes=True)
+    return said
 
 
 def open_store(url: str, environment: Mapping[str, str], wait_s: float) -> Swarm:
