@@ -18,7 +18,9 @@ def hook(
     door: Door,
     event: Annotated[
         str | None,
-        typer.Argument(metavar="[EVENT]", help="What it is called if its JSON does not say so."),
+        typer.Argument(
+            metavar="[EVENT]", help="What it is called if its JSON does not say so; or tick."
+        ),
     ] = None,
 ) -> None:
     """Answer an event of Claude Code, given as one JSON object on stdin.
@@ -27,6 +29,9 @@ def hook(
     status is 0 and stderr is empty: what went wrong stands in memory.db-hooks.log beside the
     store. The options above have no effect here: the store is that of CLAUDE_PROJECT_DIR, or of
     the event's cwd.
+
+    With `tick` it stays as long as the event's session does, and takes the samples of the
+    monitor, unless another process does.
 
     Example: swarm-memory hook < event.json
     """
