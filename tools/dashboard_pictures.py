@@ -1,7 +1,8 @@
-"""Pictures of the dashboard, light and dark: `python tools/dashboard_pictures.py FOLDER`.
+"""Pictures of every page of the dashboard: `python tools/dashboard_pictures.py FOLDER`.
 
-Of a scene that it plays into a store of its own, or of the server whose URL and token it is given:
-`FOLDER URL TOKEN SWARM`. Needs Chromium and the extra [test].
+Light and dark, 1440 and 400 pixels wide, of a scene that it plays into a store of its own, and of
+a swarm in which nothing has happened; or of the server whose URL and token it is given:
+`FOLDER URL TOKEN SWARM`. Needs Chromium and the extra [test]; takes a few seconds.
 """
 
 import shutil
@@ -24,27 +25,49 @@ PAGES = {
     "learning": "learning",
     "health": "health",
 }
-SIZE = {"width": 1440, "height": 900}
+EMPTY = "nothing-yet"
+WIDTHS = (1440, 400)
+HEIGHT = 900
+# A plot is drawn when its code has come, and what outcomes say is asked for last.
+DRAWN = """[...document.querySelectorAll('.canvas')].every((each) => each.querySelector('canvas'))
+  && !document.body.textContent.includes('Reading the outcomes')"""
 
 
 def take(folder, base, token, swarm):
-    """Write FOLDER/PAGE-SCHEME.png for each page."""
+    """Write FOLDER/PAGE-SCHEME-WIDTH.png for each page, and EMPTY-PAGE-… of a swarm without all."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        for scheme in ("light", "dark"):
-            context = browser.new_context(color_scheme=scheme, viewport=SIZE)
-            page = context.new_page()
-            page.goto(f"{base}/ui/#token={token}&swarm={swarm}")
-            for name, where in PAGES.items():
-                page.locator("#live[data-state=live]").wait_for()
-                page.goto(f"{base}/ui/#/{where}{'&' if '?' in where else '?'}swarm={swarm}")
-                page.locator("main .card").first.wait_for()
-                page.wait_for_timeout(600)  # until the plot is drawn
-                page.screenshot(path=folder / f"{name}-{scheme}.png")
-                sys.stdout.write(f"{folder / name}-{scheme}.png\n")
+        page = browser.new_context(reduced_motion="reduce").new_page()
+        page.goto(f"{base}/ui/#token={token}&swarm={swarm}")
+        page.locator("#live[data-state=live]").wait_for()
+        for name, where in PAGES.items():
+            _show(page, base, where, swarm)
+            _picture(page, folder, name)
+        for name, where in PAGES.items():
+            if name not in ("record", "search"):
+                _show(page, base, where, EMPTY)
+                _picture(page, folder, f"empty-{name}")
         browser.close()
+
+
+def _show(page, base, where, swarm):
+    page.goto(f"{base}/ui/#/{where}{'&' if '?' in where else '?'}swarm={swarm}")
+    page.locator("main .card").first.wait_for()
+    page.locator("#live[data-state=live]").wait_for()
+
+
+def _picture(page, folder, name):
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(DRAWN)
+            file = folder / f"{name}-{scheme}-{width}.png"
+            # What is narrow is long: all of it is looked at.
+            page.screenshot(path=file, full_page=width < HEIGHT)
+            sys.stdout.write(f"{file}\n")
 
 
 def main(folder, *served):

@@ -10,6 +10,8 @@ import sys
 import time
 
 from swarm_memory import Swarm, SwarmMemoryManager
+from swarm_memory.clock import SystemClock
+from swarm_memory.testing import ManualClock
 
 SWARM = "shop-backend"
 ROOT = "/projects/shop"
@@ -37,6 +39,7 @@ FILES = {
 
 def play(url, swarm=SWARM):
     """Write the scene."""
+    _outcomes(url, swarm)
     with Swarm.open(url, agent="main", swarm=swarm) as door:
         for number, (key, text) in enumerate(LESSONS):
             author = door.as_agent(f"main@{_short(SESSIONS[number % 3])}")
@@ -48,7 +51,6 @@ def play(url, swarm=SWARM):
         _locks(door)
         _told(door)
         _trouble(door)
-        _outcomes(door)
         _samples(door)
     for name, percent in (("checkout", 70), ("search", 35)):
         session = next(s for s in SESSIONS if s[2] == name)
@@ -141,10 +143,17 @@ def _trouble(door):
         message.nack(reason="the canary was not healthy")
 
 
-def _outcomes(door):
-    """Outcomes of two strategies, of which one gets better."""
+def _outcomes(url, swarm):
+    """Outcomes of two strategies, of which one gets better, in the last two hours."""
     choose = random.Random(3)
+    clock = ManualClock(SystemClock().now_ms() - 7_200_000)
+    with Swarm.open(url, agent="main", swarm=swarm, clock=clock) as door:
+        _ended(door, clock, choose)
+
+
+def _ended(door, clock, choose):
     for number in range(80):
+        clock.advance(88)
         strategy = "small-steps" if choose.random() < 0.4 + number / 160 else "rewrite"
         well = choose.random() < (0.55 + number / 240 if strategy == "small-steps" else 0.5)
         door.outcomes.record(
@@ -159,14 +168,14 @@ def _outcomes(door):
 
 
 def _samples(door):
-    """Two hours of samples that look like work, and a last one that was really taken."""
+    """Two hours of samples that look like work; the last one is of what is really there."""
     taken = door.monitor.take().sample
     choose = random.Random(5)
     samples = []
-    for ago in range(120, 0, -1):
+    for ago in range(120, -1, -1):
         busy = 900 + 500 * choose.random() + 4 * (120 - ago)
         buckets = {72: int(busy * 0.6), 76: int(busy * 0.35), 88: int(busy * 0.05)}
-        gauges = taken.gauges | {"bytes": taken.gauges["bytes"] * (0.5 + (120 - ago) / 240)}
+        gauges = taken.gauges | {"bytes": taken.gauges["bytes"] * (1 - ago / 240)}
         samples.append(
             taken._replace(
                 at_ms=taken.at_ms - 60_000 * ago,
@@ -187,7 +196,6 @@ def _samples(door):
             for sample in samples
         ]
     )
-    door.monitor.take()
 
 
 def work(url, swarm=SWARM, seed=1):
