@@ -226,3 +226,57 @@ def test_a_hundred_writes_at_once_do_not_upset_a_page(acting, swarm, page, show)
         thread.join()
 
     page.locator(".tile", has_text="Memories").get_by_text("100", exact=True).wait_for()
+
+
+NARROW, WIDE = 400, 1440
+# What sticks out sideways, unless it is within something that is pushed sideways or cut.
+STICKING_OUT = """() => {
+  const inside = (element) => {
+    const above = element.parentElement;
+    if (!above || above === document.body) return false;
+    return getComputedStyle(above).overflowX !== "visible" || inside(above);
+  };
+  return [...document.querySelectorAll("body *")]
+    .filter((each) => each.getBoundingClientRect().right > innerWidth + 1 && !inside(each))
+    .map((each) => `${each.tagName}.${each.className}`);
+}"""
+# Heads of columns that were squeezed until one lies over the other.
+SQUEEZED = """() => [...document.querySelectorAll("th")]
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.textContent)"""
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_every_page_fits_into_its_window(width, acting, scenery, page, show):
+    page.set_viewport_size({"width": width, "height": 900})
+    show(acting, "now", scenery)
+
+    wrong = {}
+    for where, (_, text) in PAGES.items():
+        separator = "&" if "?" in where else "?"
+        page.goto(f"{acting.base}/ui/#/{where}{separator}swarm={scenery}")
+        page.locator("main").get_by_text(text).first.wait_for()
+        found = page.evaluate(STICKING_OUT) + page.evaluate(SQUEEZED)
+        if page.evaluate("document.documentElement.scrollWidth") > width or found:
+            wrong[where] = found
+
+    assert {} == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "step_s", "expected"),
+    [
+        ("2026-01-31T12:00:05", 5, "12:00:05"),
+        ("2026-01-31T12:30:00", 1800, "12:30"),
+        ("2026-02-01T00:00:00", 1800, "02-01"),
+        ("2026-01-31T12:00:00", 86_400, "01-31"),
+    ],
+)
+def test_an_axis_is_marked_by_the_clock_or_by_days(text, step_s, expected, acting, page, show):
+    show(acting, "locks", "nobody")
+
+    marked = page.evaluate(
+        f"import('/ui/lib/time.js').then((time) => time.moment(+new Date('{text}'), {step_s}))"
+    )
+
+    assert expected == marked

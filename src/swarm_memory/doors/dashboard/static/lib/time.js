@@ -47,6 +47,13 @@ export function exact(ms) {
   return EXACT.format(new Date(ms));
 }
 
+/** A moment for an axis whose marks are `stepS` seconds apart: "12:00", "12:00:05" or "01-31". */
+export function moment(ms, stepS) {
+  const [date, time] = exact(ms).split(" ");
+  if (stepS >= 86_400 || time === "00:00:00") return date.slice(5);
+  return stepS < 60 ? time : time.slice(0, 5);
+}
+
 /** A moment as an element that keeps itself current; `how` is "ago" or "for" (since then). */
 export function when(ms, how = "ago") {
   if (ms === null || ms === undefined) return h("span.faint", "–");

@@ -83,7 +83,7 @@ function parked(conflicts, acts) {
     ));
   }
   return conflicts.map((conflict) => card(
-    "To settle", { key: conflict.conflict_id, extra: h("span.faint", "since ", when(conflict.at_ms)) },
+    "To settle", { key: conflict.conflict_id, extra: h("span.faint", when(conflict.at_ms)) },
     h("p.line.conflict-key", { "data-row": true }, keyLink(conflict.key), badge(`from version ${conflict.base_version}`)),
     h("div.sides",
       side("Holds now", conflict.their_author, conflict.base, conflict.now ?? conflict.theirs),

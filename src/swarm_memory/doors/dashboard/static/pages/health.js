@@ -15,7 +15,7 @@ export default {
   show(target, { swarm, acts, announce }) {
     const calls = lines("Calls a second", [["calls", "--plot-1"]], { unit: (v) => number(v) });
     const writes = lines("How long a write takes", [["half take less", "--plot-1"], ["99 of 100 take less", "--cool"]], { unit: ms });
-    const memory = lines("Memory", [["bytes", "--plot-1"]], { unit: size });
+    const memory = lines("Memory", [["bytes", "--plot-1"]], { unit: size, binary: true });
     let overall = null;
     let handle = null;
 

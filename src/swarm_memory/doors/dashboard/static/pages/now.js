@@ -86,7 +86,7 @@ function tiles(counts) {
     tile("Locks held", number(counts.locks), counts.waiting ? `${number(counts.waiting)} waiting` : "nobody waits", counts.waiting ? "warn" : ""),
     tile(
       "Messages", number(messages.ready + messages.delayed),
-      messages.dead ? `${number(messages.dead)} dead letters` : `${number(messages.claimed)} in hand`,
+      messages.dead ? plural(messages.dead, "dead letter") : `${number(messages.claimed)} in hand`,
       messages.dead ? "bad" : "",
     ),
     tile("Memories", number(counts.records), `${size(counts.bytes)} of ${size(counts.limit_bytes)}`),
