@@ -1,7 +1,12 @@
 """Swarms whose clock stands still, and calls that take as long as a test says."""
 
-import pytest
+import subprocess
+import sys
 
+import pytest
+from faulty import BEGIN, PROGRAMS
+
+from swarm_memory import Swarm
 from swarm_memory.testing import Store
 
 
@@ -40,3 +45,45 @@ def minute(store):
         return taken
 
     return minute
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/memory.db"
+
+
+@pytest.fixture
+def started(url):
+    """Return a function that starts a program and waits until it is ready."""
+    running = []
+
+    def start(name):
+        command = [sys.executable, "-c", BEGIN + PROGRAMS[name], url, name]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        running.append(process)
+        assert "ready\n" == process.stdout.readline()
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+@pytest.fixture
+def opened(url, monkeypatch):
+    """Return a function that opens a door to swarm "s", with settings."""
+    doors = []
+
+    def open_door(clock=None, **settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(f"SWARM_MEMORY_{name.upper()}", str(value))
+        doors.append(Swarm.open(url, swarm="s", clock=clock, durability="relaxed"))
+        return doors[-1]
+
+    yield open_door
+    for door in doors:
+        door.close()

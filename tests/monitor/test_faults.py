@@ -5,96 +5,17 @@ What is broken is real: processes that are frozen, a quota that fills, a store t
 
 import itertools
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from faulty import raised
 
-from swarm_memory import Swarm
 from swarm_memory.clock import SystemClock
+from swarm_memory.errors import ConflictError, EngineBusyError
 from swarm_memory.meter import Meter
 from swarm_memory.testing import ManualClock
 
 WAIT_S = 30
-HELD_S = 0.05
-PROGRAMS = {
-    "holder": """
-lease = swarm.leases.acquire("deploy", ttl_s=3600)
-print("ready", flush=True)
-time.sleep(60)
-""",
-    "waiter": """
-print("ready", flush=True)
-swarm.leases.acquire("deploy", wait_s=60)
-""",
-    "consumer": """
-(message,) = swarm.messages.claim("work", visible_after_s=20)
-print("ready", flush=True)
-time.sleep(60)
-message.ack()
-""",
-    "blocker": f"""
-def hold(tx):
-    print("ready", flush=True)
-    time.sleep({HELD_S})
-print("ready", flush=True)
-for line in sys.stdin:
-    swarm.transact(hold)
-""",
-}
-BEGIN = """
-import sys, time
-from swarm_memory import Swarm
-swarm = Swarm.open(sys.argv[1], agent=sys.argv[2], swarm="s")
-"""
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/memory.db"
-
-
-@pytest.fixture
-def started(url):
-    """Return a function that starts a program and waits until it is ready."""
-    running = []
-
-    def start(name):
-        command = [sys.executable, "-c", BEGIN + PROGRAMS[name], url, name]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        running.append(process)
-        assert "ready\n" == process.stdout.readline()
-        return process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
-
-
-@pytest.fixture
-def opened(url, monkeypatch):
-    doors = []
-
-    def open_door(clock=None, **settings):
-        for name, value in settings.items():
-            monkeypatch.setenv(f"SWARM_MEMORY_{name.upper()}", str(value))
-        doors.append(Swarm.open(url, swarm="s", clock=clock, durability="relaxed"))
-        return doors[-1]
-
-    yield open_door
-    for door in doors:
-        door.close()
-
-
-def raised(swarm):
-    """Take the next sample, and return the rules and subjects of all alerts after it."""
-    swarm.monitor.take()
-    return [(alert.rule, alert.subject) for alert in swarm.alerts.list()]
 
 
 def test_a_frozen_lock_holder_is_a_stale_lock(opened, started):
@@ -170,35 +91,92 @@ def test_a_strategy_that_fails_is_told(opened):
     assert [("strategy_failing", "bad of parse")] == raised(swarm)
 
 
-def test_calls_that_fail_are_told_and_answers_are_not(opened):
+def test_calls_that_fail_are_told_and_answers_are_not(opened, started):
+    swarm = opened(busy_timeout_s=0.01)
+    keeper = started("keeper")
+
+    def put(held, free):
+        """Put while another process keeps the store locked, and then while nobody does."""
+        keeper.stdin.write("keep\n")
+        keeper.stdin.flush()
+        assert "kept\n" == keeper.stdout.readline()
+        for n in range(held):
+            with pytest.raises(EngineBusyError):
+                swarm.records.put(f"x/{n}", n)
+        keeper.stdin.write("let go\n")
+        keeper.stdin.flush()
+        assert "free\n" == keeper.stdout.readline()
+        for n in range(free):
+            swarm.records.put(f"x/{n}", n)
+        return raised(swarm)
+
+    swarm.records.put("x/taken", 1)
+    for _ in range(40):
+        with pytest.raises(ConflictError):
+            swarm.records.put("x/taken", 2, expect=7)
+    assert [] == put(held=0, free=40)  # somebody was first: that is an answer
+    assert [] == put(held=2, free=20)  # one or two may happen to anybody
+    assert [("errors", "put")] == put(held=10, free=20)
+    assert {"put!engine_busy": 10} == swarm.monitor.newest().errors
+    assert [] == put(held=0, free=40)
+
+
+def test_messages_that_fail_every_attempt_are_told_until_they_live_again(opened):
     swarm = opened()
-    for n in range(40):
-        swarm.records.put(f"x/{n}", n)
-        swarm.context.meter.failed("put", "conflict")
+    swarm.messages.send("poison", topic="t", attempts_max=2)
+    swarm.messages.claim("t")[0].nack(reason="cannot")
     assert [] == raised(swarm)
-    for n in range(20):
-        swarm.records.put(f"x/{n}", n)
-    swarm.context.meter.failed("put", "engine_busy")
-    swarm.context.meter.failed("put", "engine_busy")
-    assert [] == raised(swarm)  # one may happen to anybody
-    for n in range(40):
-        swarm.records.put(f"x/{n}", n)
-        swarm.context.meter.failed("put", "storage_full")
+    swarm.messages.claim("t")[0].nack(reason="cannot")
 
-    assert [("errors", "put")] == raised(swarm)
+    assert [("dead_letters", "")] == raised(swarm)
 
-
-def test_damage_is_told_until_a_person_says_that_it_is_over(opened):
-    swarm = opened()
-    meter: Meter = swarm.context.meter
-    meter.failed("get", "corrupt_value")
-
-    assert [("damage", "")] == raised(swarm)
-    for _ in range(10):
-        assert [("damage", "")] == raised(swarm)
-    (alert,) = swarm.alerts.list()
-    assert "reads that met damaged data: 1" == alert.text
-
-    swarm.alerts.resolve(alert.alert_id)
-
+    swarm.messages.revive(swarm.messages.dead()[0].message_id)
     assert [] == raised(swarm)
+
+
+def test_ten_conflicts_that_nobody_settles_are_told(opened):
+    ours = opened()
+    theirs = ours.as_agent("other")
+
+    def meet(key):
+        base = ours.records.put(key, 1)
+        theirs.records.put(key, 2, expect=base.version)
+        ours.records.put(key, 3, expect=base.version, on_conflict="keep_both")
+
+    for n in range(9):
+        meet(f"x/{n}")
+    assert [] == raised(ours)
+    meet("x/9")
+
+    assert [("conflicts_waiting", "")] == raised(ours)
+
+
+@pytest.mark.parametrize("whose", ["agent", "session"])
+def test_what_one_of_them_fills_is_told_of_it_alone(whose, opened):
+    swarm = opened(**{f"{whose}_bytes_max": 20_000})
+    told = []
+    for n in range(200):
+        if told and told[-1] == [(f"{whose}_memory_full", "greedy")]:
+            break
+        swarm.records.put(f"swarm-s/{whose}-greedy/notes/{n}", f"{n}" * 100)
+        swarm.records.put(f"swarm-s/{whose}-modest/notes", n)
+        told.append(raised(swarm))
+
+    steps = [alerts for n, alerts in enumerate(told) if n == 0 or alerts != told[n - 1]]
+    high, full = [(f"{whose}_memory_{name}", "greedy") for name in ("high", "full")]
+    assert [[], [high], [full]] == steps
+
+
+def test_growth_that_fills_the_memory_within_days_is_told_after_thirty_samples(opened):
+    clock = ManualClock()
+    swarm = opened(clock, total_bytes_max=100_000)
+    told = []
+    for n in range(60):
+        swarm.records.put(f"x/{n}", f"{n:04}" * 150)
+        clock.advance(900)
+        told.append(raised(swarm))
+
+    first = told.index([("memory_growing", "")])
+    assert [[]] * first == told[:first]
+    assert [[("memory_growing", "")]] * (60 - first) == told[first:]
+    assert 24 <= first - 29  # a quarter of a day, and then thirty samples in a row

@@ -75,9 +75,9 @@ class Monitor:
             ConfigError: A rule of the configuration is not valid; nothing was written.
         """
         rules = rules_of(self._context.config)
-        if self._context.meter is not None:
-            self._context.meter.hand_in()
         seen = look(self._engine, self._context)
+        if self._context.meter is not None:
+            self._context.meter.hand_in()  # with the damage that the look met
         # Read before the others have to wait: of these only the very newest may be another by then.
         earlier = newest_in(self._engine, self._context, MINUTE, BASELINE)
         first = first_in(self._engine, self._context, self._engine.now_ms)

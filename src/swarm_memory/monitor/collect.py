@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from swarm_memory import codec, runs
+from swarm_memory.errors import CorruptValueError, DamagedError
 from swarm_memory.lean import NamedTuple
 from swarm_memory.locate import file_of
 from swarm_memory.monitor.sample import GROUP_MAX, MINUTE, Sample, sample_of, tallied
@@ -26,6 +27,7 @@ OUTCOMES = 500  # whose course is looked at
 DAY_MS = 86_400_000
 VALUES = 32  # whose compression is measured
 EVENTS_BACK = 10_000  # how far back those are looked for
+SAMPLING = "sample"  # as what a meter counts the damage that a look meets
 
 
 class Seen(NamedTuple):
@@ -43,10 +45,12 @@ def look(engine: Engine, context: Context) -> Seen:
     def read(tx: Tx) -> Seen:
         gauges, groups = collect(tx, context)
         outcomes = tx.all("monitor_outcomes", swarm=context.swarm, limit=OUTCOMES)
-        known = {name: round(float(value), 6) for name, value in (gauges | disk).items()}
-        return Seen(known, groups, outcomes)
+        return Seen(gauges, groups, outcomes)
 
-    return engine.read(read)
+    seen = engine.read(read)
+    gauges = seen.gauges | disk | _values(engine, context)
+    known = {name: round(float(value), 6) for name, value in gauges.items()}
+    return seen._replace(gauges=known)
 
 
 def sampled(seen: Seen, at_ms: int, earlier: Sequence[Sample], rows: Sequence[Row]) -> Sample:
@@ -96,7 +100,7 @@ def collect(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
     """Return the gauges and groups of a swarm (see `Sample`) as a transaction sees it."""
     gauges: Gauges = {}
     groups: Groups = {}
-    for part in (_usage, _seats, _messages, _work, _learned, _values):
+    for part in (_usage, _seats, _messages, _work, _learned):
         more, grouped = part(tx, context)
         gauges |= more
         groups |= grouped
@@ -194,24 +198,42 @@ def _learned(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
     return gauges, {}
 
 
-def _values(tx: Tx, context: Context) -> tuple[Gauges, Groups]:
-    """Measure how well some values are compressed that lie beside one that was written lately."""
-    newest = _newest(tx)
-    # Another place each time; not by chance, so that nobody has to import what draws it.
-    back = tx.now_ms * 2_654_435_761 % max(1, min(newest, EVENTS_BACK))
-    row = tx.one("sample_key", swarm=context.swarm, seq=max(1, newest - back))
-    if row is None:
-        return {}, {}
+def _values(engine: Engine, context: Context) -> Gauges:
+    """Measure how well some values are compressed that lie beside one that was written lately.
+
+    A place that is damaged is counted as what it is and not measured: it must not keep everything
+    else from being known, least of all that something is damaged.
+    """
+    try:
+        rows = engine.read(lambda tx: _some_values(tx, context))
+    except DamagedError as error:
+        _met_damage(context, error.code)
+        return {}
     plain = stored = 0
-    rows = tx.all("sample_values", swarm=context.swarm, from_key=row[0], limit=VALUES)
     for row in rows:
         try:
             format_, body = codec.unseal(row[8], meaning(context.swarm, *row[:8]))
             plain += len(context.compressor.expand(format_, body))
         except ValueError:
-            continue  # damaged: `verify` names it
+            _met_damage(context, CorruptValueError.code)
+            continue
         stored += len(row[8])
-    return ({"compression_ratio": stored / plain} if plain else {}), {}
+    return {"compression_ratio": stored / plain} if plain else {}
+
+
+def _some_values(tx: Tx, context: Context) -> list[Row]:
+    newest = _newest(tx)
+    # Another place each time; not by chance, so that nobody has to import what draws it.
+    back = tx.now_ms * 2_654_435_761 % max(1, min(newest, EVENTS_BACK))
+    row = tx.one("sample_key", swarm=context.swarm, seq=max(1, newest - back))
+    if row is None:
+        return []
+    return tx.all("sample_values", swarm=context.swarm, from_key=row[0], limit=VALUES)
+
+
+def _met_damage(context: Context, code: str) -> None:
+    if context.meter is not None:
+        context.meter.failed(SAMPLING, code)
 
 
 def _newest(tx: Tx) -> int:
