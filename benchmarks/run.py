@@ -31,6 +31,7 @@ NAMES = [
     "messages",
     "upkeep",
     "monitor",
+    "dashboard",
     "search",
     "hooks",
     "mcp_door",
