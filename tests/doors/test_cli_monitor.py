@@ -118,3 +118,31 @@ def test_the_screen_of_top_fits(width, height, project):
     assert "\x1b" not in text
     assert "more" in text
     assert json.dumps(seen)
+
+
+def test_top_names_who_began_a_session_and_whom_it_started(call_json, project):
+    with Swarm.open(agent="main") as swarm:
+        session = swarm.sessions.begin("s-1")
+        swarm.sessions.agent_started("s-1", "a1", "explore")
+
+    agents = call_json("top")["agents"]
+
+    assert ["main", "explore"] == [each["agent"].partition(":")[0] for each in agents]
+    assert {session.short} == {each["session"] for each in agents}
+
+
+def test_top_shows_messages_as_old_as_they_are_and_not_as_they_were(project):
+    from rich.console import Console
+
+    from swarm_memory.doors.cli.top import look, print_top
+
+    with Swarm.open() as swarm:
+        swarm.messages.send("job", topic="work")
+        swarm.monitor.take()
+        seen = look(swarm)
+    seen["sample_ms"] -= 300_000
+    console = Console(width=100, height=30, record=True, file=io.StringIO())
+    console.print(print_top(seen, 30))
+
+    (line,) = [each for each in console.export_text().splitlines() if "topic:work" in each]
+    assert line.rstrip().endswith("5 min")

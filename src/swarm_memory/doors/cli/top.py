@@ -31,8 +31,9 @@ def look(swarm: Swarm) -> Look:
     agents = []
     for session in swarm.sessions.list("active", limit=SESSIONS):
         running = [a for a in swarm.sessions.agents(session.session_id) if a.ended_ms is None]
-        named = [(a.name, a.agent_type, a.started_ms) for a in running]
-        named = named or [(session.agent, session.kind, session.began_ms)]
+        # Who began the session is at work as well as those whom it started.
+        named = [(session.agent, session.kind, session.began_ms)]
+        named += [(a.name, a.agent_type, a.started_ms) for a in running]
         agents += [
             {"agent": name, "type": kind, "session": session.short, "since_ms": since_ms}
             for name, kind, since_ms in named
@@ -137,9 +138,12 @@ def _leases(seen: Look) -> Table:
 
 def _queues(seen: Look) -> Table:
     rows = table("queue", "messages", "oldest", "", right=["messages", "oldest"])
+    # They were that old when the sample was taken, up to a minute ago.
+    since_ms = _now_ms() - (seen["sample_ms"] or _now_ms())
     for name, (size, age_ms, lapsed_ms) in seen["queues"].items():
-        lapsed = f"one lapsed {_span(lapsed_ms)} ago" if lapsed_ms else ""
-        rows.add_row(cell(name, "bold"), f"{size:,}", _span(age_ms), cell(lapsed, "yellow"))
+        lapsed = f"one lapsed {_span(lapsed_ms + since_ms)} ago" if lapsed_ms else ""
+        oldest = _span(age_ms + since_ms)
+        rows.add_row(cell(name, "bold"), f"{size:,}", oldest, cell(lapsed, "yellow"))
     return rows
 
 
