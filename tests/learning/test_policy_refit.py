@@ -50,6 +50,34 @@ def test_a_process_that_starts_amid_a_refit_goes_on_with_it(stepwise):
     assert expected == stored
 
 
+def test_processes_that_take_turns_learn_what_one_alone_does(stepwise):
+    _, expected = learned(120)
+    stored, changed, processes = {}, {}, [Model(), Model()]
+    for number, (seen, name, reward) in enumerate(outcomes(120)):
+        model = processes[number % 2]
+        model.load(changed)
+        model.learn("fix", seen, name, reward, outcome_id=str(number))
+        changed = model.changed()
+        stored |= changed
+
+    assert expected == stored
+
+
+@pytest.mark.parametrize("count", [1, 5, 40, 300])
+def test_what_rows_have_in_common_does_not_depend_on_when_it_was_computed(count):
+    held = learned(count)[0]._window
+    rows = np.arange(held.used)
+
+    kept = held.geometry.among(rows, held.used, held._locals)
+    held._place()
+    together = held.geometry.among(rows, held.used, held._locals)
+    held._place()
+    alone = [held.geometry.among(rows[[at]], held.used, held._locals)[0] for at in rows]
+    assert np.array_equal(kept, together)
+    assert np.array_equal(kept, np.array(alone))
+    assert np.array_equal(kept, kept.T)
+
+
 def test_a_refit_in_steps_predicts_as_if_all_were_solved_at_once(stepwise):
     model, _ = learned(64)
     held = model._window

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Json = Any
-    Floats = NDArray[np.float32]
+    Doubles = NDArray[np.float64]
 
 FACET_DIMENSIONS, TEXT_DIMENSIONS, TYPE_DIMENSIONS = 24, 32, 16
 NUMBERS_MAX = 128  # names of numbers that are told apart; later ones are ignored
@@ -46,17 +46,21 @@ other our out over should so some such than that the their them then there these
 to up us use was we were what when where which while who will with would you your
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
-_NO_TEXT = np.zeros(TEXT_DIMENSIONS, np.float32)
+_NO_TEXT = np.zeros(TEXT_DIMENSIONS)
 _NO_TEXT.flags.writeable = False
 
 
 class Encoded(NamedTuple):
-    """One context: numbers by name, and the hashed blocks (each of length at most about 1)."""
+    """One context: numbers by name, and the hashed blocks (each of length at most about 1).
+
+    The blocks hold what half precision does, as it is stored: so a context is compared with others
+    before it is stored as it is afterwards.
+    """
 
     numbers: dict[str, float]  # in slot scale: sign(x) log(1 + |x|)
-    facets: Floats  # (FACET_DIMENSIONS,)
-    text: Floats  # (TEXT_DIMENSIONS,)
-    kind: Floats  # (TYPE_DIMENSIONS,), of the task type
+    facets: Doubles  # (FACET_DIMENSIONS,)
+    text: Doubles  # (TEXT_DIMENSIONS,)
+    kind: Doubles  # (TYPE_DIMENSIONS,), of the task type
 
 
 def encode(task_type: str, context: Mapping[str, Json] | None) -> Encoded:
@@ -140,7 +144,7 @@ def _words(text: str) -> list[str]:
     return [word for word in found[: 2 * WORDS_MAX] if word not in _COMMON][:WORDS_MAX]
 
 
-def _text(words: list[str]) -> Floats:
+def _text(words: list[str]) -> Doubles:
     """Return the hashed words, dampened by the root of how often each occurs, of length 1."""
     counts: dict[str, int] = {}
     for word in words:
@@ -149,25 +153,29 @@ def _text(words: list[str]) -> Floats:
         counts, TEXT_DIMENSIONS
     )
     norm = math.sqrt(float(total @ total))
-    result: Floats = (total / norm if norm else total).astype(np.float32)
-    return result
+    return _half(total / norm if norm else total)
 
 
 @lru_cache(maxsize=1024)
-def _kind(task_type: str) -> Floats:
+def _kind(task_type: str) -> Doubles:
     names = sorted({f"type={task_type}", *_WORD.findall(task_type.lower())})
     return _unit(tuple(names), TYPE_DIMENSIONS)
 
 
 @lru_cache(maxsize=4096)
-def _unit(names: tuple[str, ...], dimensions: int) -> Floats:
+def _unit(names: tuple[str, ...], dimensions: int) -> Doubles:
     """Return the sum of the signs of names, of length about 1, not to be changed."""
     if not names:
-        return np.zeros(dimensions, np.float32)
+        return np.zeros(dimensions)
     total = _sign_rows(names, dimensions).sum(axis=0)
-    result: Floats = (total / math.sqrt(dimensions * len(names))).astype(np.float32)
+    result = _half(total / math.sqrt(dimensions * len(names)))
     result.flags.writeable = False
     return result
+
+
+def _half(vector: Doubles) -> Doubles:
+    """Return what half precision makes of a vector."""
+    return vector.astype(np.float16).astype(np.float64)
 
 
 def _sign_rows(names: Iterable[str], dimensions: int) -> NDArray[np.float64]:

@@ -1,7 +1,13 @@
-"""Where the rows of a window are, laid out so that they are compared with a context quickly.
+"""Where the rows of a window are, and how alike each is to the others and to a context.
 
 The rows of a block are kept transposed: to compare all of them with a context is then one product
 of a vector and a matrix, and all that follows works on whole rows of memory.
+
+What two rows have in common is kept once it was computed: to solve for a new row takes the same
+numbers of its neighbours again and again. That is memory and no state, so it must not show in what
+comes out. It does not: coordinates are multiples of 2^-24 (what is hashed, in half precision) and
+of 2^-20 (numbers), so that sums of their products are exact in double precision, in whatever order
+a library adds them, and all else is computed number by number, alike from either of two rows.
 """
 
 from __future__ import annotations
@@ -14,18 +20,23 @@ from swarm_memory.learning.features import FACET_DIMENSIONS, TYPE_DIMENSIONS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
+    Doubles = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
 CLIP = 3.0  # standard deviations
-ONE = np.float32(1)
+GRAIN = 2.0**20  # of a standard deviation: what a number is rounded to
+KEPT_STALE_MAX = 64  # rows that may change until all is computed anew
+READ_MIN = 8  # rows that are compared, though there be fewer
+COMPARED_MAX = 64  # rows at once, which bounds the memory
 _FACETS = slice(TYPE_DIMENSIONS, TYPE_DIMENSIONS + FACET_DIMENSIONS)
 
 
-def standardised(numbers: Floats, scale: Floats) -> Floats:
+def standardised(numbers: Floats, scale: Floats) -> Doubles:
     """Return numbers in standard deviations; a missing one is the mean.
 
     Args:
@@ -33,11 +44,24 @@ def standardised(numbers: Floats, scale: Floats) -> Floats:
         scale: Centre and 1 / deviation, (2, n or more).
     """
     n = numbers.shape[-1]
-    scaled: Floats = (numbers - scale[0, :n]) * scale[1, :n]
+    wide = scale[:, :n].astype(np.float64)
+    scaled: Doubles = (numbers.astype(np.float64) - wide[0]) * wide[1]
     scaled[scaled != scaled] = 0
-    np.minimum(scaled, np.float32(CLIP), out=scaled)
-    np.maximum(scaled, np.float32(-CLIP), out=scaled)
+    np.minimum(scaled, CLIP, out=scaled)
+    np.maximum(scaled, -CLIP, out=scaled)
+    scaled *= GRAIN
+    np.rint(scaled, out=scaled)
+    scaled *= 1 / GRAIN
     return scaled
+
+
+def standard(number: float, centre: float, inverse: float) -> float:
+    """Return the same of one number; quicker for one.
+
+    Args:
+        number: In single precision, as a row keeps it.
+    """
+    return round(min(max((number - centre) * inverse, -CLIP), CLIP) * GRAIN) / GRAIN
 
 
 def spread(numbers: Floats) -> Floats:
@@ -51,7 +75,7 @@ def spread(numbers: Floats) -> Floats:
     return np.array([centre, inverse], np.float32)
 
 
-def split(hashed: Floats, numbers: Floats) -> list[Floats]:
+def split(hashed: NDArray[Any], numbers: NDArray[Any]) -> list[NDArray[Any]]:
     """Return the blocks of rows, or of one: task type, facets, text, numbers."""
     return [
         hashed[..., : _FACETS.start],
@@ -67,66 +91,139 @@ class Geometry:
     def __init__(
         self, hashed: Floats, numbers: Floats, scale: Floats, variances: kernel.Variances
     ) -> None:
-        self._scale, self._variances = scale, variances
+        self._scale, self.variances = scale, variances
         self.scales = scale.T.tolist()  # of each number: centre and 1 / deviation
-        rows = split(hashed, standardised(numbers, scale))
+        rows = split(hashed.astype(np.float64), standardised(numbers, scale))
         self._columns = [np.ascontiguousarray(block.T) for block in rows]
         self._active = [b for b, gamma in enumerate(variances.gamma) if gamma]
-        self._gammas = [np.float32(variances.gamma[b]) for b in self._active]
-        self._bases = np.empty((len(self._active), len(hashed)), np.float32)
-        for index, (b, gamma) in enumerate(zip(self._active, self._gammas, strict=True)):
-            self._bases[index] = gamma * kernel.squares(rows[b]) + ONE
+        self._gammas = [variances.gamma[b] for b in self._active]
+        self._squares = np.empty((len(self._active), len(hashed)))
+        for index, b in enumerate(self._active):
+            self._squares[index] = kernel.squares(rows[b])
+        gammas = np.array(self._gammas).reshape(-1, 1, 1)
+        self._nearer = -2 * gammas
+        # Half of the 1 in each of both: so their sum is the same from either side.
+        self._bases = gammas[:, 0] * self._squares + 0.5
         v, active = variances, self._active
-        both = np.array([[v.shared[b] for b in active], [v.slope[b] for b in active]], np.float32)
-        # By what the curved parts of all blocks, and their linear ones, add up to both covariances.
-        curved, trend = np.float32(1 - kernel.LINEAR), np.float32(-kernel.TREND)
-        self._mixture = np.concatenate([curved * both, trend * both], axis=1)
+        self._shares = [(v.shared[b], v.slope[b]) for b in active]
+        self._both = np.array(self._shares).reshape(-1, 2, 1, 1)
+        self._kept: Floats | None = None  # covariances of rows with all others
+        self._known = np.zeros(len(hashed), bool)  # which of them are kept
+        self._stale: set[int] = set()  # rows that changed since, for whom the others are wrong
 
     @property
-    def blocks(self) -> list[Floats]:
+    def blocks(self) -> list[Doubles]:
         """The rows of each block, (n_rows, d)."""
         return [columns.T for columns in self._columns]
 
     def put(self, at: int, hashed: Floats, numbers: Floats) -> None:
         """Take in a row."""
-        x = split(hashed, standardised(numbers, self._scale))
+        x = split(hashed.astype(np.float64), standardised(numbers, self._scale))
         for columns, row in zip(self._columns, x, strict=True):
             columns[:, at] = row
         for index, b in enumerate(self._active):
-            self._bases[index, at] = self._gammas[index] * kernel.squares(x[b][None])[0] + ONE
+            square = float(x[b] @ x[b])
+            self._squares[index, at] = square
+            self._bases[index, at] = self._gammas[index] * square + 0.5
+        self._known[at] = False
+        self._stale.add(at)
 
-    def covariances(self, x: Sequence[Floats], n: int) -> tuple[Floats, Floats]:
+    def covariances(self, x: Sequence[NDArray[Any]], n: int) -> tuple[Floats, Floats]:
         """Return the covariances of the first `n` rows with a context: shared, and by strategy.
 
         Args:
             x: Its blocks, the numbers in standard deviations.
         """
-        scaled, others = [], []
-        for gamma, b in zip(self._gammas, self._active, strict=True):
-            block = x[b] * (-2 * gamma)
-            scaled.append(block)
-            others.append(-0.5 * float(block @ x[b]))
-        shared, apart = self._mixed(scaled, np.array(others, np.float32)[:, None], n)
+        blocks = [x[b] for b in self._active]
+        others = [g * float(x @ x) + 0.5 for g, x in zip(self._gammas, blocks, strict=True)]
+        bases = np.array(others).reshape(-1, 1, 1)
+        shared, apart = self._mixed([x[None] for x in blocks], bases, n)
         return shared[0], apart[0]
 
-    def _mixed(self, x: list[Floats], others: Floats, n: int) -> Floats:
+    def _mixed(self, x: Sequence[NDArray[Any]], bases: Doubles, n: int) -> Floats:
         """Return both covariances of contexts with the first `n` rows, (2, m, n).
 
         Args:
-            x: Their active blocks times −2 gamma, (m, d) each, or (d,) of one.
-            others: gamma times their squared lengths, (n_active, m).
+            x: Their active blocks, (m, d) each.
+            bases: gamma times their squared lengths, and 1/2, (n_active, m, 1).
         """
-        half, m = others.shape
-        pieces = np.empty((2, half, m, n), np.float32)
-        curved, dots = pieces
-        for index, b in enumerate(self._active):
-            rows = dots[index] if x[index].ndim == 2 else dots[index, 0]
-            np.matmul(x[index], self._columns[b][:, :n], out=rows)
-        np.add(dots, self._bases[:, None, :n], out=curved)
-        curved += others[:, :, None]
-        np.reciprocal(curved, out=curved)
-        mixed: Floats = self._mixture @ pieces.reshape(2 * half, m * n)
-        return mixed.reshape(2, m, n)
+        count, m = bases.shape[:2]
+        # So many at least: sums of one number a piece are not added in the order of many.
+        n_read = max(n, READ_MIN)
+        dots = np.empty((count, m, n_read))
+        for out, block, b in zip(dots, x, self._active, strict=True):
+            np.matmul(block, self._columns[b][:, :n_read], out=out)
+        dots *= self._nearer
+        curved = dots + (bases + self._bases[:, None, :n_read])
+        np.divide(1 - kernel.LINEAR, curved, out=curved)
+        dots *= -kernel.TREND
+        curved += dots
+        both: Doubles = np.add.reduce(self._both * curved[:, None], axis=0)
+        return both[..., :n].astype(np.float32)
+
+    def among(self, rows: Ints, n: int, locals_: Ints) -> Floats:
+        """Return the covariances of some rows with the first `n`, (m, n).
+
+        Args:
+            rows: (m,), of the first n.
+            locals_: The strategy of each row, (n_rows,).
+        """
+        if len(self._stale) > KEPT_STALE_MAX:
+            self._known[:] = False
+            self._stale.clear()
+        missing = {*rows[~self._known[rows]].tolist(), *self._stale}
+        if missing:
+            self._compare(sorted(missing), n, locals_)
+        kept: Floats = self._memory().take(rows, axis=0)[:, :n]
+        return kept
+
+    def _memory(self) -> Floats:
+        if self._kept is None:
+            self._kept = np.empty((len(self._known), len(self._known)), np.float32)
+        return self._kept
+
+    def _compare(self, rows: list[int], n: int, locals_: Ints) -> None:
+        arm = np.float32(self.variances.arm)
+        for first in range(0, len(rows), COMPARED_MAX):
+            some = np.array(rows[first : first + COMPARED_MAX])
+            x = [self._columns[b][:, some].T for b in self._active]
+            shared, apart = self._mixed(x, self._bases[:, some, None], n)
+            same = locals_[some][:, None] == locals_[:n]
+            self._keep(some, shared + (apart + arm) * same)
+
+    def _keep(self, rows: Ints, covariances: Floats) -> None:
+        """Keep the covariances of some rows with the first n, (m, n), for them and the others."""
+        kept, n = self._memory(), covariances.shape[1]
+        kept[rows, :n] = covariances
+        for at, row in zip(rows.tolist(), covariances, strict=True):
+            if at in self._stale:
+                kept[:n, at] = row
+        self._stale.difference_update(rows.tolist())
+        self._known[rows] = True
+
+    def compared(self, at: int, covariances: Floats) -> None:
+        """Keep the covariances of a row that was just put in.
+
+        Args:
+            covariances: Of its context with the first n rows, (n,); that with itself is not read.
+        """
+        kept, n = self._memory(), len(covariances)
+        kept[:n, at] = kept[at, :n] = covariances
+        kept[at, at] = self._own(at)
+        self._stale.discard(at)
+        self._known[at] = True
+
+    def _own(self, at: int) -> np.float32:
+        """Return the covariance of a row with itself, by the steps of `_mixed`."""
+        shared = apart = 0.0
+        for square, gamma, (s, w) in zip(
+            self._squares[:, at].tolist(), self._gammas, self._shares, strict=True
+        ):
+            dot = square * (-2 * gamma)
+            base = gamma * square + 0.5
+            curved = (1 - kernel.LINEAR) / (dot + (base + base)) + dot * -kernel.TREND
+            shared, apart = shared + s * curved, apart + w * curved
+        return np.float32(shared) + (np.float32(apart) + np.float32(self.variances.arm))
 
     def corrections(self, rows: Ints, weights: Floats, locals_: Ints, residuals: Floats) -> Floats:
         """Return what solves for the weights of some rows, those of the others being fixed.
@@ -137,17 +234,10 @@ class Geometry:
             locals_: The strategy of each row, (n_rows,).
             residuals: What the rows' rewards are above the base, (m,).
         """
-        v, n = self._variances, len(weights)
-        x = [
-            self._columns[b][:, rows].T * (-2 * gamma)
-            for gamma, b in zip(self._gammas, self._active, strict=True)
-        ]
-        shared, covariance = self._mixed(x, self._bases[:, rows] - ONE, n)
-        covariance += np.float32(v.arm)
-        covariance *= locals_[rows][:, None] == locals_[:n]
-        covariance += shared
+        noise = self.variances.noise
+        covariance = self.among(rows, len(weights), locals_)
         matrix = covariance[:, rows].astype(np.float64, order="C")
-        matrix.ravel()[:: len(rows) + 1] += v.noise
-        left = residuals - covariance @ weights - np.float32(v.noise) * weights[rows]
+        matrix.ravel()[:: len(rows) + 1] += noise
+        left = residuals - covariance @ weights - np.float32(noise) * weights[rows]
         result: Floats = np.linalg.solve(matrix, left).astype(np.float32)
         return result

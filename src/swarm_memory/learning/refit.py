@@ -41,7 +41,8 @@ LAPS = 4
 class Refit:
     """What a refit has found so far."""
 
-    __slots__ = ("base", "begun_with", "scale", "stage", "upto", "variance", "variances", "weights")
+    __slots__ = ("base", "begun_with", "placed", "scale", "stage", "upto", "variance", "variances",
+                 "weights")  # fmt: skip
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Refit:
         self.begun_with, self.variances = begun_with, variances
         self.scale, self.weights = scale, weights
         self.stage = stage  # steps taken
+        self.placed: Geometry | None = None  # derived, and kept from step to step
 
     @classmethod
     def begun(cls, window: Window) -> Refit:
@@ -124,12 +126,22 @@ class Refit:
         rows = np.unique((self.upto - held + np.concatenate([ages, come])) % ring)
         rows = rows[window.alive[rows]]
         if len(rows):
-            geometry = Geometry(window.hashed, window.known_numbers, self.scale, self.variances)
             residuals = window.reward[rows] - np.float32(self.base)
-            self.weights[rows] += geometry.corrections(
+            self.weights[rows] += self.geometry(window).corrections(
                 rows, self.weights[: window.used], window._locals, residuals
             )
         return last
+
+    def geometry(self, window: Window) -> Geometry:
+        """Return where the rows are by what was found, once scale and variances are final."""
+        if self.placed is None:
+            self.placed = Geometry(window.hashed, window.known_numbers, self.scale, self.variances)
+        return self.placed
+
+    def alike(self, other: Refit) -> bool:
+        """Tell whether rows are in the same places by another."""
+        same = self.variances == other.variances and self.scale.shape == other.scale.shape
+        return same and bool((self.scale == other.scale).all())
 
     # Parts ----------------------------------------------------------------------------------------
 
@@ -174,4 +186,5 @@ def _latest(window: Window, upto: int) -> Ints:
 
 def _blocks(window: Window, scale: Floats, rows: Ints) -> list[Floats]:
     """Return the blocks of some rows, their numbers by a scale of their own."""
-    return split(window.hashed[rows], standardised(window.known_numbers[rows], scale))
+    numbers = standardised(window.known_numbers[rows], scale).astype(np.float32)
+    return split(window.hashed[rows], numbers)

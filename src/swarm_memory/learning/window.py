@@ -18,7 +18,7 @@ import struct
 
 import numpy as np
 
-from swarm_memory.lean import NamedTuple
+from swarm_memory.lean import NamedTuple, lru_cache
 from swarm_memory.learning import kernel
 from swarm_memory.learning.features import (
     FACET_DIMENSIONS,
@@ -26,7 +26,7 @@ from swarm_memory.learning.features import (
     TEXT_DIMENSIONS,
     TYPE_DIMENSIONS,
 )
-from swarm_memory.learning.geometry import CLIP, Geometry
+from swarm_memory.learning.geometry import Geometry, standard
 from swarm_memory.learning.refit import Refit
 
 TYPE_CHECKING = False
@@ -52,6 +52,7 @@ HASHED = TYPE_DIMENSIONS + FACET_DIMENSIONS + TEXT_DIMENSIONS
 FORMAT = 2
 ZERO = np.float32(0)
 _WEIGHTS = struct.Struct("<HQQ")  # format, outcomes ever, when to refit next
+_SINGLE = struct.Struct("<f")
 _PAGE = struct.Struct("<HH")  # format, columns of numbers
 
 
@@ -59,8 +60,7 @@ class Nearness(NamedTuple):
     """How alike the rows of the window are to one context, (n_rows,) each."""
 
     shared: Floats  # covariance of the difficulty
-    apart: Floats  # covariance within a strategy
-    total: Floats  # similarity in [0, 1], weighted by what counts
+    apart: Floats  # covariance within a strategy, less that of any two of its rows
 
 
 class Forecast(NamedTuple):
@@ -106,7 +106,7 @@ class Window:
         return self.numbers[:, : len(self.names)]
 
     @property
-    def _blocks(self) -> list[Floats]:
+    def _blocks(self) -> list[Doubles]:
         return self.geometry.blocks
 
     # What is derived from the rows ----------------------------------------------------------------
@@ -114,6 +114,10 @@ class Window:
     def _derive(self) -> None:
         """Compute what is not stored: the geometry, small numbers for strategies."""
         self._place()
+        self._number()
+
+    def _number(self) -> None:
+        """Give the strategies of the rows small numbers, from 0."""
         self._trials = None
         self._local = {}
         self._locals = np.array([self._small(arm) for arm in self.arm.tolist()], np.int64)
@@ -121,13 +125,21 @@ class Window:
     def _place(self) -> None:
         """Compute where the rows are, by the scale and the variances of now."""
         self.geometry = Geometry(self.hashed, self.known_numbers, self.scale, self.variances)
+        if self.job is not None:
+            self.job.placed = None
+
+    def _geometries(self) -> list[Geometry]:
+        """Return the geometry in use, and that of a refit if it has come so far."""
+        placed = None if self.job is None else self.job.placed
+        return [self.geometry] if placed is None else [self.geometry, placed]
 
     def _small(self, arm: int) -> int:
         """Return the small number that stands for a strategy in memory."""
         return self._local.setdefault(arm, len(self._local))
 
     def _derive_row(self, at: int) -> None:
-        self.geometry.put(at, self.hashed[at], self.known_numbers[at])
+        for geometry in self._geometries():
+            geometry.put(at, self.hashed[at], self.known_numbers[at])
         self._locals[at] = self._small(int(self.arm[at]))
         self._trials = None
 
@@ -164,35 +176,45 @@ class Window:
     def nearness(self, encoded: Encoded) -> Nearness:
         """Return how alike each row is to a context."""
         x = [encoded.kind, encoded.facets, encoded.text, self._standard(encoded.numbers)]
-        shared, apart = self.geometry.covariances(x, self.used)
-        most = sum(self.variances.slope)
-        total = apart * np.float32(1 / most) if most else np.ones(self.used, np.float32)
-        np.maximum(total, ZERO, out=total)
-        apart += np.float32(self.variances.arm)
-        return Nearness(shared, apart, total)
+        return Nearness(*self.geometry.covariances(x, self.used))
 
-    def _standard(self, numbers: Mapping[str, float]) -> Floats:
+    def _standard(self, numbers: Mapping[str, float]) -> Doubles:
         """Return the numbers of a context in their columns, in standard deviations."""
         row = [0.0] * len(self.names)
         for name, number in numbers.items():
             if (column := self.names.get(name)) is not None:
-                centre, inverse = self.geometry.scales[column]
-                row[column] = min(max((number - centre) * inverse, -CLIP), CLIP)
-        return np.array(row, np.float32)
+                row[column] = standard(_single(number), *self.geometry.scales[column])
+        return np.array(row)
+
+    def _alike(self, near: Nearness) -> Floats:
+        """Return how alike rows are to a context, weighted by what counts, in [0, 1]."""
+        most = sum(self.variances.slope)
+        if not most:
+            return np.ones(len(near.apart), np.float32)
+        alike = near.apart * np.float32(1 / most)
+        np.maximum(alike, ZERO, out=alike)
+        return alike
+
+    def _covariances(self, near: Nearness, small: int) -> Floats:
+        """Return the covariances of rows with a context and a strategy, by its small number."""
+        row = near.apart + np.float32(self.variances.arm)
+        row *= self._locals[: len(row)] == small
+        row += near.shared
+        return row
 
     def forecast(self, near: Nearness, arms: Sequence[int]) -> Forecast:
         """Return what the window says about strategies, given by their hashes (n_strategies,)."""
-        n, v = len(near.total), self.variances
+        n, v = len(near.apart), self.variances
         weights = self.weights[:n]
         small = self._smalls(arms)
         if self._trials is None:
             self._trials = self._by_arm(self.alive[:n])
             self._mortal = not self.alive[:n].all()
-        trials, total = self._trials[small], near.total
+        trials, total = self._trials[small], self._alike(near)
         if self._mortal:
             total = total * self.alive[:n]
         squares = total * total
-        own = self._by_arm(near.apart * weights)[small]
+        own = self._by_arm((near.apart + np.float32(v.arm)) * weights)[small]
         similar = self._by_arm(total)[small]
         mean = own + (self.base + float(near.shared @ weights))
         slope = sum(v.slope)
@@ -217,12 +239,8 @@ class Window:
 
     def expected(self, near: Nearness, arm: int) -> float:
         """Return the mean of `forecast` of one strategy, given by its hash."""
-        n = len(near.total)
-        weights, small = self.weights[:n], self._local.get(arm)
-        mean = self.base + float(near.shared @ weights)
-        if small is not None:
-            mean += float((near.apart * (self._locals[:n] == small)) @ weights)
-        return mean
+        row = self._covariances(near, self._local.get(arm, -1))
+        return self.base + float(row @ self.weights[: len(row)])
 
     # Learning -------------------------------------------------------------------------------------
 
@@ -234,8 +252,7 @@ class Window:
         row = self.columns(encoded)
         at = self.count % ROWS
         self.numbers[at] = row
-        x = np.concatenate([encoded.kind, encoded.facets, encoded.text], dtype=np.float16)
-        self.hashed[at] = x
+        self.hashed[at] = np.concatenate([encoded.kind, encoded.facets, encoded.text])
         self.arm[at], self.reward[at] = arm, reward
         self.ids[at] = (outcome_id or "").encode()[:ID_BYTES]
         self.weights[at], self.alive[at] = 0, True
@@ -252,10 +269,11 @@ class Window:
     def _correct(self, at: int, near: Nearness) -> None:
         """Solve for the weights of the new row, its nearest and a few in turn, others fixed."""
         n = self.used
-        m = len(near.apart)
-        strength = np.full(n, np.inf, np.float32)  # of the new row
-        strength[:m] = near.apart * (self._locals[:m] == self._locals[at]) + near.shared
+        strength = self._covariances(near, int(self._locals[at]))
+        if len(strength) < n:
+            strength = np.append(strength, ZERO)
         strength[at] = np.inf
+        self.geometry.compared(at, strength)
         some = min(CORRECTED, n)
         nearest = strength.argpartition(n - some)[n - some :]
         turn = [(self.count * CORRECTED_IN_TURN + i) % n for i in range(CORRECTED_IN_TURN)]
@@ -286,7 +304,8 @@ class Window:
             job, self.job = self.job, None
             self.base, self.scale, self.variances = job.base, job.scale, job.variances
             self.weights = job.weights
-            self._derive()
+            self.geometry = job.geometry(self)
+            self._number()
             self.changed |= {"window/fit", "window/weights"}
         return done
 
@@ -311,7 +330,7 @@ class Window:
         """Return the outcomes of a strategy whose contexts are most alike, the closest first."""
         n = self.used
         rows = np.flatnonzero(self.alive[:n] & (self._locals[:n] == self._local.get(arm, -1)))
-        order = rows[np.argsort(-near.total[rows], kind="stable")[:most]]
+        order = rows[np.argsort(-self._alike(near)[rows], kind="stable")[:most]]
         return [name.decode() for name in self.ids[order].tolist() if name]
 
     def correct(self, outcome_id: str, reward: float | None) -> None:
@@ -353,10 +372,7 @@ class Window:
         if name == "window/refit":
             return b"" if self.job is None else self.job.written()
         first = int(name.removeprefix("window/page/")) * PAGE_ROWS
-        rows = slice(first, first + PAGE_ROWS)
-        page = np.zeros(PAGE_ROWS, _page_type(self.numbers.shape[1]))
-        page["numbers"], page["hashed"] = self.numbers[rows], self.hashed[rows]
-        page["arm"], page["reward"], page["id"] = self.arm[rows], self.reward[rows], self.ids[rows]
+        page = self._page(first)
         return _PAGE.pack(FORMAT, self.numbers.shape[1]) + page.tobytes()
 
     def load(self, parts: Mapping[str, bytes]) -> None:
@@ -368,20 +384,24 @@ class Window:
         if (weights := parts.get("window/weights")) is not None:
             self._load_weights(weights)
         if (refit := parts.get("window/refit")) is not None:
-            self.job = Refit.read(refit) if refit else None
+            self._load_refit(refit)
         width = self.numbers.shape[1]
         loaded: list[int] = []
         for name in sorted(parts):
             if name.startswith("window/page/"):
                 first = int(name.removeprefix("window/page/")) * PAGE_ROWS
-                self._load_page(first, parts[name])
-                loaded += range(first, first + PAGE_ROWS)
+                loaded += self._load_page(first, parts[name])
         if fit is None and width == self.numbers.shape[1]:
             for at in loaded:
                 self._derive_row(at)
             self._trials = None
         else:
             self._derive()
+
+    def _load_refit(self, part: bytes) -> None:
+        before, self.job = self.job, Refit.read(part) if part else None
+        if before is not None and self.job is not None and self.job.alike(before):
+            self.job.placed = before.placed
 
     def _load_weights(self, part: bytes) -> None:
         form, self.count, self.refit_at = _WEIGHTS.unpack_from(part)
@@ -399,15 +419,34 @@ class Window:
         self.scale = np.frombuffer(scale, "<f4").reshape(2, -1).astype(np.float32)
         self._widen(self.scale.shape[1])
 
-    def _load_page(self, first: int, part: bytes) -> None:
+    def _load_page(self, first: int, part: bytes) -> list[int]:
+        """Take in a page of rows; return which of them are others than before."""
         form, width = _PAGE.unpack_from(part)
         _check(form)
         self._widen(width)
         page = np.frombuffer(part[_PAGE.size :], _page_type(width))
         rows = slice(first, first + PAGE_ROWS)
+        before = self._page(first)
         self.numbers[rows] = np.nan
         self.numbers[rows, :width], self.hashed[rows] = page["numbers"], page["hashed"]
         self.arm[rows], self.reward[rows], self.ids[rows] = page["arm"], page["reward"], page["id"]
+        one, other = (np.frombuffer(p.tobytes(), np.uint8) for p in (before, self._page(first)))
+        moved = (one.reshape(PAGE_ROWS, -1) != other.reshape(PAGE_ROWS, -1)).any(axis=1)
+        return [first + at for at in np.flatnonzero(moved).tolist()]
+
+    def _page(self, first: int) -> NDArray[np.void]:
+        """Return some rows as they are stored."""
+        rows = slice(first, first + PAGE_ROWS)
+        page = np.zeros(PAGE_ROWS, _page_type(self.numbers.shape[1]))
+        page["numbers"], page["hashed"] = self.numbers[rows], self.hashed[rows]
+        page["arm"], page["reward"], page["id"] = self.arm[rows], self.reward[rows], self.ids[rows]
+        return page
+
+
+def _single(number: float) -> float:
+    """Return a number as single precision keeps it."""
+    (single,) = _SINGLE.unpack(_SINGLE.pack(number))
+    return float(single)
 
 
 def _check(form: int) -> None:
@@ -415,6 +454,7 @@ def _check(form: int) -> None:
         raise ValueError(f"a part of the model is of format {form}, not {FORMAT}; rebuild it")
 
 
+@lru_cache(maxsize=8)
 def _page_type(width: int) -> np.dtype[np.void]:
     return np.dtype(
         [
