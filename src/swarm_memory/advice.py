@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OUTCOMES_MIN = 10  # before that a share of labels says nothing
 SURE = 0.8  # probability that the recommended one is the best, from which on we say so
 SURE_TRIALS = 3
+DIGITS = (4, 4, 4, 4, 6, 6, 9)  # after the point, of the figures of a candidate
 
 
 class _Answer(NamedTuple):
@@ -29,8 +30,10 @@ class _Answer(NamedTuple):
 
     estimates: Estimates
     chances: Chances
-    shown: list[dict[str, Json]]  # the figures of each candidate, in their order
-    logged: str  # the same, the best first, as it is logged
+    shown: list[dict[str, Json]]  # the figures of each candidate, the best first
+    places: list[int]  # of each candidate among these
+    trials: int  # of all
+    logged: str  # what is shown, as it is logged
 
 
 class Adviser:
@@ -99,12 +102,12 @@ class Adviser:
         chances = weigh(
             estimates, explore=explore, cost_weight=cost_weight, duration_weight=duration_weight
         )
-        shown = _candidates(strategies, here, estimates, chances)
-        return _Answer(estimates, chances, shown, codec.dumps(_best_first(shown)).decode())
-
-
-def _best_first(shown: list[dict[str, Json]]) -> list[dict[str, Json]]:
-    return sorted(shown, key=lambda one: -one["utility"])
+        given = _candidates(strategies, here, estimates, chances)
+        order = sorted(range(len(given)), key=lambda index: -given[index]["utility"])
+        places = sorted(range(len(given)), key=order.__getitem__)
+        shown = [given[index] for index in order]
+        trials = sum([one["trials"] for one in given])
+        return _Answer(estimates, chances, shown, places, trials, codec.dumps(shown).decode())
 
 
 def _recommendation(
@@ -112,11 +115,11 @@ def _recommendation(
 ) -> Recommendation:
     # What is kept for who asks next is not the asker's to change.
     shown = [{**one, "interval": [*one["interval"]]} for one in answer.shown]
-    picked, best = shown[chosen], answer.chances.order[0]
+    picked, best = shown[answer.places[chosen]], answer.chances.order[0]
     chance = float(answer.chances.best[chosen])
     trying = best != chosen
     confident = not trying and chance >= SURE and picked["trials"] >= SURE_TRIALS
-    trials = sum([one["trials"] for one in shown])
+    trials = answer.trials
     evidence = {
         "trials": trials,
         "strategy_trials": picked["trials"],
@@ -132,12 +135,12 @@ def _recommendation(
         expected=picked["expected"],
         interval=(picked["interval"][0], picked["interval"][1]),
         evidence=evidence,
-        candidates=_best_first(shown),
+        candidates=shown,
         task_type=task_type,
         choice_id=None,
         confident=confident,
         trying=trying,
-        why=_why(picked, shown[best], len(shown), trials, chance, confident, trying),
+        why=_why(picked, shown[answer.places[best]], len(shown), trials, chance, confident, trying),
         duration_s=picked["duration_s"],
         cost=picked["cost"],
     )
@@ -150,12 +153,11 @@ def _candidates(
     from swarm_memory.learning.choice import rounded
 
     e = estimates
+    columns = (e.mean, e.low, e.high, chances.utility, e.duration_s, e.cost, chances.propensities)
     figures = zip(
         names,
         [here.get(name, NOTHING) for name in names],
-        *rounded(4, e.mean, e.low, e.high, chances.utility),
-        *rounded(6, e.duration_s, e.cost),
-        *rounded(9, chances.propensities),
+        *rounded(columns, DIGITS),
         strict=True,
     )
     return [

@@ -35,6 +35,7 @@ PRIOR_WEIGHT = 0.5  # of an outcome of another swarm
 NONCE_BYTES = 8
 ANSWERS_MAX = 256  # that one process keeps
 CONTEXTS_MAX = 64  # likewise, contexts
+TASK_TYPES_MAX = 64  # likewise, sums
 
 
 def sealed(part: str, state: bytes) -> bytes:
@@ -73,6 +74,25 @@ class Counted(NamedTuple):
 NOTHING = Counted(0, 0.0, 0, None)
 
 
+class _Sums:
+    """The sums of the strategies of one task type, as of a head."""
+
+    __slots__ = ("_sums", "counted", "head")
+
+    def __init__(self, head: Head, rows: list[Row]) -> None:
+        self.head = head
+        self._sums = {row[1]: [*row[2:]] for row in rows}
+        self.counted = {name: _counted(*sums) for name, sums in self._sums.items()}
+
+    def add(self, strategy: str, reward: float | None, duration_s: float, cost: float) -> None:
+        """Add an outcome as the store does, so that the sums are equal to the last bit."""
+        known = reward is not None
+        sums = self._sums.setdefault(strategy, [0, 0.0, 0.0, 0.0, 0])
+        more = (int(known), reward or 0.0, duration_s, cost, int(not known))
+        sums[:] = [one + other for one, other in zip(sums, more, strict=True)]
+        self.counted[strategy] = _counted(*sums)
+
+
 class _Kept:
     """A model as this process last had it."""
 
@@ -88,13 +108,14 @@ class _Kept:
 class Learned:
     """The model of one swarm. Its methods take the transaction that they read and write in."""
 
-    __slots__ = ("_answers", "_context", "_contexts", "_kept", "_lock")
+    __slots__ = ("_answers", "_context", "_contexts", "_kept", "_lock", "_sums")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._kept: _Kept | None = None
         self._answers: dict[tuple[Any, ...], tuple[Head, Any]] = {}
         self._contexts: dict[str, dict[str, Json]] = {}  # by their text
+        self._sums: dict[str, _Sums] = {}  # by task type
         self._lock = Lock()
 
     def head(self, tx: Tx) -> Head:
@@ -132,6 +153,7 @@ class Learned:
         # A model that could not be read was thrown away, and then there is more to learn.
         lines = [line] if kept.head.version == head.version else self._lines(tx, kept.head.version)
         self._fold(tx, kept, lines)
+        self._count_on(head, kept.head, line)
         self._keep(kept)
 
     def _keep(self, kept: _Kept) -> tuple[Model, Head]:
@@ -165,12 +187,23 @@ class Learned:
 
     def counts(self, tx: Tx, head: Head, task_type: str) -> dict[str, Counted]:
         """Return the counts of all strategies for a kind of task; "" gives those of any kind."""
-
-        def read() -> dict[str, Counted]:
+        known = self._sums.get(task_type)
+        if known is None or known.head != head:
+            if len(self._sums) >= TASK_TYPES_MAX:
+                self._sums.clear()
             rows = tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
-            return {row[1]: _counted(*row[2:]) for row in rows}
+            known = self._sums[task_type] = _Sums(head, rows)
+        return known.counted
 
-        return self.kept(head, ("counts", task_type), read)
+    def _count_on(self, before: Head, head: Head, line: Row) -> None:
+        """Count a line into the sums that are kept, by what `arm_add` has just done with it."""
+        _, _, task_type, strategy, _, reward, duration_s, cost, _ = line
+        self._sums.pop("", None)
+        for kind, sums in self._sums.items():
+            if sums.head == before:
+                sums.head = head
+                if kind == task_type:
+                    sums.add(strategy or "", reward, duration_s, cost or 0.0)
 
     def alike(self, task_type: str, context: str, strategy: str) -> list[str]:
         """Return the ids of the most similar outcomes of a strategy that was just estimated."""

@@ -360,6 +360,24 @@ def test_counts_are_read_again_once_anybody_recorded_an_outcome(swarm, url):
     assert before + 1 == swarm.outcomes.recommend(asked, list(ARMS)).evidence["trials"]
 
 
+def test_counts_that_are_kept_are_those_of_the_store(swarm, url):
+    asked = {"task_type": "build"}
+    for number, said in enumerate([True, False, None, "partial"] * 4):
+        kept = swarm.outcomes.recommend(asked, list(ARMS), explore=False, seed=1)
+        with Swarm.open(url, agent="b", swarm="s") as other:
+            read = other.outcomes.recommend(asked, list(ARMS), explore=False, seed=1)
+
+        assert read.candidates == kept.candidates
+        assert read.evidence == kept.evidence
+        swarm.outcomes.record(
+            "build" if number % 3 else "fix",
+            ["a"],
+            said,
+            0.1 * number,
+            strategy=[*ARMS][number % 2],
+        )
+
+
 def test_counts_of_an_outcome_that_was_undone_are_forgotten(swarm):
     work(swarm, 12, known=1)
     asked = {"task_type": "build"}

@@ -63,6 +63,16 @@ def test_processes_that_take_turns_learn_what_one_alone_does(stepwise):
     assert expected == stored
 
 
+def test_what_is_learned_does_not_depend_on_what_was_asked_before(stepwise):
+    _, expected = learned(120)
+    model = Model()
+    for number, (seen, name, reward) in enumerate(outcomes(120)):
+        model.estimate("fix", seen, NAMES)
+        model.learn("fix", seen, name, reward, outcome_id=str(number))
+
+    assert expected == model.changed()
+
+
 @pytest.mark.parametrize("count", [1, 5, 40, 300])
 def test_what_rows_have_in_common_does_not_depend_on_when_it_was_computed(count):
     held = learned(count)[0]._window
@@ -173,12 +183,13 @@ def test_rows_are_compared_with_a_context_as_with_each_other():
         [block[rows] for block in held._blocks], held._locals[rows], held.variances.gamma
     )
     x = [block[7] for block in held._blocks]
-    shared, apart = held.geometry.covariances(x, held.used)
     expected = pieces.matrix(held.variances)[7]
 
     same = held._locals[rows] == held._locals[7]
-    found = shared + np.where(same, apart + held.variances.arm, 0)
-    assert found == pytest.approx(expected, abs=1e-5)
+    for exact in (True, False):
+        shared, apart = held.geometry.covariances(x, held.used, exact=exact)
+        found = shared + np.where(same, apart + held.variances.arm, 0)
+        assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_two_sets_of_draws_are_what_each_is_alone():

@@ -30,6 +30,7 @@ TRIALS, SUCCESS, EVER = 0, 1, 2
 RECENT, RECENT_SUCCESS = 3, 4
 BETTER, WORSE = 5, 6
 COST, TIME = 7, 12  # each: how many, sum, sum of squares, and two sums that tell of a change
+_AMOUNTS = [first + column for column in range(3) for first in (COST, TIME)]
 BY_KIND = 17
 WIDTH = BY_KIND + 2 * KINDS
 # The columns of what is known over all strategies.
@@ -124,35 +125,59 @@ def rate(arm: Doubles, overall: Doubles, kind: int) -> tuple[float, float, float
     return mean, by_kind, recent
 
 
-def amounts(arms: Doubles, overall: Doubles, first: int) -> tuple[Doubles, Doubles]:
-    """Return mean cost (or duration) of strategies and the variance of that mean.
+def amounts(arms: Doubles, overall: Doubles) -> tuple[Doubles, Doubles]:
+    """Return mean cost and duration of strategies and the variance of these, (2, n_strategies).
 
     Shrunk to the mean of all as far as strategies differ no more than their runs do.
+    """
+    n, total, squares = arms.T.take(_AMOUNTS, axis=0).reshape(3, 2, -1)
+    some = np.maximum(n, 1)
+    raw = total / some
+    known = (n >= KNOWN_TRIALS) * 1.0
+    rates = known * raw
+    of_each = np.array([n, n > 0, squares, total * raw, known, rates, rates * raw, known / some])
+    sums = np.add.reduce(of_each, axis=2)
+    figures = zip(overall[ALL_COST : ALL_TIME + 2].reshape(2, 2).tolist(), sums.T.tolist(),
+                  strict=True)  # fmt: skip
+    shrinking = np.array([_shrinking(*both, *of) for both, of in figures])
+    mean, within, k = shrinking.T[..., None]
+    strength = n + k
+    return (total + k * mean) / strength, within / strength
+
+
+def _shrinking(
+    count: float,
+    amount: float,
+    n: float,
+    tried: float,
+    squares: float,
+    explained: float,
+    known: float,
+    rates: float,
+    rate_squares: float,
+    inverse: float,
+) -> tuple[float, float, float]:
+    """Return the mean of all, the variance of a run, and the runs that the mean is worth.
 
     Args:
-        first: COST or TIME.
+        count: Of all runs, with the sum `amount`.
+        n: Of the runs of the strategies that are asked for, of which `tried` have any.
+        squares: Sum of the squares of their amounts, of which their means explain `explained`.
+        known: Strategies with enough runs; `rates`, `rate_squares`, `inverse` are sums over
+            these: of their means, of the squares of these, and of 1 / runs.
     """
-    n, total, squares = arms[:, first], arms[:, first + 1], arms[:, first + 2]
-    at = ALL_COST if first == COST else ALL_TIME
-    if not overall[at]:
-        return np.zeros(len(arms)), np.zeros(len(arms))
-    mean = overall[at + 1] / overall[at]
+    if not count:
+        return 0.0, 0.0, 1.0
+    mean = amount / count
     usual = (COST_SPREAD * mean) ** 2 + 1e-12
-    raw = total / np.maximum(n, 1)
-    freedom = max(float(n @ _ones(len(n))) - np.count_nonzero(n), 1.0)
     # Never below 0 but for rounding: each is a sum of squares around its own mean.
-    within = max(float(squares @ _ones(len(n)) - total @ raw) / freedom, 1e-6 * usual)
-    known = n >= KNOWN_TRIALS
-    between, weight = usual, float(max(int(np.count_nonzero(known)) - 1, 0))
+    within = max((squares - explained) / max(n - tried, 1.0), 1e-6 * usual)
+    between, weight = usual, max(known - 1, 0.0)
     if weight:
-        rates, counts = raw[known], n[known]
-        around = rates - (rates @ _ones(len(rates))) / len(rates)
-        spread = float(around @ around) / weight
-        chance = within * float((1 / counts) @ _ones(len(rates))) / len(rates)
-        between = max(spread - chance, 0.01 * usual)
+        spread = (rate_squares - rates * rates / known) / weight
+        between = max(spread - within * inverse / known, 0.01 * usual)
     between = (between * weight + usual * USUAL_WEIGHT) / (weight + USUAL_WEIGHT)
-    k = within / between
-    return (total + k * mean) / (n + k), within / (n + k)
+    return mean, within, within / between
 
 
 def by_cost(arms: Doubles, overall: Doubles, cost: Doubles) -> Doubles:

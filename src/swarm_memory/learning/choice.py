@@ -7,13 +7,17 @@ Source:
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from itertools import accumulate
 
 import numpy as np
 
-from swarm_memory.lean import NamedTuple
+from swarm_memory.lean import NamedTuple, lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -119,10 +123,16 @@ def largest(means: Doubles, deviations: Doubles) -> Doubles:
     return result
 
 
-def rounded(digits: int, *columns: Doubles) -> list[list[float]]:
-    """Return columns of equal length as plain numbers, with so many digits after the point."""
-    result: list[list[float]] = np.array(columns).round(digits).tolist()
+def rounded(columns: Sequence[Doubles], digits: tuple[int, ...]) -> list[list[float]]:
+    """Return columns of equal length as plain numbers, each with its digits after the point."""
+    powers = _powers(digits)
+    result: list[list[float]] = (np.rint(np.array(columns) * powers) / powers).tolist()
     return result
+
+
+@lru_cache(maxsize=8)
+def _powers(digits: tuple[int, ...]) -> Doubles:
+    return np.array([[10.0**number] for number in digits])
 
 
 def twice_normal(z: Floats) -> Floats:
@@ -141,6 +151,5 @@ def twice_normal(z: Floats) -> Floats:
 
 def pick(probabilities: Doubles, uniform: float) -> int:
     """Return the candidate that `uniform` in [0, 1) falls on."""
-    reached = probabilities.cumsum()
-    place = reached.searchsorted(uniform * reached[-1], side="right")
-    return min(int(place), len(reached) - 1)
+    reached = list(accumulate(probabilities.tolist()))
+    return min(bisect_right(reached, uniform * reached[-1]), len(reached) - 1)

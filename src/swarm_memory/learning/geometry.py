@@ -107,6 +107,9 @@ class Geometry:
         v, active = variances, self._active
         self._shares = [(v.shared[b], v.slope[b]) for b in active]
         self._both = np.array(self._shares).reshape(-1, 2, 1, 1)
+        # By what the curved parts of all blocks, and their linear ones, add up to both covariances.
+        each = self._both[:, :, 0, 0].T
+        self._mixture = np.concatenate([(1 - kernel.LINEAR) * each, -kernel.TREND * each], axis=1)
         self._kept: Floats | None = None  # covariances of rows with all others
         self._known = np.zeros(len(hashed), bool)  # which of them are kept
         self._stale: set[int] = set()  # rows that changed since, for whom the others are wrong
@@ -116,9 +119,12 @@ class Geometry:
         """The rows of each block, (n_rows, d)."""
         return [columns.T for columns in self._columns]
 
-    def put(self, at: int, hashed: Floats, numbers: Floats) -> None:
-        """Take in a row."""
-        x = split(hashed.astype(np.float64), standardised(numbers, self._scale))
+    def row(self, hashed: Floats, numbers: Floats) -> list[Doubles]:
+        """Return the blocks of a row."""
+        return split(hashed.astype(np.float64), standardised(numbers, self._scale))
+
+    def put(self, at: int, x: Sequence[Doubles]) -> None:
+        """Take in a row, given by its blocks."""
         for columns, row in zip(self._columns, x, strict=True):
             columns[:, at] = row
         for index, b in enumerate(self._active):
@@ -128,17 +134,31 @@ class Geometry:
         self._known[at] = False
         self._stale.add(at)
 
-    def covariances(self, x: Sequence[NDArray[Any]], n: int) -> tuple[Floats, Floats]:
+    def covariances(
+        self, x: Sequence[NDArray[Any]], n: int, *, exact: bool
+    ) -> tuple[Floats, Floats]:
         """Return the covariances of the first `n` rows with a context: shared, and by strategy.
 
         Args:
             x: Its blocks, the numbers in standard deviations.
+            exact: To the bit what it is when the context has become a row; else quicker.
         """
         blocks = [x[b] for b in self._active]
         others = [g * float(x @ x) + 0.5 for g, x in zip(self._gammas, blocks, strict=True)]
         bases = np.array(others).reshape(-1, 1, 1)
-        shared, apart = self._mixed([x[None] for x in blocks], bases, n)
-        return shared[0], apart[0]
+        if exact:
+            shared, apart = self._mixed([x[None] for x in blocks], bases, n)
+            return shared[0], apart[0]
+        pieces = np.empty((2, len(blocks), n))
+        curved, dots = pieces
+        scaled = zip(blocks, self._gammas, dots, self._active, strict=True)
+        for block, gamma, out, b in scaled:
+            np.matmul(block * (-2 * gamma), self._columns[b][:, :n], out=out)
+        np.add(dots, self._bases[:, :n], out=curved)
+        curved += bases[:, 0]
+        np.reciprocal(curved, out=curved)
+        both = (self._mixture @ pieces.reshape(2 * len(blocks), n)).astype(np.float32)
+        return both[0], both[1]
 
     def _mixed(self, x: Sequence[NDArray[Any]], bases: Doubles, n: int) -> Floats:
         """Return both covariances of contexts with the first `n` rows, (2, m, n).

@@ -93,7 +93,7 @@ class Model:
         self._overall = np.zeros(arms.ALL_WIDTH)
         self._mix = np.full(EXPERTS, 1 / EXPERTS)
         self._changed: set[str] = set()
-        self._last: tuple[str, Any, int, Encoded, Nearness] | None = None
+        self._last: tuple[str, Any, int, bool, Encoded, Nearness] | None = None
         self._counted: dict[tuple[int, tuple[str, ...]], _Counted] = {}
         if parts:
             self.load(parts)
@@ -192,14 +192,21 @@ class Model:
         _, near = self._nearness(task_type, context)
         return self._window.evidence(near, arms.name_hash(strategy), most)
 
-    def _nearness(self, task_type: str, context: Json) -> tuple[Encoded, Nearness]:
-        """Return a context encoded and compared; an outcome often follows its estimate."""
+    def _nearness(
+        self, task_type: str, context: Json, *, exact: bool = False
+    ) -> tuple[Encoded, Nearness]:
+        """Return a context encoded and compared, for what is asked of it one after the other.
+
+        Args:
+            exact: For what is learned, which must be the same to the bit in every process.
+        """
         last, now = self._last, self._window.count
-        if last and last[:1] == (task_type,) and last[1] is context and last[2] == now:
-            return last[3], last[4]
+        same = last and last[:1] == (task_type,) and last[1] is context and last[2] == now
+        if last and same and last[3] >= exact:
+            return last[4], last[5]
         encoded = encode(task_type, context)
-        near = self._window.nearness(encoded)
-        self._last = (task_type, context, now, encoded, near)
+        near = self._window.nearness(encoded, exact=exact)
+        self._last = (task_type, context, now, exact, encoded, near)
         return encoded, near
 
     def _row(self, strategy: str) -> Doubles:
@@ -224,15 +231,15 @@ class Model:
             return counted
         rows, weights = np.array([self._row(name) for name in strategies]), self._mix[:-1]
         rates = arms.rates(rows, self._overall, kind)
-        cost = arms.amounts(rows, self._overall, arms.COST)
+        (cost, duration), (cost_variance, duration_variance) = arms.amounts(rows, self._overall)
         counted = _Counted(
             tuple([arms.name_hash(name) for name in strategies]),
             weights @ rates.mean,
             weights @ (rates.mean * rates.mean),
             weights @ rates.variance,
             rows[:, arms.TRIALS],
-            arms.by_cost(rows, self._overall, cost[0]),
-            (*arms.amounts(rows, self._overall, arms.TIME), *cost),
+            arms.by_cost(rows, self._overall, cost),
+            (duration, duration_variance, cost, cost_variance),
         )
         if len(self._counted) >= COUNTED_MAX:
             self._counted.clear()
@@ -266,7 +273,7 @@ class Model:
         """
         if not 0 <= reward <= 1:
             raise ValueError(f"reward {reward!r} is not in [0, 1]")
-        encoded, near = self._nearness(task_type, context)
+        encoded, near = self._nearness(task_type, context, exact=True)
         row = self._own_row(strategy)
         means = self._expectations(task_type, near, strategy)
         expected = sum([w * m for w, m in zip(self._mix.tolist(), means, strict=True)])
@@ -274,7 +281,7 @@ class Model:
         if arms.shifted(row, expected, reward):
             arms.start_again(row, self._overall)
             self._window.forget(arms.name_hash(strategy))
-            near = self._window.nearness(encoded)
+            near = self._window.nearness(encoded, exact=True)
         arms.count(row, self._overall, arms.kind_of(task_type), reward)
         for first, amount in ((arms.COST, cost), (arms.TIME, duration_s)):
             if amount is not None:

@@ -91,7 +91,10 @@ class Window:
         self.changed: set[str] = set()
         self._local: dict[int, int] = {}
         self._locals = np.zeros(ROWS, np.int64)
+        self._last: tuple[Nearness, int, Floats] | None = None  # covariances
         self._trials: Doubles | None = None  # of each strategy in the window
+        self._places = np.empty((0, 0), np.int64)  # of rows in `_sums_by_arm`
+        self._width = 0
         self._mortal = False  # some rows are left out
         self._derive()
 
@@ -118,7 +121,7 @@ class Window:
 
     def _number(self) -> None:
         """Give the strategies of the rows small numbers, from 0."""
-        self._trials = None
+        self._trials, self._width, self._last = None, 0, None
         self._local = {}
         self._locals = np.array([self._small(arm) for arm in self.arm.tolist()], np.int64)
 
@@ -139,9 +142,12 @@ class Window:
 
     def _derive_row(self, at: int) -> None:
         for geometry in self._geometries():
-            geometry.put(at, self.hashed[at], self.known_numbers[at])
+            geometry.put(at, geometry.row(self.hashed[at], self.known_numbers[at]))
+        self._place_row(at)
+
+    def _place_row(self, at: int) -> None:
         self._locals[at] = self._small(int(self.arm[at]))
-        self._trials = None
+        self._trials, self._width = None, 0
 
     # Predicting -----------------------------------------------------------------------------------
 
@@ -173,10 +179,14 @@ class Window:
         if self.job is not None:
             self.job.widen(width)
 
-    def nearness(self, encoded: Encoded) -> Nearness:
-        """Return how alike each row is to a context."""
-        x = [encoded.kind, encoded.facets, encoded.text, self._standard(encoded.numbers)]
-        return Nearness(*self.geometry.covariances(x, self.used))
+    def nearness(self, encoded: Encoded, *, exact: bool) -> Nearness:
+        """Return how alike each row is to a context, to be learned if `exact`."""
+        x = self._placed(encoded)
+        return Nearness(*self.geometry.covariances(x, self.used, exact=exact))
+
+    def _placed(self, encoded: Encoded) -> list[Doubles]:
+        """Return the blocks of a context, as `Geometry.row` returns those of a row."""
+        return [encoded.kind, encoded.facets, encoded.text, self._standard(encoded.numbers)]
 
     def _standard(self, numbers: Mapping[str, float]) -> Doubles:
         """Return the numbers of a context in their columns, in standard deviations."""
@@ -197,9 +207,12 @@ class Window:
 
     def _covariances(self, near: Nearness, small: int) -> Floats:
         """Return the covariances of rows with a context and a strategy, by its small number."""
+        if self._last is not None and self._last[0] is near and self._last[1] == small:
+            return self._last[2]
         row = near.apart + np.float32(self.variances.arm)
         row *= self._locals[: len(row)] == small
         row += near.shared
+        self._last = (near, small, row)
         return row
 
     def forecast(self, near: Nearness, arms: Sequence[int]) -> Forecast:
@@ -213,24 +226,35 @@ class Window:
         trials, total = self._trials[small], self._alike(near)
         if self._mortal:
             total = total * self.alive[:n]
-        squares = total * total
-        own = self._by_arm((near.apart + np.float32(v.arm)) * weights)[small]
-        similar = self._by_arm(total)[small]
-        mean = own + (self.base + float(near.shared @ weights))
-        slope = sum(v.slope)
-        common = v.arm / (1 + trials * (v.arm / v.noise))
-        variance = common + slope / (1 + similar * (slope / v.noise))
+        rows = np.empty((3, n), np.float32)
+        np.add(near.apart, np.float32(v.arm), out=rows[2])
+        rows[2] *= weights
         # What correlates by k tells k² of what one knows of it (the variance of a regression).
-        told = self._by_arm(squares)[small]
-        shared = sum(v.shared)
-        common += shared / (1 + float(squares.sum()) * shared / v.noise)
-        uncertainty = common + slope / (1 + told * (slope / v.noise))
-        return Forecast(mean, variance, uncertainty, similar)
+        rows[0] = total
+        np.multiply(total, total, out=rows[1])
+        sums = self._sums_by_arm(rows)[:, small]
+        slope, shared = sum(v.slope), sum(v.shared)
+        apart = slope / (1 + sums[:2] * (slope / v.noise))
+        apart += v.arm / (1 + trials * (v.arm / v.noise))
+        variance, uncertainty = apart
+        uncertainty += shared / (1 + float(total @ total) * shared / v.noise)
+        mean = sums[2] + (self.base + float(near.shared @ weights))
+        return Forecast(mean, variance, uncertainty, sums[0])
 
     def _by_arm(self, values: NDArray[Any]) -> Doubles:
         """Return the sums of the rows of each strategy; the last, -1, is of those without any."""
         sums: Doubles = np.bincount(self._locals[: len(values)], values, len(self._local) + 1)  # type: ignore[assignment]
         return sums
+
+    def _sums_by_arm(self, values: Floats) -> Doubles:
+        """Return the same of some columns at once, (m, n_rows): (m, n_strategies + 1)."""
+        m, n = values.shape
+        width = len(self._local) + 1
+        if self._places.shape != (m, n) or self._width != width:
+            self._places = self._locals[:n] + width * np.arange(m)[:, None]
+            self._width = width
+        sums: Doubles = np.bincount(self._places.ravel(), values.ravel(), m * width)  # type: ignore[assignment]
+        return sums.reshape(m, width)
 
     def _smalls(self, arms: Sequence[int]) -> NDArray[np.int64]:
         """Return the small numbers of strategies, -1 for those without a row."""
@@ -257,7 +281,10 @@ class Window:
         self.ids[at] = (outcome_id or "").encode()[:ID_BYTES]
         self.weights[at], self.alive[at] = 0, True
         self.count += 1
-        self._derive_row(at)
+        self.geometry.put(at, self._placed(encoded))
+        if self.job is not None and (placed := self.job.placed) is not None:
+            placed.put(at, placed.row(self.hashed[at], self.known_numbers[at]))
+        self._place_row(at)
         self.changed |= {f"window/page/{at // PAGE_ROWS}", "window/weights"}
         if self.job is not None:
             self.job.weights[at] = 0
@@ -270,8 +297,7 @@ class Window:
         """Solve for the weights of the new row, its nearest and a few in turn, others fixed."""
         n = self.used
         strength = self._covariances(near, int(self._locals[at]))
-        if len(strength) < n:
-            strength = np.append(strength, ZERO)
+        strength = np.append(strength, ZERO) if len(strength) < n else strength.copy()
         strength[at] = np.inf
         self.geometry.compared(at, strength)
         some = min(CORRECTED, n)
