@@ -15,8 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from subjects import told
 from swarm_memory import Swarm
+from swarm_memory.learning.model import Model, weigh
 
 STRATEGIES, CALLS = 30, 200
 SIZES = (10, 2_000, 1_000_000)
@@ -51,6 +54,43 @@ def speed(sizes=SIZES, calls=CALLS):
             if longest:
                 figures.append(told("longest outcome, ms", f"{longest:.1f}", f"of {size:,}"))
     return figures
+
+
+def computing(outcomes=1100, calls=CALLS):
+    """Return the figures of the model alone, in memory, called over and over: no store can beat it.
+
+    All that it needs stays in the processor's caches then, which between two calls of an agent it
+    does not.
+    """
+    pick, model, times = random.Random(1), Model(), []
+    for _ in range(outcomes):
+        context, strategy = _context(pick), pick.choice(NAMES)
+        start = time.thread_time()
+        model.learn(context["task_type"], context, strategy, float(pick.random() < 0.5), cost=1.0)
+        model.changed()
+        times.append((time.thread_time() - start) * 1e3)
+    asked = [_context(pick) for _ in range(calls)]
+    each = iter(asked)
+
+    def estimated():
+        context = next(each)
+        return model.estimate(context["task_type"], context, NAMES)
+
+    expected = _times(estimated, calls)
+    estimates = model.estimate("a", asked[0], NAMES)
+    weighed = _times(lambda: weigh(estimates), calls)
+    numbers = np.ones(STRATEGIES)
+    added = _times(lambda: [numbers + numbers for _ in range(100)], calls)
+    note = "computing alone, over and over"
+    return [
+        told(what, f"{statistics.median(values):.3f} ms", note)
+        for what, values in (
+            ("what to expect of 30 strategies", expected),
+            ("their chances", weighed),
+            ("learning an outcome", times[-calls:]),
+            ("a hundred additions in numpy", added),
+        )
+    ]
 
 
 def _fill(path, count):
@@ -136,5 +176,5 @@ def within(what, measured, goal, note):
 
 
 if __name__ == "__main__":
-    for figure in speed():
+    for figure in [*computing(), *speed()]:
         print(f"  {figure['what']}: {figure['value']} (goal {figure['goal']}) {figure['note']}")

@@ -196,12 +196,16 @@ class Window:
                 row[column] = standard(_single(number), *self.geometry.scales[column])
         return np.array(row)
 
-    def _alike(self, near: Nearness) -> Floats:
-        """Return how alike rows are to a context, weighted by what counts, in [0, 1]."""
+    def _alike(self, apart: Floats) -> Floats:
+        """Return how alike rows are to a context, weighted by what counts, in [0, 1].
+
+        Args:
+            apart: As in `Nearness`, of these rows.
+        """
         most = sum(self.variances.slope)
         if not most:
-            return np.ones(len(near.apart), np.float32)
-        alike = near.apart * np.float32(1 / most)
+            return np.ones(len(apart), np.float32)
+        alike = apart * np.float32(1 / most)
         np.maximum(alike, ZERO, out=alike)
         return alike
 
@@ -223,7 +227,7 @@ class Window:
         if self._trials is None:
             self._trials = self._by_arm(self.alive[:n])
             self._mortal = not self.alive[:n].all()
-        trials, total = self._trials[small], self._alike(near)
+        trials, total = self._trials[small], self._alike(near.apart)
         if self._mortal:
             total = total * self.alive[:n]
         rows = np.empty((3, n), np.float32)
@@ -356,7 +360,7 @@ class Window:
         """Return the outcomes of a strategy whose contexts are most alike, the closest first."""
         n = self.used
         rows = np.flatnonzero(self.alive[:n] & (self._locals[:n] == self._local.get(arm, -1)))
-        order = rows[np.argsort(-self._alike(near)[rows], kind="stable")[:most]]
+        order = rows[np.argsort(-self._alike(near.apart[rows]), kind="stable")[:most]]
         return [name.decode() for name in self.ids[order].tolist() if name]
 
     def correct(self, outcome_id: str, reward: float | None) -> None:
