@@ -73,6 +73,16 @@ def test_what_is_learned_does_not_depend_on_what_was_asked_before(stepwise):
     assert expected == model.changed()
 
 
+def test_what_was_compared_quickly_is_compared_again_to_be_learned():
+    model, _ = learned(20)
+    seen = {"x": 0.5}
+
+    _, quick = model._nearness("fix", seen)
+    _, exact = model._nearness("fix", seen, exact=True)
+    assert quick is not exact
+    assert model._nearness("fix", seen)[1] is exact
+
+
 @pytest.mark.parametrize("count", [1, 5, 40, 300])
 def test_what_rows_have_in_common_does_not_depend_on_when_it_was_computed(count):
     held = learned(count)[0]._window
