@@ -9,7 +9,18 @@ import threading
 import pytest
 
 from swarm_memory import Swarm
-from swarm_memory.cache import KEPT_BYTES, PAGE_ROWS_MAX, TIMES_ENCODED, Cache, _size
+from swarm_memory.cache import (
+    ADMIT_MAX,
+    ADMIT_MIN,
+    KEPT_BYTES,
+    PAGE_ROWS_MAX,
+    PASSED_BY,
+    STRETCH,
+    TIMES_ENCODED,
+    Cache,
+    _Kept,
+    _size,
+)
 from swarm_memory.errors import EngineUnavailableError
 from swarm_memory.testing import ManualClock
 
@@ -268,19 +279,181 @@ def test_a_transaction_reads_the_database(swarm, selects):
     assert 2 == swarm.transact(change)
 
 
-def test_it_keeps_to_its_limit_and_the_oldest_leaves_first(swarm, selects):
-    keys = [f"x/{number}" for number in range(10)]
-    for key in keys:
-        swarm.records.put(key, "v")
-    cache = swarm.records._cache
-    cache._bytes_max = 4 * (KEPT_BYTES + TIMES_ENCODED * len('"v"'))
+SMALL = KEPT_BYTES + TIMES_ENCODED * len('"v"')  # bytes that an entry of the value "v" takes
+
+
+def full(swarm, kept, others=0):
+    """Fill a cache of as many entries as `kept` names; return its keys and `others` more."""
+    keys = [f"x/{number:05}" for number in range(kept + others)]
+    swarm.records.put_many([(key, "v") for key in keys])
+    swarm.records._cache.bytes_max = kept * SMALL
     for _ in range(2):
+        for key in keys[:kept]:
+            swarm.records.get(key)
+    assert keys[:kept] == list(swarm.records._cache._entries)
+    return keys[:kept], keys[kept:]
+
+
+def enter(cache, name):
+    """Keep something under a name, whether or not it would be admitted."""
+    value = _Kept("v")
+    cache._enter(name, (cache._number, None, value, None, ()))
+
+
+def test_it_keeps_to_its_limit_and_the_oldest_that_nobody_asked_for_leaves_first(swarm):
+    (first, _, third, fourth), _ = full(swarm, 4)
+    cache = swarm.records._cache
+    for key in (first, third):
+        swarm.records.get(key)
+
+    for name, expected in (
+        ("a", [first, third, fourth, "a"]),
+        ("b", [first, third, "a", "b"]),
+        # The hand has come round, and nobody has asked for any of them since it was there.
+        ("c", [first, third, "b", "c"]),
+    ):
+        enter(cache, name)
+        assert expected == list(cache._entries)
+        assert cache.bytes_max == cache._bytes
+
+
+def test_a_scan_of_what_is_read_twice_leaves_what_is_read_often(swarm, selects):
+    hot, cold = full(swarm, 20, others=400)
+    for _ in range(2):
+        for number, key in enumerate(cold):
+            swarm.records.get(hot[number % len(hot)])
+            swarm.records.get(key)
+    selects.clear()
+    for key in hot:
+        swarm.records.get(key)
+
+    assert len(selects) <= 2  # of 20; the newcomers have their places
+
+
+def test_what_becomes_popular_gets_into_a_full_cache(swarm):
+    _, new = full(swarm, 20, others=5)
+    cache = swarm.records._cache
+    for _ in range(2 * ADMIT_MAX):
+        for key in new:
+            swarm.records.get(key)
+        if set(new) <= set(cache._entries):
+            break
+
+    assert set(new) <= set(cache._entries)
+
+
+def test_a_full_cache_keeps_few_of_what_never_fits(swarm, monkeypatch):
+    keys, more = full(swarm, 20, others=380)
+    kept = []
+    enter = Cache._enter
+
+    def counted(cache, name, entry):
+        kept.append(name)
+        enter(cache, name, entry)
+
+    monkeypatch.setattr(Cache, "_enter", counted)
+    for _ in range(3):
+        for key in keys + more:
+            swarm.records.get(key)
+
+    assert 0 < len(kept) <= 2 * 400 / ADMIT_MIN
+
+
+def test_what_never_was_of_use_is_admitted_less_often_and_what_was_more(swarm):
+    full(swarm, 4)
+    cache = swarm.records._cache
+    for number in range(100):
+        enter(cache, str(number))
+    assert ADMIT_MAX == cache._admit
+
+    for number in range(100, 130):
+        enter(cache, str(number))
+        for entry in cache._entries.values():
+            entry[2].copy()
+    assert ADMIT_MIN == cache._admit
+
+
+def thrash(swarm, keys):
+    """Read what never fits until reads pass by."""
+    for number in range(4 * STRETCH):
+        if not swarm.records._cache._open:
+            return
+        swarm.records.get(keys[number % len(keys)])
+    raise AssertionError("every read still looks")
+
+
+def test_reads_pass_by_a_cache_that_finds_hardly_anything_and_look_again_later(swarm):
+    keys, more = full(swarm, 10, others=790)
+    thrash(swarm, more)
+    cache, touched = swarm.records._cache, []
+    original = swarm._engine.touched
+    swarm._engine.touched = lambda: touched.append(1) or original()
+    before = cache.misses
+    for number in range(PASSED_BY):
+        assert "v" == swarm.records.get(more[number % len(more)]).value
+        if cache._open:
+            break
+    assert [] == touched
+    assert PASSED_BY // 2 < cache.misses - before  # some of it was used up above
+
+    for _ in range(3):
+        swarm.records.get(keys[0])
+    assert touched != []
+
+
+def test_what_is_written_while_reads_pass_by_is_read_as_it_is(swarm):
+    keys, more = full(swarm, 10, others=790)
+    thrash(swarm, more)
+    swarm.records.put(keys[0], "new")
+    assert "new" == swarm.records.get(keys[0]).value
+
+    cache = swarm.records._cache
+    cache.bytes_max = 800 * SMALL  # whoever changes the size begins anew
+    assert cache._open
+    assert ["new", "v"] == [swarm.records.get(key).value for key in keys[:2]]
+
+
+def test_a_cache_that_has_room_is_looked_at_however_little_is_found(swarm):
+    keys = [f"x/{number:05}" for number in range(STRETCH + 100)]
+    swarm.records.put_many([(key, "v") for key in keys])
+    for _ in range(3):
         for key in keys:
             swarm.records.get(key)
 
-    assert keys[-4:] == list(cache._entries)
-    assert cache._bytes_max == cache._bytes
-    warm(swarm, selects, keys[-1])
+    assert len(keys) == swarm.records._cache.hits
+
+
+def test_what_a_write_has_made_useless_takes_no_room(swarm):
+    keys, _ = full(swarm, 4)
+    swarm.records.put("y", "v")
+    for _ in range(2):
+        swarm.records.get(keys[3])
+
+    cache = swarm.records._cache
+    assert [keys[3]] == list(cache._entries) == cache._order
+    assert SMALL == cache._bytes
+
+
+def test_what_is_larger_than_the_cache_throws_nothing_out(swarm):
+    keys, _ = full(swarm, 4)
+    cache = swarm.records._cache
+    cache._enter("large", (cache._number, None, _Kept("v" * cache.bytes_max), None, ()))
+
+    assert keys == list(cache._entries)
+
+
+def test_a_cache_that_is_made_smaller_drops_at_once_and_one_of_nothing_all(swarm, selects):
+    keys, _ = full(swarm, 4)
+    cache = swarm.records._cache
+    cache.bytes_max = 2 * SMALL
+    assert keys[2:] == list(cache._entries)
+
+    cache.bytes_max = 0
+    assert ({}, 0) == (cache._entries, cache._bytes)
+    selects.clear()
+    for _ in range(3):
+        swarm.records.get(keys[3])
+    assert 3 * [keys[3]] == selects
 
 
 def test_a_child_that_was_forked_while_a_thread_kept_something_waits_for_nobody(swarm):
@@ -324,6 +497,32 @@ def test_an_interrupt_between_any_two_lines_leaves_the_count_right(swarm, method
         sys.settrace(trace)
         try:
             cache.keep(record, swarm._engine.touched())
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        assert sum(map(_size, cache._entries.values())) == cache._bytes, line
+
+
+@pytest.mark.parametrize("method", [Cache._enter, Cache._make_room, Cache._drop, Cache._begin_anew])
+def test_an_interrupt_while_room_is_made_leaves_the_count_right(swarm, method):
+    before = sys.gettrace()
+    code, cache = method.__code__, swarm.records._cache
+    full(swarm, 3)
+    for line in {line for _, _, line in code.co_lines() if line and line > code.co_firstlineno}:
+
+        def trace(frame, event, argument, line=line):
+            if frame.f_code is code and event == "line" and frame.f_lineno == line:
+                sys.settrace(before)
+                raise KeyboardInterrupt
+            return trace
+
+        for name in "abc":
+            enter(cache, name)
+        sys.settrace(trace)
+        try:
+            enter(cache, "d")
+            cache._enter("e", (cache._number + 1, None, _Kept("v"), None, ()))
         except KeyboardInterrupt:
             pass
         finally:
