@@ -46,7 +46,9 @@ NAMES = [
     "learning_evaluate",
     "learning_patterns",
     "learning_hints",
+    "read_cache",
     "tuning",
+    "tuning_knobs",
     "conflict_forecast",
 ]
 
