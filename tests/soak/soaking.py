@@ -434,7 +434,14 @@ class Soak:
 
     def left_over(self):
         """Return the files that should not be there."""
-        usual = {"memory.db", "memory.db-wal", "memory.db-shm", "memory.db-mark", ".gitignore"}
+        usual = {
+            "memory.db",
+            "memory.db-wal",
+            "memory.db-shm",
+            "memory.db-mark",
+            "memory.db-calls",
+            ".gitignore",
+        }
         left = set(os.listdir(f"{self.folder}/store")) - usual
         return sorted(left) + os.listdir(f"{self.folder}/tmp")
 

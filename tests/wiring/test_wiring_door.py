@@ -162,12 +162,13 @@ def test_a_colleague_who_lacks_the_command_hears_nothing(call, place, scope):
     wired = json.loads(Path(place.project_settings).read_text())
 
     lines = {handler["command"] for _, _, handler in hooks.handlers(wired)}
-    assert {hooks.QUIET} == lines
-    # Exit status 0 and nothing on stdout: what stands on stderr goes to the debug log only.
-    ran = subprocess.run(
-        ["sh", "-c", hooks.QUIET], input=b"{}", capture_output=True, env={"PATH": "/usr/bin:/bin"}
-    )
-    assert (0, b"") == (ran.returncode, ran.stdout)
+    assert {hooks.QUIET, hooks.QUIET_TICK} == lines
+    for line in lines:
+        # Exit status 0 and nothing on stdout: what stands on stderr goes to the debug log only.
+        ran = subprocess.run(
+            ["sh", "-c", line], input=b"{}", capture_output=True, env={"PATH": "/usr/bin:/bin"}
+        )
+        assert (0, b"") == (ran.returncode, ran.stdout)
     assert not os.path.exists(place.project_servers)
     assert "mcpServers" in json.loads(Path(place.claude_state).read_text())["projects"][place.root]
 
