@@ -109,6 +109,8 @@ class Cache:
 
     def get(self, key: str) -> tuple[Record | None, int]:
         """Return the record, if it is here and current, and the number to `keep` another by."""
+        if not self._open:
+            return self._pass_by()
         begun_ns = 0 if self.hits % TIMED else perf_counter_ns()
         entry, number = self._find(key)
         if entry is None:
@@ -122,6 +124,8 @@ class Cache:
 
     def page(self, question: _Question) -> tuple[Page | None, int]:
         """Return the answer to a scan, and the number, as `get` does for a record."""
+        if not self._open:
+            return self._pass_by()
         begun_ns = 0 if self.hits % TIMED else perf_counter_ns()
         entry, number = self._find(question)
         if entry is None:
@@ -132,8 +136,6 @@ class Cache:
         return page, 0
 
     def _find(self, name: str | _Question) -> tuple[_Entry | None, int]:
-        if not self._open:
-            return self._pass_by()
         number = self._engine.touched()
         entry = self._entries.get(name)
         if entry is None or entry[0] != number:
