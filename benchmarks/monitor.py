@@ -117,7 +117,7 @@ def _shares(swarm: Swarm) -> dict[str, float]:
         record.put("notes/0", 1)
         for verb in range(8):  # as many verbs, over 40 buckets each
             for bucket in range(40):
-                meter.noted(f"verb-{verb}").append(60 + bucket)
+                meter.begin(f"verb-{verb}").append(60 + bucket)
         return timed(meter.hand_in)
 
     hand_in_s = statistics.median(handed_in() for _ in range(TAKES))
@@ -185,7 +185,7 @@ def _ends(swarm: Swarm) -> list[float]:
 
     def end(number: int) -> float:
         for verb in ("get", "put", "acquire"):
-            meter.noted(verb).append(60 + number % 20)
+            meter.begin(verb).append(60 + number % 20)
         return timed(meter.hand_in)
 
     return [end(number) for number in range(ENDS)]

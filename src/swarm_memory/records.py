@@ -16,7 +16,7 @@ from swarm_memory.errors import (
 )
 from swarm_memory.key import check_key, check_prefix
 from swarm_memory.lean import NamedTuple
-from swarm_memory.meter import metered
+from swarm_memory.meter import metered, metered_read
 from swarm_memory.model import Page, Record
 from swarm_memory.once import digest_of, once
 from swarm_memory.rows import records_of
@@ -85,7 +85,7 @@ class Records:
                 return cached
         return self._read(key, number)
 
-    @metered("get")
+    @metered_read("get")
     def _read(self, key: str, number: int) -> Record | None:
         context, cache = self._context, self._cache
         row = self._db.one("record_get", swarm=context.swarm, key=check_key(key))

@@ -56,7 +56,7 @@ def test_what_is_left_over_from_handing_in_is_counted_like_what_was_handed_in(sw
     mine = swarm.context.meter
     mine.took("get", mine.clock_ns(), False)
     mine.hand_in()
-    mine.noted("get").append(meter.UNTIMED)
+    mine.noted["get"].append(meter.UNTIMED)
     mine.hand_in()
 
     (counted,) = swarm.monitor.totals().latencies["get"].values()
