@@ -42,7 +42,8 @@ NOTED_MAX = 65_536  # calls of a verb in a process that only reads, before they 
 COUNTED = 0  # the bucket of what has no duration
 UNTIMED = -1  # stands for a call that is taken to have lasted as long as the timed one before it
 TIMED = 16  # one read of so many is timed: to time and note it costs a sixth of the read,
-TIMED_WRITES = 4  # and of a write in memory 1.5 %
+TIMED_WRITES = 4  # and of a write in memory 1.5 %,
+FEW = 16  # but so many are timed, each of them, since a process handed in
 FAILED = "!"  # between a verb and the code of the error that it failed with
 HITS, MISSES = "cache.hit", "cache.miss"
 HIT_US = "cache.hit_us"  # microseconds that all hits took
@@ -263,7 +264,7 @@ def metered(
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Let the calls of a service's method be counted as `verb`; in transactions it is not.
 
-    One write of `TIMED_WRITES` and one read of `TIMED` is timed.
+    All of a few calls are timed, then one write of `TIMED_WRITES` and one read of `TIMED`.
 
     Args:
         writes: Whether the method's return means that no transaction of this thread is open.
@@ -280,7 +281,8 @@ def metered(
                 noted = meter.noted[verb]
             except KeyError:
                 noted = meter.begin(verb)
-            timed = not len(noted) % every
+            count = len(noted)
+            timed = count < FEW or not count % every
             begun_ns = meter.clock_ns() if timed else 0
             try:
                 result = method(self, *args, **named)
@@ -313,7 +315,8 @@ def metered_read(verb: str) -> Callable[[Callable[[S, T, U], R]], Callable[[S, T
                 noted = meter.noted[verb]
             except KeyError:
                 noted = meter.begin(verb)
-            timed = not len(noted) % TIMED
+            count = len(noted)
+            timed = count < FEW or not count % TIMED
             begun_ns = meter.clock_ns() if timed else 0
             try:
                 result = method(self, first, second)

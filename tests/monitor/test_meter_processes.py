@@ -146,7 +146,7 @@ def test_calls_that_all_fail_take_no_more_and_more_memory():
     for _ in range(2 * NOTED_MAX):
         meter.failed("put", "storage_full")
 
-    assert len(meter._noted) < NOTED_MAX
+    assert len(meter.noted) < NOTED_MAX
     meter.hand_in()
     assert [2 * NOTED_MAX] == [row["calls"] for row in meter._engine.rows]
 
