@@ -22,7 +22,10 @@ MISSED = 3  # looks without a sign of it, after which a process that stays is ta
 def tick(swarm: Swarm) -> bool:
     """Do what is due and what no other process has; tell if it did the daily duties."""
     if _sampled(swarm):
+        from swarm_memory.tuning.sweeping import sweep_if_due  # only here: hooks tick in passing
+
         swarm.tuner.step()
+        sweep_if_due(swarm)
     return _clean_if_due(swarm)
 
 

@@ -40,10 +40,14 @@ def call(tmp_path, monkeypatch, capsys):
 
 
 def test_list_says_what_is_tuned_and_what_the_default_is(call):
-    (knob,) = call()["parameters"]
-    assert (CACHE, 24 * MIB, DEFAULT, "tuned") == tuple(
-        knob[name] for name in ("parameter", "value", "default", "source")
-    )
+    shown = [
+        tuple(knob[name] for name in ("parameter", "value", "default", "source"))
+        for knob in call()["parameters"]
+    ]
+    assert [
+        (CACHE, 24 * MIB, DEFAULT, "tuned"),
+        ("sweep_interval_s", 3600, 86_400, "tuned"),
+    ] == shown
 
 
 def test_undo_takes_the_change_back_and_is_in_the_history(call):

@@ -14,7 +14,7 @@ from swarm_memory.lean import NamedTuple
 from swarm_memory.meter import HAND_IN_NS
 from swarm_memory.monitor.sample import MINUTE
 from swarm_memory.tuned import OFF, PREFIX, SWARM, read
-from swarm_memory.tuning import AGENT, Setting, Tuning
+from swarm_memory.tuning import AGENT, Setting, Tuning, sweeping
 from swarm_memory.tuning.measure import (
     BETTER,
     PARAMETERS,
@@ -28,6 +28,7 @@ from swarm_memory.tuning.measure import (
     turn,
     writes_share,
 )
+from swarm_memory.tuning.sweeping import LITTLE, MUCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ WHY = {
     UNDONE: "somebody took it back",
     LEFT: "the learner expects nothing of it",
     STOPPED: "tuning was turned off",
+    MUCH: "much had expired",
+    LITTLE: "little had expired",
 }
 
 
@@ -141,6 +144,11 @@ class Tuner:
             shown.append(
                 Knob(parameter.name, value, default, source, parameter.places(default), trying)
             )
+        longest = round(self._config.cleanup_interval_s)
+        tuned = self.is_on and not sweeping.is_given(self._config)
+        every_s = sweeping.interval_s(self._swarm) if tuned else longest
+        source = "given" if sweeping.is_given(self._config) else "tuned" if tuned else "default"
+        shown.append(Knob(sweeping.PARAMETER, every_s, longest, source, [], None))
         return shown
 
     @property
@@ -152,6 +160,12 @@ class Tuner:
         """Return the changes, the newest first."""
         page = self._home.records.scan(CHANGES, limit=limit, reverse=True)
         return [Change(record.key.rpartition("/")[2], **record.value) for record in page]
+
+    def say(self, parameter: str, before: int, after: int, reason: str) -> Change:
+        """Keep in the history what was changed without a trial; return it."""
+        change = self._change(parameter, before, after, reason, None, 0)._replace(kept=True)
+        self._home.transact(lambda tx: self._log(tx, change))
+        return change
 
     # --- what a person does ---
 
