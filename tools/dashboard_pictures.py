@@ -8,6 +8,7 @@ a swarm in which nothing has happened; or of the server whose URL and token it i
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -28,6 +29,7 @@ PAGES = {
 EMPTY = "nothing-yet"
 WIDTHS = (1440, 400)
 HEIGHT = 900
+DRAWN_S = 30
 # A plot is drawn when its code has come, and what outcomes say is asked for last.
 DRAWN = """[...document.querySelectorAll('.canvas')].every((each) => each.querySelector('canvas'))
   && !document.body.textContent.includes('Reading the outcomes')"""
@@ -63,11 +65,20 @@ def _picture(page, folder, name):
         page.set_viewport_size({"width": width, "height": HEIGHT})
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_function(DRAWN)
+            _until_drawn(page)
             file = folder / f"{name}-{scheme}-{width}.png"
             # What is narrow is long: all of it is looked at.
             page.screenshot(path=file, full_page=width < HEIGHT)
             sys.stdout.write(f"{file}\n")
+
+
+def _until_drawn(page):
+    # Not `wait_for_function`: what it polls with is evaluated in the page, whose policy forbids it.
+    deadline = time.monotonic() + DRAWN_S
+    while not page.evaluate(DRAWN):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{page.url} is not drawn after {DRAWN_S} s")
+        page.wait_for_timeout(20)
 
 
 def main(folder, *served):
