@@ -29,7 +29,7 @@ PAGES = {
 EMPTY = "nothing-yet"
 WIDTHS = (1440, 400)
 HEIGHT = 900
-DRAWN_S = 30
+DRAWN_S, LOOKS, LOOK_MS = 30, 4, 40
 # A plot is drawn when its code has come, and what outcomes say is asked for last.
 DRAWN = """[...document.querySelectorAll('.canvas')].every((each) => each.querySelector('canvas'))
   && !document.body.textContent.includes('Reading the outcomes')"""
@@ -74,11 +74,13 @@ def _picture(page, folder, name):
 
 def _until_drawn(page):
     # Not `wait_for_function`: what it polls with is evaluated in the page, whose policy forbids it.
-    deadline = time.monotonic() + DRAWN_S
-    while not page.evaluate(DRAWN):
+    # Several times in a row: what has not been begun looks as what is done.
+    deadline, drawn = time.monotonic() + DRAWN_S, 0
+    while drawn < LOOKS:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{page.url} is not drawn after {DRAWN_S} s")
-        page.wait_for_timeout(20)
+        drawn = drawn + 1 if page.evaluate(DRAWN) else 0
+        page.wait_for_timeout(LOOK_MS)
 
 
 def main(folder, *served):

@@ -7,6 +7,7 @@ import { page } from "../lib/page.js";
 import { agentName, attempt, badge, card, empty, number, plural, size, table } from "../lib/parts.js";
 import { when } from "../lib/time.js";
 
+const FAR_DAYS = 3650;
 const WORDS = { healthy: "All is well", warning: "Something needs a look", critical: "Something is wrong" };
 const KINDS = { healthy: "good", warning: "warn", critical: "bad" };
 const ms = (value) => (value === null ? "–" : value === 0 ? "0 ms" : value < 10 ? `${value.toPrecision(2)} ms` : `${number(Math.round(value))} ms`);
@@ -104,10 +105,15 @@ function verbs(sample) {
   return card("Calls of the last sample", { count: number(rows.length), key: "verbs" }, table("Calls by verb", [["Verb"], ["Calls", "num"], ["Half take less", "num"], ["99 of 100", "num"]], rows));
 }
 
+// A day more or less says nothing of what is years away.
+function full(days) {
+  return days > FAR_DAYS ? "not full within ten years" : `full in ${number(Math.round(days))} days`;
+}
+
 function trends(course) {
   const told = [
     course.bytes_per_day === null ? null : `It grows by ${size(Math.max(0, course.bytes_per_day))} a day.`,
-    course.days_left === null ? null : `At that growth it is full in ${number(Math.round(course.days_left))} days.`,
+    course.days_left === null ? null : `At that growth it is ${full(course.days_left)}.`,
     ...course.changes,
   ].filter(Boolean);
   return card("Since yesterday", { key: "trends" }, told.length ? h("ul.told", told.map((line) => h("li", line))) : h("p.none", "Nothing worth telling."));
