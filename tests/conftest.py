@@ -10,6 +10,7 @@ import pytest
 
 from swarm_memory.errors import EngineUnavailableError
 
+LONGEST = "test_schemathesis_finds_nothing"
 pytest.register_assert_rewrite("swarm_memory.testing")
 
 
@@ -28,6 +29,8 @@ def pytest_collection_modifyitems(config, items):
     absent = {name for name in ("long", "cluster") if not config.getoption(f"--{name}")}
     left = [item for item in items if absent & {mark.name for mark in item.iter_markers()}]
     items[:] = [item for item in items if item not in left]
+    # The longest first: at the end one core would be idle for as long as it takes.
+    items.sort(key=lambda item: item.name != LONGEST)
     config.hook.pytest_deselected(items=left)
 
 
