@@ -2,8 +2,8 @@
 
 Each workload is a list of operations that is played again and again: recorded ones where the data
 are there (see `recorded`), else those that are made here from seeds. First the tuner works on a
-store of its own until it has no more trial to make: a window plays the list twice, and stands for
-the minute that it would be in operation. What it set is then compared with the
+store of its own until it has no more trial to make: a window plays the list twice or for two
+seconds, and stands for the minute that it would be in operation. What it set is then compared with the
 defaults on the same store, in turns: the figure is the median over rounds of the ratio of
 operations a second. A round is many short blocks, of which every second begins with the other
 side, so both sides meet what the machine does beside them; processor time of the thread is
@@ -28,7 +28,8 @@ from swarm_memory.tuned import CACHE
 
 ROUNDS = 11
 WINDOWS_MAX = 60  # of the tuner's
-PLAYS_A_WINDOW = 2  # the cache is empty after each switch, and a minute is longer than one play
+PLAYS_A_WINDOW = 2  # at least: the cache is empty after each switch
+BUSY_S = 2.0  # and for so long: of what takes less than 1 % of a minute the tuner tries nothing
 BLOCKS = 6  # that each side plays in a round, a part of the list each
 MINUTE_S = 60
 PLAIN, SAME, TUNED = range(3)  # the sides that are compared
@@ -96,8 +97,10 @@ def tune(swarm: Swarm, clock: ManualClock, operations: list[tuple]) -> int:
     idle = 0
     for number in range(WINDOWS_MAX):
         swarm.context.meter.look()
-        for _ in range(PLAYS_A_WINDOW):
+        begun, plays = time.perf_counter(), 0
+        while plays < PLAYS_A_WINDOW or time.perf_counter() - begun < BUSY_S:
             play(swarm, operations)
+            plays += 1
         swarm.context.meter.look()
         # A settled window: what the switch disturbed is played, and nothing is made of it.
         clock.advance(MINUTE_S)
