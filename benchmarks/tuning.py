@@ -3,8 +3,8 @@
 Each workload is a list of operations that is played again and again: recorded ones where the data
 are there (see `recorded`), else those that are made here from seeds. First the tuner works on a
 store of its own until it has no more trial to make: a window plays the list twice or for two
-seconds, and stands for the minute that it would be in operation. What it set is then compared with the
-defaults on the same store, in turns: the figure is the median over rounds of the ratio of
+seconds, and stands for the minute that it would be in operation. What it set is then compared
+with the defaults on the same store, in turns: the figure is the median over rounds of the ratio of
 operations a second. A round is many short blocks, of which every second begins with the other
 side, so both sides meet what the machine does beside them; processor time of the thread is
 measured, and the time on the clock beside it. A third side is by the defaults, too: what it
