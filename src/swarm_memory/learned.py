@@ -75,22 +75,41 @@ NOTHING = Counted(0, 0.0, 0, None)
 
 
 class _Sums:
-    """The sums of the strategies of one task type, as of a head."""
+    """The sums of the strategies of one task type, as of a head. It never changes.
+
+    So whoever has got it has what was true at that head, whatever others learn meanwhile, and what
+    a transaction counts that is undone nobody sees.
+    """
 
     __slots__ = ("_sums", "counted", "head")
 
-    def __init__(self, head: Head, rows: list[Row]) -> None:
+    def __init__(
+        self, head: Head, sums: dict[str, tuple[Any, ...]], counted: dict[str, Counted]
+    ) -> None:
         self.head = head
-        self._sums = {row[1]: [*row[2:]] for row in rows}
-        self.counted = {name: _counted(*sums) for name, sums in self._sums.items()}
+        self._sums = sums
+        self.counted = counted
 
-    def add(self, strategy: str, reward: float | None, duration_s: float, cost: float) -> None:
+    @staticmethod
+    def read(head: Head, rows: list[Row]) -> _Sums:
+        sums = {row[1]: tuple(row[2:]) for row in rows}
+        return _Sums(head, sums, {name: _counted(*one) for name, one in sums.items()})
+
+    def at(self, head: Head) -> _Sums:
+        """Return the same as of a head at which nothing was added to it."""
+        return _Sums(head, self._sums, self.counted)
+
+    def plus(
+        self, head: Head, strategy: str, reward: float | None, duration_s: float, cost: float
+    ) -> _Sums:
         """Add an outcome as the store does, so that the sums are equal to the last bit."""
         known = reward is not None
-        sums = self._sums.setdefault(strategy, [0, 0.0, 0.0, 0.0, 0])
+        before = self._sums.get(strategy, (0, 0.0, 0.0, 0.0, 0))
         more = (int(known), reward or 0.0, duration_s, cost, int(not known))
-        sums[:] = [one + other for one, other in zip(sums, more, strict=True)]
-        self.counted[strategy] = _counted(*sums)
+        sums = tuple([one + other for one, other in zip(before, more, strict=True)])
+        return _Sums(
+            head, self._sums | {strategy: sums}, self.counted | {strategy: _counted(*sums)}
+        )
 
 
 class _Kept:
@@ -192,18 +211,21 @@ class Learned:
             if len(self._sums) >= TASK_TYPES_MAX:
                 self._sums.clear()
             rows = tx.all("arm_list", swarm=self._context.swarm, task_type=task_type)
-            known = self._sums[task_type] = _Sums(head, rows)
+            known = self._sums[task_type] = _Sums.read(head, rows)
         return known.counted
 
     def _count_on(self, before: Head, head: Head, line: Row) -> None:
         """Count a line into the sums that are kept, by what `arm_add` has just done with it."""
         _, _, task_type, strategy, _, reward, duration_s, cost, _ = line
         self._sums.pop("", None)
-        for kind, sums in self._sums.items():
-            if sums.head == before:
-                sums.head = head
-                if kind == task_type:
-                    sums.add(strategy or "", reward, duration_s, cost or 0.0)
+        for kind, sums in [*self._sums.items()]:
+            if sums.head != before:
+                continue
+            if kind == task_type:
+                sums = sums.plus(head, strategy or "", reward, duration_s, cost or 0.0)
+            else:
+                sums = sums.at(head)
+            self._sums[kind] = sums
 
     def alike(self, task_type: str, context: str, strategy: str) -> list[str]:
         """Return the ids of the most similar outcomes of a strategy that was just estimated."""

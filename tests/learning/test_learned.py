@@ -393,6 +393,24 @@ def test_counts_of_an_outcome_that_was_undone_are_forgotten(swarm):
     assert before == swarm.outcomes.recommend(asked, list(ARMS)).evidence["trials"]
 
 
+def test_counts_that_somebody_was_given_stay_as_they_were(swarm):
+    work(swarm, 12, known=1)
+    learned = swarm.outcomes._learned
+
+    def counted(tx):
+        return learned.counts(tx.tx, learned.head(tx.tx), "build")
+
+    given = swarm.read(counted)
+    before = dict(given)
+    swarm.outcomes.record("build", ["a"], True, 1.0, strategy="good")
+    swarm.outcomes.record("build", ["a"], True, 1.0, strategy="another")
+
+    assert before == given
+    now = swarm.read(counted)
+    assert before["good"].trials + 1 == now["good"].trials
+    assert 1 == now["another"].trials
+
+
 def test_what_is_logged_of_the_candidates_is_what_was_answered(swarm):
     work(swarm, 12, known=1)
     for _ in range(2):

@@ -3,7 +3,7 @@
 The clock and the durations of calls are the simulation's, so nothing depends on this machine. The
 work is real: it writes, meets conflicts, lets locks expire, fails a little, rests at night. Here a
 sample is taken every ten minutes, of which one is worked through and of the others only the calls
-are counted; with --long all is done, sampled every minute, on many more days.
+are counted; of a weekday, and with --long on many more days, all is done and sampled every minute.
 """
 
 import math
@@ -185,6 +185,15 @@ def test_a_day_of_ordinary_work_raises_nothing(kind, store, swarm):
 
     assert [] == told
     assert DAY_MINUTES // COARSE == len(swarm.monitor.series())
+    assert 23 <= len(swarm.monitor.series("hour"))
+    assert "healthy" == swarm.health.report().overall_health
+
+
+def test_a_weekday_that_is_sampled_every_minute_raises_nothing(store, swarm):
+    told = lived(store, Day(swarm, 1), FINE)
+
+    assert [] == told
+    assert DAY_MINUTES == len(swarm.monitor.series())
     assert 23 <= len(swarm.monitor.series("hour"))
     assert "healthy" == swarm.health.report().overall_health
 
